@@ -1,0 +1,51 @@
+//! What the daemon needs from the machine that differs between Redox and the hosted mode.
+
+use std::io;
+
+use e1000_hw::platform::Registers;
+use pcid_config::channel::Channel;
+use pcid_config::protocol::PciFunction;
+
+/// The machine under the daemon. Everything else the daemon does through libredox, the same on both sides.
+pub trait Platform {
+    /// BAR 0 of the NIC. Clones address the same registers; the panic hook keeps one.
+    type Registers: Registers + Clone + Send + Sync + 'static;
+
+    /// Maps BAR 0 of `function`.
+    ///
+    /// # Errors
+    ///
+    /// When the function has no usable memory BAR 0 or the machine refuses to map it.
+    fn map_registers(&mut self, channel: &Channel, function: &PciFunction) -> io::Result<Self::Registers>;
+
+    /// Takes the name of a scheme whose daemon is gone out of the namespace. Not finding it is no error.
+    ///
+    /// # Errors
+    ///
+    /// When the namespace refuses.
+    fn remove_stale_scheme(&mut self, name: &str) -> io::Result<()>;
+
+    /// Called once, after the scheme is registered and readiness was reported.
+    fn ready(&mut self, _name: &str) {}
+
+    /// Called when the daemon stops, with what it counted.
+    fn stopped(&mut self, _counters: &Counters) {}
+}
+
+/// What the daemon was started with: file descriptors of `PCID_CLIENT_CHANNEL` and `INIT_NOTIFY`.
+#[derive(Clone, Copy, Debug)]
+pub struct Environment {
+    /// The open pcid channel of the function to drive.
+    pub channel: usize,
+    /// The pipe that takes one byte once the scheme is registered; none when started by hand.
+    pub notify: Option<usize>,
+}
+
+/// Frames since start.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Counters {
+    /// Frames handed to clients.
+    pub rx_frames: u64,
+    /// Frames taken from clients and given to the NIC.
+    pub tx_frames: u64,
+}
