@@ -1,4 +1,46 @@
 //! Chip core for the Intel 8254x and 8257x Gigabit Ethernet controllers.
+//!
+//! It knows the chips and nothing else: no operating system, no allocator, no logging. Whoever uses it brings
+//! three small traits ([`platform`]): registers, DMA memory, time.
+//!
+//! ```
+//! use e1000_hw::chip;
+//! use e1000_hw::fake::FakeMachine;
+//! use e1000_hw::nic::{Nic, RingSizes};
+//!
+//! let chip = chip::find(0x8086, 0x100E).expect("82540EM is in the table");
+//! let machine = FakeMachine::new(chip);
+//! let mut nic = Nic::bring_up(machine.registers(), chip, RingSizes::default(), &mut machine.dma(), &machine)?;
+//!
+//! nic.transmit(b"\xff\xff\xff\xff\xff\xff\x52\x54\x00\x12\x34\x56\x88\xb5hello").expect("the ring is empty");
+//! nic.post(); // one write of TDT for all frames taken
+//!
+//! machine.deliver(&[0xFF; 60]); // a broadcast frame comes in
+//! let mut frame = [0; 2048];
+//! assert_eq!(nic.receive(&mut frame), Some(60));
+//! nic.stop(&machine);
+//! # Ok::<(), e1000_hw::nic::BringUpError>(())
+//! ```
+//!
+//! From the inside out: [`ring`] is the DMA memory, [`rx`] and [`tx`] the two directions, [`reset`] and [`nvm`]
+//! what bring-up needs, [`nic`] the whole.
 #![no_std]
 
+#[cfg(any(test, feature = "fake"))]
+extern crate std;
+
+pub mod chip;
+#[cfg(any(test, feature = "fake"))]
+pub mod fake;
+pub mod link;
+pub mod nic;
+pub mod nvm;
 pub mod platform;
+pub mod regs;
+pub mod reset;
+pub mod ring;
+pub mod rx;
+pub mod tx;
+mod wait;
+
+pub use wait::TimedOut;

@@ -15,6 +15,9 @@ use core::time::Duration;
 /// * Each call is exactly one 32-bit access, in program order with every other call on the same device; values
 ///   are in the CPU's byte order (the bus is little endian).
 /// * `write` may be posted. A later `read` of the same device must not overtake it.
+/// * Whatever the CPU stored to DMA memory before a `write` is visible to the device before the `write` is: on
+///   x86 that is how uncacheable stores behave, elsewhere the implementation issues the barrier (aarch64:
+///   `dmb oshst`; riscv64: `fence w, o`). The core adds only the compiler's half, a release fence.
 /// * Neither call blocks or fails. A device that is gone reads as all ones and ignores writes.
 pub trait Registers {
     /// Reads the register at `offset`.

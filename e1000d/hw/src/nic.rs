@@ -1,0 +1,452 @@
+//! One NIC, from bring-up to stop.
+
+use core::fmt;
+use core::mem;
+
+use crate::chip::{Chip, Quirks};
+use crate::link::Link;
+use crate::nvm::{self, MacAddress, MacAddressError};
+use crate::platform::{Clock, DmaAllocator, DmaRegion, Registers};
+use crate::regs::{self, Causes, Ctrl, Rctl, Tctl};
+use crate::reset;
+use crate::ring::{OutOfDmaMemory, RingSize};
+use crate::rx::{RxCounters, RxRing};
+use crate::tx::{TransmitError, TxCounters, TxRing, check_len};
+use crate::wait::TimedOut;
+
+/// Causes that are always wanted: frames arrived, or could not; the link changed. Causes of the transmitter are
+/// not: descriptors are taken back when the next frame needs one.
+const CAUSES: Causes = Causes::RXT0
+    .union(Causes::RXO)
+    .union(Causes::RXDMT0)
+    .union(Causes::LSC);
+/// Interrupts at most every 50 us, 20 000 a second, in units of 256 ns.
+const ITR_20000: u32 = 195;
+
+/// How large the rings are. Limited to what the chip takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RingSizes {
+    /// Receive descriptors, each with a buffer of 2 KiB.
+    pub rx: RingSize,
+    /// Transmit descriptors, each with a buffer of 2 KiB.
+    pub tx: RingSize,
+}
+
+impl Default for RingSizes {
+    fn default() -> Self {
+        Self {
+            rx: RingSize::DEFAULT,
+            tx: RingSize::DEFAULT,
+        }
+    }
+}
+
+/// Why a NIC could not be brought up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BringUpError {
+    /// Registers read as all ones.
+    DeviceGone,
+    /// The reset did not end.
+    Reset(TimedOut),
+    /// The NIC has no usable MAC address.
+    MacAddress(MacAddressError),
+    /// Not enough memory for rings and buffers.
+    Memory(OutOfDmaMemory),
+}
+
+impl fmt::Display for BringUpError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::DeviceGone => f.write_str("the device does not answer (registers read as all ones)"),
+            Self::Reset(error) => write!(f, "the reset did not end: {error}"),
+            Self::MacAddress(MacAddressError::NvmSilent(error)) => {
+                write!(f, "no MAC address: none in RAL/RAH, and {error}")
+            }
+            Self::MacAddress(MacAddressError::Invalid(address)) => {
+                write!(f, "no MAC address: the NVM holds {address}")
+            }
+            Self::Memory(error) => write!(f, "no DMA memory: a block of {} bytes was refused", error.wanted),
+        }
+    }
+}
+
+impl core::error::Error for BringUpError {}
+
+impl From<OutOfDmaMemory> for BringUpError {
+    fn from(error: OutOfDmaMemory) -> Self {
+        Self::Memory(error)
+    }
+}
+
+/// What an interrupt was about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Interrupt {
+    /// Another device on the same line.
+    NotOurs,
+    /// These causes, which are now acknowledged.
+    Causes(Causes),
+    /// Registers read as all ones: the device is gone.
+    DeviceGone,
+}
+
+/// One NIC that is up.
+///
+/// Dropping it stops the device but leaks its DMA memory, because DMA in flight may still end; [`Nic::stop`]
+/// waits for that and frees the memory.
+pub struct Nic<R: Registers, D: DmaRegion> {
+    // First, so that the device stops before anything else is dropped.
+    device: Running<R>,
+    mac: MacAddress,
+    link: Link,
+    rx: RxRing<D>,
+    tx: TxRing<D>,
+}
+
+/// A device whose rings are programmed; dropping it stops the device.
+struct Running<R: Registers> {
+    registers: R,
+    chip: &'static Chip,
+}
+
+impl<R: Registers> Drop for Running<R> {
+    fn drop(&mut self) {
+        reset::stop_now(&self.registers, self.chip);
+    }
+}
+
+impl<R: Registers, D: DmaRegion> Nic<R, D> {
+    /// Takes the device from whatever state it is in to sending and receiving, with interrupts masked.
+    ///
+    /// The order is that of the 8254x manual, section 14, with the parts' own steps from the chip table. The
+    /// receive filter takes the NIC's own address and broadcast: what smolnetd uses. Waits no longer than 200 ms
+    /// in all, and not for the link.
+    ///
+    /// # Errors
+    ///
+    /// See [`BringUpError`]; the device is left with receiver, transmitter and interrupts off.
+    pub fn bring_up<A, C>(
+        registers: R,
+        chip: &'static Chip,
+        sizes: RingSizes,
+        allocator: &mut A,
+        clock: &C,
+    ) -> Result<Self, BringUpError>
+    where
+        A: DmaAllocator<Region = D>,
+        C: Clock,
+    {
+        if registers.read(regs::STATUS) == regs::ALL_ONES {
+            return Err(BringUpError::DeviceGone);
+        }
+        reset::reset(&registers, chip, clock).map_err(BringUpError::Reset)?;
+        let mac = nvm::mac_address(&registers, clock).map_err(BringUpError::MacAddress)?;
+
+        let limit = chip.limits.max_descriptors;
+        let mut rx = RxRing::new(allocator, sizes.rx.at_most(limit), chip)?;
+        let mut tx = match TxRing::new(allocator, sizes.tx.at_most(limit)) {
+            Ok(tx) => tx,
+            Err(error) => {
+                rx.quiesced();
+                return Err(error.into());
+            }
+        };
+
+        program_mac(&registers, chip);
+        program_filter(&registers, chip, mac);
+        rx.program(&registers);
+        program_receive_unit(&registers, chip);
+        tx.program(&registers);
+        program_transmit_unit(&registers, chip);
+        registers.write(regs::TCTL, tctl(chip).bits());
+        registers.write(regs::RCTL, rctl(chip).bits());
+        rx.start(&registers);
+
+        let link = Link::from_status(registers.read(regs::STATUS));
+        Ok(Self {
+            device: Running { registers, chip },
+            mac,
+            link,
+            rx,
+            tx,
+        })
+    }
+
+    /// The chip.
+    pub fn chip(&self) -> &'static Chip {
+        self.device.chip
+    }
+
+    /// The NIC's own address.
+    pub fn mac(&self) -> MacAddress {
+        self.mac
+    }
+
+    /// The link as last looked at.
+    pub fn link(&self) -> Link {
+        self.link
+    }
+
+    /// Highest address that the device was given, exclusive: parts with [`Quirks::DMA32`] want it below 4 GiB.
+    pub fn end_address(&self) -> u64 {
+        self.rx.end_address().max(self.tx.end_address())
+    }
+
+    /// Looks at the link and returns it if it changed. While it is down, frames to send are kept back.
+    ///
+    /// Reads one register. On the way up, frames that were kept back are sent.
+    pub fn refresh_link(&mut self) -> Option<Link> {
+        let status = self.device.registers.read(regs::STATUS);
+        let link = if status == regs::ALL_ONES {
+            Link::Down
+        } else {
+            Link::from_status(status)
+        };
+        if link == self.link {
+            return None;
+        }
+        self.link = link;
+        self.post();
+        Some(link)
+    }
+
+    /// Unmasks the causes that are always wanted. The caller looks for frames once more afterwards.
+    pub fn enable_interrupts(&mut self) {
+        self.device.registers.write(regs::IMS, CAUSES.bits());
+    }
+
+    /// Asks for an interrupt, or stops asking, when descriptors were sent: for a caller that met
+    /// [`TransmitError::Full`].
+    pub fn set_transmit_interrupt(&mut self, wanted: bool) {
+        let register = if wanted { regs::IMS } else { regs::IMC };
+        self.device.registers.write(register, Causes::TXDW.bits());
+    }
+
+    /// Reads, and so acknowledges, what the interrupt is about: one register access.
+    pub fn interrupt(&mut self) -> Interrupt {
+        match self.device.registers.read(regs::ICR) {
+            regs::ALL_ONES => Interrupt::DeviceGone,
+            0 => Interrupt::NotOurs,
+            causes => Interrupt::Causes(Causes::from_bits_retain(causes)),
+        }
+    }
+
+    /// Length without FCS of the frame that [`Self::receive`] will give next, if there is one. Reads no register.
+    pub fn next_frame_len(&mut self) -> Option<usize> {
+        self.rx.next_len(&self.device.registers)
+    }
+
+    /// Copies the next frame, without FCS, into `out` and returns how many bytes that were; what does not fit is
+    /// lost. `None` when there is no frame. Reads no register.
+    pub fn receive(&mut self, out: &mut [u8]) -> Option<usize> {
+        self.rx.receive(&self.device.registers, out)
+    }
+
+    /// Takes one frame, without FCS, for transmission. The device learns of it with the next [`Self::post`].
+    ///
+    /// While the link is down, frames wait in the ring; when that is full, further ones are dropped and counted.
+    ///
+    /// # Errors
+    ///
+    /// See [`TransmitError`].
+    pub fn transmit(&mut self, frame: &[u8]) -> Result<(), TransmitError> {
+        match self.tx.transmit(frame) {
+            Err(TransmitError::Full) if !self.link.is_up() => {
+                self.tx.count_dropped();
+                Ok(())
+            }
+            // The ring may be full of frames that the device was not told of.
+            Err(TransmitError::Full) if self.tx.unposted() > 0 => {
+                self.post();
+                self.tx.transmit(frame)
+            }
+            result => result,
+        }
+    }
+
+    /// Checks a frame's length as [`Self::transmit`] would.
+    ///
+    /// # Errors
+    ///
+    /// [`TransmitError::TooShort`] and [`TransmitError::TooLong`].
+    pub fn check_len(frame: &[u8]) -> Result<(), TransmitError> {
+        check_len(frame)
+    }
+
+    /// Tells the device of the frames taken since the last time: at most one register write for all.
+    pub fn post(&mut self) {
+        if self.link.is_up() {
+            self.tx.post(&self.device.registers);
+        }
+    }
+
+    /// Frames that wait for the link.
+    pub fn held_frames(&self) -> u32 {
+        self.tx.unposted()
+    }
+
+    /// Drops the frames that wait for the link, and counts them. Returns how many.
+    pub fn drop_held_frames(&mut self) -> u32 {
+        self.tx.drop_unposted()
+    }
+
+    /// What became of received frames.
+    pub fn rx_counters(&self) -> RxCounters {
+        self.rx.counters()
+    }
+
+    /// What became of frames to transmit.
+    pub fn tx_counters(&self) -> TxCounters {
+        self.tx.counters()
+    }
+
+    /// Stops the device, waits until its DMA has ended, and frees its memory.
+    pub fn stop(self, clock: &impl Clock) {
+        let Self { device, rx, tx, .. } = self;
+        reset::quiesce(&device.registers, device.chip, clock);
+        if device.chip.quirks.contains(Quirks::NO_RX_DISABLE)
+            && reset::reset(&device.registers, device.chip, clock).is_err()
+        {
+            // The receiver may still run: dropping `device` tries once more, the memory is leaked.
+            return;
+        }
+        mem::forget(device);
+        rx.quiesced();
+        tx.quiesced();
+    }
+}
+
+fn rctl(chip: &Chip) -> Rctl {
+    let strip = if chip.quirks.contains(Quirks::NO_SECRC) {
+        Rctl::empty()
+    } else {
+        Rctl::SECRC
+    };
+    Rctl::EN | Rctl::BAM | strip
+}
+
+fn tctl(chip: &Chip) -> Tctl {
+    let requests = if chip.quirks.contains(Quirks::PCIE) {
+        Tctl::MULR
+    } else {
+        Tctl::empty()
+    };
+    Tctl::EN | Tctl::PSP | Tctl::CT_15 | Tctl::COLD_FULL_DUPLEX | Tctl::RTLC | requests
+}
+
+/// Link settings, flow control, packet buffer and the parts' own bits.
+fn program_mac(registers: &impl Registers, chip: &Chip) {
+    let clear = Ctrl::GIO_MASTER_DISABLE
+        | Ctrl::LRST
+        | Ctrl::ILOS
+        | Ctrl::FRCSPD
+        | Ctrl::FRCDPX
+        | Ctrl::RST
+        | Ctrl::RFCE
+        | Ctrl::TFCE
+        | Ctrl::VME
+        | Ctrl::PHY_RST;
+    let clear = if chip.quirks.contains(Quirks::HW_BITS_82573) {
+        clear | Ctrl::RESERVED_29
+    } else {
+        clear
+    };
+    // 82543 cannot detect the speed by itself: its PHY decides, and firmware left it forced.
+    let (clear, set) = if chip.quirks.contains(Quirks::FORCE_SPEED) {
+        (clear.difference(Ctrl::FRCSPD | Ctrl::FRCDPX), Ctrl::SLU)
+    } else {
+        (clear, Ctrl::SLU | Ctrl::ASDE)
+    };
+    // Autonegotiation is not restarted: a link that is up stays up.
+    let ctrl = registers.read(regs::CTRL);
+    registers.write(regs::CTRL, ctrl & !clear.bits() | set.bits());
+
+    registers.write(regs::VET, regs::VET_8021Q);
+    registers.write(regs::FCTTV, 0);
+    registers.write(regs::FCRTL, 0);
+    registers.write(regs::FCRTH, 0);
+    registers.write(regs::PBA, chip.limits.rx_packet_buffer_kib);
+
+    if chip.quirks.contains(Quirks::MANAGED_ARP) {
+        let manc = registers.read(regs::MANC);
+        registers.write(regs::MANC, manc & !regs::MANC_ARP_EN);
+    }
+    if chip.quirks.contains(Quirks::HW_BITS_82573) {
+        let extended = registers.read(regs::CTRL_EXT);
+        registers.write(regs::CTRL_EXT, extended & !(1 << 23) | 1 << 22);
+    }
+    if chip.quirks.contains(Quirks::LOST_COMPLETIONS) {
+        registers.write(regs::GCR, registers.read(regs::GCR) | 1 << 22);
+        registers.write(regs::GCR2, registers.read(regs::GCR2) | 1);
+    }
+}
+
+/// Own address and broadcast pass; multicast and foreign unicast do not; no VLAN filter.
+fn program_filter(registers: &impl Registers, chip: &Chip, mac: MacAddress) {
+    let (low, high) = mac.registers();
+    registers.write(regs::ral(0), low);
+    registers.write(regs::rah(0), high | regs::RAH_AV);
+    for entry in 1..chip.limits.receive_addresses {
+        registers.write(regs::rah(entry), 0);
+        registers.write(regs::ral(entry), 0);
+    }
+    let last = chip.limits.mta_registers - 1;
+    for n in 0..=last {
+        if chip.quirks.contains(Quirks::MTA_REVERSE) {
+            registers.write(regs::MTA + 4 * (last - n), 0);
+            registers.read(regs::STATUS);
+        } else {
+            registers.write(regs::MTA + 4 * n, 0);
+        }
+    }
+    for n in 0..regs::VFTA_REGISTERS {
+        registers.write(regs::VFTA + 4 * n, 0);
+    }
+}
+
+fn program_receive_unit(registers: &impl Registers, chip: &Chip) {
+    let pcie = chip.quirks.contains(Quirks::PCIE);
+    let delay = if chip.quirks.contains(Quirks::RDTR_20) {
+        0x20
+    } else {
+        0
+    };
+    registers.write(regs::RDTR, delay);
+    registers.write(regs::RXDCTL, regs::DCTL_EACH_DESCRIPTOR);
+    registers.write(regs::RXCSUM, 0);
+    if !chip.quirks.contains(Quirks::NO_MODERATION) {
+        registers.write(regs::RADV, 0);
+        registers.write(regs::ITR, ITR_20000);
+    }
+    if pcie {
+        let ipv6 = if chip.quirks.contains(Quirks::IPV6_EXT_DIS) {
+            regs::RFCTL_IPV6_EXT_DIS
+        } else {
+            0
+        };
+        registers.write(regs::RFCTL, ipv6);
+        registers.write(regs::MRQC, 0);
+    }
+}
+
+fn program_transmit_unit(registers: &impl Registers, chip: &Chip) {
+    registers.write(regs::TIPG, regs::TIPG_COPPER);
+    registers.write(regs::TIDV, 0);
+    if !chip.quirks.contains(Quirks::NO_MODERATION) {
+        registers.write(regs::TADV, 0);
+    }
+    if chip.quirks.contains(Quirks::PCIE) {
+        let txdctl = regs::DCTL_EACH_DESCRIPTOR | regs::TXDCTL_COUNT_DESC;
+        registers.write(regs::TXDCTL, txdctl);
+        // Both queues, though one is used (Linux e1000e, `e1000_configure_tx`).
+        registers.write(regs::TXDCTL1, txdctl);
+        let tarc = registers.read(regs::TARC0) & !(0b1111 << 27);
+        let completions = if chip.quirks.contains(Quirks::LOST_COMPLETIONS) {
+            1 << 26
+        } else {
+            0
+        };
+        registers.write(regs::TARC0, tarc | completions);
+    } else {
+        registers.write(regs::TXDCTL, regs::DCTL_EACH_DESCRIPTOR);
+    }
+}

@@ -1,0 +1,114 @@
+//! To a stop, and to a known state: both without relying on firmware, nor on CTRL.RST doing anything (QEMU's
+//! `e1000` ignores it).
+
+use core::time::Duration;
+
+use crate::chip::{Chip, Quirks, Reset};
+use crate::platform::{Clock, Registers};
+use crate::regs::{self, Ctrl, Rctl, Status, Tctl};
+use crate::wait::{TimedOut, wait_until};
+
+/// Time that DMA in flight gets to end once receiver and transmitter are off (Linux e1000, `e1000_reset_hw`).
+const DRAIN: Duration = Duration::from_millis(10);
+/// Longest wait for the last request as a bus master (Linux e1000e, `MASTER_DISABLE_TIMEOUT`).
+const MASTER_DISABLE_LIMIT: Duration = Duration::from_millis(80);
+/// Longest wait for CTRL.RST to clear itself. Manuals give 1 us; the register may be slow to come back.
+const RESET_LIMIT: Duration = Duration::from_millis(20);
+/// Longest wait for the NVM of 8257x to load (Linux e1000e, `AUTO_READ_DONE_TIMEOUT`).
+const AUTO_READ_LIMIT: Duration = Duration::from_millis(10);
+
+/// Stops interrupts, receiver and transmitter with a handful of posted writes and no wait: what a panic hook may
+/// do. DMA in flight may still end after it returns.
+pub fn stop_now(registers: &impl Registers, chip: &Chip) {
+    registers.write(regs::IMC, regs::ALL_ONES);
+    registers.write(regs::TCTL, Tctl::PSP.bits());
+    if chip.quirks.contains(Quirks::NO_RX_DISABLE) {
+        // Only a reset may turn the receiver of these parts off.
+        registers.write(regs::CTRL, registers.read(regs::CTRL) | Ctrl::RST.bits());
+    } else {
+        registers.write(regs::RCTL, 0);
+    }
+}
+
+/// Stops the device and waits until its DMA has ended.
+///
+/// Writes RCTL only if the receiver is on: on QEMU's `e1000` each write of RCTL holds reception up for a second.
+pub fn quiesce(registers: &impl Registers, chip: &Chip, clock: &impl Clock) {
+    registers.write(regs::IMC, regs::ALL_ONES);
+    let receiving = registers.read(regs::RCTL) & Rctl::EN.bits() != 0;
+    let transmitting = registers.read(regs::TCTL) & Tctl::EN.bits() != 0;
+    if receiving && !chip.quirks.contains(Quirks::NO_RX_DISABLE) {
+        registers.write(regs::RCTL, 0);
+    }
+    if transmitting {
+        registers.write(regs::TCTL, Tctl::PSP.bits());
+    }
+    if receiving || transmitting {
+        // Flush the writes, then let DMA end.
+        registers.read(regs::STATUS);
+        clock.sleep(DRAIN);
+    }
+    if matches!(chip.limits.reset, Reset::Pcie | Reset::Pch) {
+        let ctrl = registers.read(regs::CTRL);
+        registers.write(regs::CTRL, ctrl | Ctrl::GIO_MASTER_DISABLE.bits());
+        // A part that does not answer is reset all the same.
+        let _ = wait_until(
+            clock,
+            "end of bus mastering",
+            MASTER_DISABLE_LIMIT,
+            Duration::from_micros(100),
+            || registers.read(regs::STATUS) & Status::GIO_MASTER_ENABLE.bits() == 0,
+        );
+    }
+}
+
+/// Quiesces the device, resets it, and leaves it with interrupts masked and receiver and transmitter off.
+///
+/// # Errors
+///
+/// When CTRL.RST does not clear.
+pub fn reset(registers: &impl Registers, chip: &Chip, clock: &impl Clock) -> Result<(), TimedOut> {
+    quiesce(registers, chip, clock);
+    registers.write(regs::CTRL, registers.read(regs::CTRL) | Ctrl::RST.bits());
+    match chip.limits.reset {
+        Reset::ReloadEeprom => {
+            clock.sleep(Duration::from_micros(10));
+            let extended = registers.read(regs::CTRL_EXT);
+            registers.write(regs::CTRL_EXT, extended | regs::CTRL_EXT_EE_RST);
+            registers.read(regs::STATUS);
+            clock.sleep(Duration::from_millis(2));
+        }
+        Reset::Eeprom => clock.sleep(Duration::from_millis(5)),
+        // No access before the part is back, a read least of all.
+        Reset::Pcie => clock.sleep(Duration::from_millis(1)),
+        Reset::Pch => clock.sleep(Duration::from_millis(20)),
+    }
+    wait_until(
+        clock,
+        "end of reset (CTRL.RST clear)",
+        RESET_LIMIT,
+        Duration::from_micros(100),
+        || registers.read(regs::CTRL) & Ctrl::RST.bits() == 0,
+    )?;
+    if chip.limits.reset == Reset::Pcie {
+        // Absent on boards without NVM; what follows checks the MAC address anyway.
+        let _ = wait_until(
+            clock,
+            "NVM load",
+            AUTO_READ_LIMIT,
+            Duration::from_millis(1),
+            || registers.read(regs::EECD) & regs::EECD_AUTO_RD != 0,
+        );
+        // The PHY is configured from the NVM (Linux e1000e, `e1000_reset_hw_82571`).
+        clock.sleep(Duration::from_millis(25));
+    }
+    registers.write(regs::IMC, regs::ALL_ONES);
+    registers.read(regs::ICR);
+    // Where CTRL.RST did nothing for a receiver that only a reset may stop, this is the last resort.
+    if registers.read(regs::RCTL) & Rctl::EN.bits() != 0 {
+        registers.write(regs::RCTL, 0);
+        registers.read(regs::STATUS);
+        clock.sleep(DRAIN);
+    }
+    Ok(())
+}
