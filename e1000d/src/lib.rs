@@ -1,5 +1,27 @@
-//! placeholder
-pub mod platform;
+//! Driver daemon for Intel Gigabit Ethernet on Redox OS.
+//!
+//! pcid hands over a PCI function; the daemon maps its registers, brings the chip up (crate `e1000-hw`) and serves
+//! the scheme `network.pci-SSSS-BB-DD.F_e1000`, through which the netstack reads and writes frames.
+//!
+//! By whom it talks to: [`daemon`] is start, event loop and end; [`server`] the scheme socket, [`scheme`] what the
+//! operations mean, [`screen`] what clients must not be able to do, [`subscriber`] who is told of frames;
+//! [`namespace`], [`dma`], [`mmio`], [`alarm`], [`signals`] the kernel and its schemes; [`platform`] what differs
+//! on Linux, where the hosted mode (`host/`) runs the same code against QEMU's device models.
 
-/// placeholder
-pub fn run<P: platform::Platform>(_platform: P, _environment: platform::Environment) -> Result<(), Box<dyn std::error::Error>> { Ok(()) }
+pub mod alarm;
+pub mod daemon;
+pub mod dma;
+pub mod logger;
+pub mod mmio;
+pub mod namespace;
+pub mod platform;
+pub mod scheme;
+pub mod screen;
+pub mod server;
+pub mod signals;
+pub mod subscriber;
+
+#[cfg(not(target_os = "redox"))]
+use redox_shim as _;
+
+pub use daemon::{DaemonError, run};

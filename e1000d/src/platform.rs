@@ -49,3 +49,32 @@ pub struct Counters {
     /// Frames taken from clients and given to the NIC.
     pub tx_frames: u64,
 }
+
+/// Redox: registers are memory, and schemes are files.
+#[cfg(target_os = "redox")]
+pub struct Redox;
+
+#[cfg(target_os = "redox")]
+impl Platform for Redox {
+    type Registers = crate::mmio::Mmio;
+
+    fn map_registers(&mut self, channel: &Channel, function: &PciFunction) -> io::Result<Self::Registers> {
+        use e1000_hw::regs::BAR_LEN;
+        use pcid_config::bar::MappedBar;
+
+        let bar = MappedBar::map(channel, function, 0, BAR_LEN).map_err(io::Error::other)?;
+        crate::mmio::Mmio::new(bar)
+    }
+
+    fn remove_stale_scheme(&mut self, name: &str) -> io::Result<()> {
+        // Removing a name that is not there makes the namespace manager print an error.
+        let listed = std::fs::read_dir("/scheme")?
+            .flatten()
+            .any(|entry| entry.file_name() == name);
+        if !listed {
+            return Ok(());
+        }
+        log::info!("the scheme of an earlier driver is in the namespace; taking its name over");
+        std::fs::remove_file(format!("/scheme/{name}"))
+    }
+}

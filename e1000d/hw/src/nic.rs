@@ -11,7 +11,7 @@ use crate::regs::{self, Causes, Ctrl, Rctl, Tctl};
 use crate::reset;
 use crate::ring::{OutOfDmaMemory, RingSize};
 use crate::rx::{RxCounters, RxRing};
-use crate::tx::{TransmitError, TxCounters, TxRing, check_len};
+use crate::tx::{TransmitError, TxCounters, TxRing};
 use crate::wait::TimedOut;
 
 /// Causes that are always wanted: frames arrived, or could not; the link changed. Causes of the transmitter are
@@ -263,13 +263,17 @@ impl<R: Registers, D: DmaRegion> Nic<R, D> {
         }
     }
 
-    /// Checks a frame's length as [`Self::transmit`] would.
-    ///
-    /// # Errors
-    ///
-    /// [`TransmitError::TooShort`] and [`TransmitError::TooLong`].
-    pub fn check_len(frame: &[u8]) -> Result<(), TransmitError> {
-        check_len(frame)
+    /// Whether [`Self::transmit`] would take a frame now.
+    pub fn has_room(&mut self) -> bool {
+        if self.tx.space() == 0 {
+            self.tx.reclaim();
+        }
+        self.tx.space() > 0
+    }
+
+    /// Counts a frame that its sender was told was taken, but that was dropped.
+    pub fn count_dropped_frame(&mut self) {
+        self.tx.count_dropped();
     }
 
     /// Tells the device of the frames taken since the last time: at most one register write for all.

@@ -1,0 +1,387 @@
+//! The daemon from start to stop: bring-up order, event loop, end.
+
+use std::io;
+use std::time::{Duration, Instant};
+
+use e1000_hw::chip::{self, Chip, Quirks};
+use e1000_hw::nic::{BringUpError, Nic, RingSizes};
+use e1000_hw::platform::{Clock, Registers};
+use e1000_hw::reset;
+use event::{EventFlags, EventQueue};
+use libredox::flag::{F_SETFD, O_CLOEXEC};
+use pcid_config::channel::{Channel, ChannelError};
+use pcid_config::interrupt::{InterruptError, IrqLine};
+use pcid_config::protocol::PciFunction;
+use redox_scheme::Socket;
+use redox_scheme::scheme::SchemeSync;
+use syscall::error::{EINTR, ENODEV};
+
+use crate::alarm::Alarm;
+use crate::dma::{DmaBlock, DmaMemory};
+use crate::namespace::Registration;
+use crate::platform::{Counters, Environment, Platform};
+use crate::scheme::NetworkScheme;
+use crate::server::Server;
+use crate::subscriber::Occasion;
+use crate::{logger, signals};
+
+/// Longest wait for the link before the daemon reports that it is ready.
+///
+/// Autonegotiation takes 1 to 4 s on real hardware. dhcpd sends a single DISCOVER right after the boot: it should
+/// meet a live link; a boot without a cable should not wait for long. Frames for a link that comes later are kept.
+const LINK_LIMIT: Duration = Duration::from_secs(4);
+/// Interval of looking at the link while frames wait for it, should its interrupt be lost.
+const LINK_INTERVAL: Duration = Duration::from_millis(500);
+/// Frames that waited for the link for this long are dropped: longer than dhcpd waits for its answer.
+const HOLD_LIMIT: Duration = Duration::from_secs(35);
+/// Delay after which a reader that stopped with frames left is reminded, and room to transmit looked for.
+const CHECK_DELAY: Duration = Duration::from_millis(10);
+/// Interval of looking at the rings when there is no interrupt: the kernel's timer tick.
+const POLL_INTERVAL: Duration = Duration::from_millis(4);
+/// PCI configuration space: command register, and its bit that turns INTx off.
+const PCI_COMMAND: u16 = 4;
+const COMMAND_INTX_DISABLE: u32 = 1 << 10;
+
+/// Why the daemon did not start, or ended.
+#[derive(Debug, thiserror::Error)]
+pub enum DaemonError {
+    /// pcid did not answer as it should.
+    #[error("pcid: {0}")]
+    Channel(#[from] ChannelError),
+    /// pcid handed over a function that is not in the chip table.
+    #[error("no chip that this driver knows: {vendor:04x}:{device:04x}")]
+    UnknownChip {
+        /// PCI vendor id.
+        vendor: u16,
+        /// PCI device id.
+        device: u16,
+    },
+    /// BAR 0 could not be mapped.
+    #[error("cannot map the registers: {0}")]
+    Registers(io::Error),
+    /// The NIC did not come up.
+    #[error("the NIC did not come up: {0}")]
+    BringUp(#[from] BringUpError),
+    /// A system call failed.
+    #[error("cannot {doing}: {error}")]
+    System {
+        /// What was being done.
+        doing: &'static str,
+        /// Why it failed.
+        error: io::Error,
+    },
+    /// The interrupt line failed.
+    #[error("{0}")]
+    Interrupt(#[from] InterruptError),
+    /// Registers read as all ones.
+    #[error("the NIC is gone")]
+    DeviceGone,
+    /// The kernel closed the scheme socket.
+    #[error("the scheme was closed")]
+    SchemeClosed,
+}
+
+/// Says what was being done when a system call failed.
+trait Doing<T> {
+    fn doing(self, doing: &'static str) -> Result<T, DaemonError>;
+}
+
+impl<T> Doing<T> for libredox::error::Result<T> {
+    fn doing(self, doing: &'static str) -> Result<T, DaemonError> {
+        self.map_err(|error| DaemonError::System {
+            doing,
+            error: io::Error::from_raw_os_error(error.errno()),
+        })
+    }
+}
+
+impl<T> Doing<T> for syscall::Result<T> {
+    fn doing(self, doing: &'static str) -> Result<T, DaemonError> {
+        self.map_err(|error| DaemonError::System {
+            doing,
+            error: io::Error::from_raw_os_error(error.errno),
+        })
+    }
+}
+
+impl<T> Doing<T> for io::Result<T> {
+    fn doing(self, doing: &'static str) -> Result<T, DaemonError> {
+        self.map_err(|error| DaemonError::System { doing, error })
+    }
+}
+
+struct SystemClock(Instant);
+
+impl Clock for SystemClock {
+    fn now(&self) -> Duration {
+        self.0.elapsed()
+    }
+
+    fn sleep(&self, duration: Duration) {
+        std::thread::sleep(duration);
+    }
+}
+
+event::user_data! {
+    enum Source {
+        Scheme,
+        Interrupt,
+        Alarm,
+        Termination,
+    }
+}
+
+/// Runs the daemon until it is told to end.
+///
+/// # Errors
+///
+/// See [`DaemonError`]. The NIC is stopped in any case.
+pub fn run<P: Platform>(mut platform: P, environment: Environment) -> Result<(), DaemonError> {
+    for fd in std::iter::once(environment.channel).chain(environment.notify) {
+        // Nothing is ever executed; a failure costs nothing.
+        let _ = libredox::call::fcntl(fd, F_SETFD as usize, O_CLOEXEC as usize);
+    }
+    let channel = Channel::from_raw(environment.channel);
+    let function = channel.config()?;
+    let id = function.id;
+    let chip = chip::find(id.vendor, id.device).ok_or(DaemonError::UnknownChip {
+        vendor: id.vendor,
+        device: id.device,
+    })?;
+    let name = format!("network.{}_e1000", function.address.scheme_name());
+    logger::init(&name);
+
+    let clock = SystemClock(Instant::now());
+    let mut daemon = Daemon::start(&mut platform, &channel, &function, chip, &name, &clock)?;
+    let result = daemon
+        .announce(&mut platform, &environment, &name)
+        .and_then(|()| daemon.serve());
+    let counters = daemon.stop(&clock, if result.is_ok() { EINTR } else { ENODEV });
+    if let Err(error) = channel.set_bus_master(false) {
+        log::warn!("bus mastering stays on: {error}");
+    }
+    platform.stopped(&counters);
+    result
+}
+
+struct Daemon<R: Registers> {
+    server: Server<R, DmaBlock>,
+    queue: EventQueue<Source>,
+    alarm: Alarm,
+    irq: Option<IrqLine>,
+    registration: Option<Registration>,
+    /// When the first of the frames that wait for the link was found waiting.
+    held_since: Option<Instant>,
+}
+
+impl<R: Registers + Clone + Send + Sync + 'static> Daemon<R> {
+    /// Opens everything, brings the NIC up and enters the null namespace. Nobody can open the scheme yet.
+    fn start<P: Platform<Registers = R>>(
+        platform: &mut P,
+        channel: &Channel,
+        function: &PciFunction,
+        chip: &'static Chip,
+        name: &str,
+        clock: &SystemClock,
+    ) -> Result<Self, DaemonError> {
+        // What takes a path comes first: there are none in the null namespace.
+        let mut memory = DmaMemory::open().doing("open the memory scheme")?;
+        let irq = open_interrupt(function);
+        let queue = EventQueue::new().doing("create an event queue")?;
+        let alarm = Alarm::open().doing("open a timer")?;
+        let socket = Socket::nonblock().doing("create a scheme")?;
+        let termination = signals::termination().doing("catch signals")?;
+        platform
+            .remove_stale_scheme(name)
+            .doing("remove the scheme of an earlier driver")?;
+
+        if irq.is_some() {
+            let command = channel.read_config(PCI_COMMAND)?;
+            // The upper half is the status register, where ones clear.
+            channel.write_config(PCI_COMMAND, command & 0xFFFF & !COMMAND_INTX_DISABLE)?;
+        }
+        let registers = platform
+            .map_registers(channel, function)
+            .map_err(DaemonError::Registers)?;
+        stop_on_panic(registers.clone(), chip);
+        let mut nic = Nic::bring_up(registers, chip, RingSizes::default(), &mut memory, clock)?;
+        if chip.quirks.contains(Quirks::DMA32) && nic.end_address() > 1 << 32 {
+            log::warn!(
+                "DMA memory above 4 GiB, which {} may not reach on conventional PCI",
+                chip.name
+            );
+        }
+        wait_for_link(&mut nic, clock);
+        log::info!(
+            "{} rev {:#04x}, MAC address {}, link {}, interrupt {}",
+            chip.name,
+            function.id.revision,
+            nic.mac(),
+            nic.link(),
+            if irq.is_some() { "INTx" } else { "none, polling" },
+        );
+
+        queue
+            .subscribe(socket.inner().raw(), Source::Scheme, EventFlags::READ)
+            .doing("watch the scheme")?;
+        queue
+            .subscribe(alarm.fd(), Source::Alarm, EventFlags::READ)
+            .doing("watch the timer")?;
+        queue
+            .subscribe(termination, Source::Termination, EventFlags::READ)
+            .doing("watch for signals")?;
+        if let Some(irq) = &irq {
+            queue
+                .subscribe(irq.fd(), Source::Interrupt, EventFlags::READ)
+                .doing("watch the interrupt")?;
+        }
+
+        let mut scheme = NetworkScheme::new(name.to_owned(), nic);
+        let root = scheme.scheme_root().doing("make a root handle")?;
+        let registration = Registration::prepare(&socket, root).doing("enter the null namespace")?;
+        let server = Server::new(socket, scheme);
+        Ok(Self {
+            server,
+            queue,
+            alarm,
+            irq,
+            registration: Some(registration),
+            held_since: None,
+        })
+    }
+
+    /// Registers the scheme and, only then, reports readiness: smolnetd looks for schemes once.
+    fn announce<P: Platform>(
+        &mut self,
+        platform: &mut P,
+        environment: &Environment,
+        name: &str,
+    ) -> Result<(), DaemonError> {
+        if let Some(registration) = self.registration.take() {
+            registration.register(name).doing("register the scheme")?;
+        }
+        if let Some(notify) = environment.notify {
+            // Whoever waited may be gone by now.
+            if let Err(error) = libredox::call::write(notify, &[0]) {
+                log::warn!("readiness could not be reported: {error}");
+            }
+            let _ = libredox::call::close(notify);
+        }
+        platform.ready(name);
+        Ok(())
+    }
+
+    fn serve(&mut self) -> Result<(), DaemonError> {
+        self.server.scheme().nic().enable_interrupts();
+        // An interrupt from before the subscription made no event, and its line would stay masked.
+        self.interrupt()?;
+        self.plan()?;
+        loop {
+            match self.queue.next_event() {
+                Ok(event) => match event.user_data {
+                    Source::Scheme => self
+                        .server
+                        .serve()
+                        .doing("serve requests")?
+                        .map_err(|_| DaemonError::SchemeClosed)?,
+                    Source::Interrupt => self.interrupt()?,
+                    Source::Alarm if self.alarm.went_off() => self.check()?,
+                    Source::Alarm => {}
+                    Source::Termination => return Ok(()),
+                },
+                Err(error) if error.is_interrupt() => {}
+                Err(error) => return Err(error).doing("wait for events"),
+            }
+            self.plan()?;
+        }
+    }
+
+    fn interrupt(&mut self) -> Result<(), DaemonError> {
+        let Some(irq) = &self.irq else { return Ok(()) };
+        let scheme = self.server.scheme();
+        let mut gone = false;
+        irq.service(|| gone |= scheme.interrupt())?;
+        if gone {
+            return Err(DaemonError::DeviceGone);
+        }
+        // The rings are looked at after the line was unmasked, so what came in between is not missed.
+        self.server.settle(Occasion::Check).doing("answer requests")
+    }
+
+    /// The alarm went off: looks after everything that may be due.
+    fn check(&mut self) -> Result<(), DaemonError> {
+        let scheme = self.server.scheme();
+        if !scheme.nic().link().is_up() {
+            scheme.look_at_link();
+        }
+        let nic = scheme.nic();
+        if nic.held_frames() == 0 || nic.link().is_up() {
+            self.held_since = None;
+        } else if self.held_since.get_or_insert_with(Instant::now).elapsed() > HOLD_LIMIT {
+            nic.drop_held_frames();
+            self.held_since = None;
+        }
+        self.server.settle(Occasion::Check).doing("answer requests")
+    }
+
+    /// Arms the alarm for what will be due. Nothing is, while no frame moves.
+    fn plan(&mut self) -> Result<(), DaemonError> {
+        let scheme = self.server.scheme();
+        let delay = if self.irq.is_none() {
+            POLL_INTERVAL
+        } else if scheme.reader_may_have_stopped() || self.server.writes_wait() {
+            CHECK_DELAY
+        } else if self.server.scheme().nic().held_frames() > 0 {
+            LINK_INTERVAL
+        } else {
+            return Ok(());
+        };
+        self.alarm.within(delay).doing("set the timer")
+    }
+
+    /// Answers who still waits and stops the NIC.
+    fn stop(mut self, clock: &SystemClock, errno: i32) -> Counters {
+        if let Err(error) = self.server.answer_all(errno) {
+            log::warn!("requests stay unanswered: {error}");
+        }
+        let nic = self.server.into_scheme().into_nic();
+        let (rx, tx) = (nic.rx_counters(), nic.tx_counters());
+        nic.stop(clock);
+        Counters {
+            rx_frames: rx.frames,
+            tx_frames: tx.frames,
+        }
+    }
+}
+
+/// The function's INTx line, or none: then the rings are polled.
+fn open_interrupt(function: &PciFunction) -> Option<IrqLine> {
+    let Some(interrupt) = &function.legacy_interrupt else {
+        log::warn!("the function has no interrupt; polling every {POLL_INTERVAL:?}");
+        return None;
+    };
+    match IrqLine::open(interrupt) {
+        Ok(irq) => Some(irq),
+        Err(error) => {
+            log::warn!("{error}; polling every {POLL_INTERVAL:?}");
+            None
+        }
+    }
+}
+
+/// A panic must not leave the NIC writing to memory that the kernel gives to somebody else: release builds abort,
+/// so nothing is dropped.
+fn stop_on_panic<R: Registers + Send + Sync + 'static>(registers: R, chip: &'static Chip) {
+    std::panic::set_hook(Box::new(move |panic| {
+        reset::stop_now(&registers, chip);
+        log::error!("{panic}");
+    }));
+}
+
+fn wait_for_link<R: Registers>(nic: &mut Nic<R, DmaBlock>, clock: &SystemClock) {
+    let start = clock.now();
+    while !nic.link().is_up() && clock.now().saturating_sub(start) < LINK_LIMIT {
+        clock.sleep(Duration::from_millis(50));
+        nic.refresh_link();
+    }
+}

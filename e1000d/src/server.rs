@@ -1,0 +1,301 @@
+//! Requests in, answers and events out.
+//!
+//! Requests are read from the scheme socket in batches; what they lead to (answers, events) is written with one
+//! write, and the NIC is told of all frames to transmit with one register write. A request that has to wait is
+//! parked: reads in order of arrival until frames come, writes until the ring has room. Every request is answered.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use e1000_hw::platform::{DmaRegion, Registers};
+use redox_scheme::scheme::{IntoTag, Op, SchemeResponse, SchemeState};
+use redox_scheme::{CallerCtx, Id, Request, RequestKind, Response, SignalBehavior, Socket};
+use syscall::EventFlags;
+use syscall::error::{EAGAIN, EINTR, EOPNOTSUPP, EWOULDBLOCK, Error};
+
+use crate::scheme::NetworkScheme;
+use crate::screen::screen;
+use crate::subscriber::Occasion;
+
+/// Requests read at once.
+const BATCH: usize = 64;
+/// A frame that finds no room for this long is dropped, and its sender told that it was sent: the transmitter is
+/// stuck, and a client that waits for ever is worse off than one that loses a frame.
+const WRITE_LIMIT: Duration = Duration::from_secs(2);
+
+/// A request that waits.
+struct Parked {
+    caller: CallerCtx,
+    op: Op,
+    since: Instant,
+}
+
+/// The scheme socket was closed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Closed;
+
+/// Serves one scheme on one socket.
+pub struct Server<R: Registers, D: DmaRegion> {
+    socket: Socket,
+    scheme: NetworkScheme<R, D>,
+    state: SchemeState,
+    requests: Vec<Request>,
+    out: VecDeque<Response>,
+    reads: VecDeque<Parked>,
+    writes: VecDeque<Parked>,
+}
+
+impl<R: Registers, D: DmaRegion> Server<R, D> {
+    /// Serves `scheme` on a non-blocking `socket`.
+    pub fn new(socket: Socket, scheme: NetworkScheme<R, D>) -> Self {
+        Self {
+            socket,
+            scheme,
+            state: SchemeState::new(),
+            requests: Vec::with_capacity(BATCH),
+            out: VecDeque::with_capacity(2 * BATCH),
+            reads: VecDeque::new(),
+            writes: VecDeque::new(),
+        }
+    }
+
+    /// The scheme.
+    pub fn scheme(&mut self) -> &mut NetworkScheme<R, D> {
+        &mut self.scheme
+    }
+
+    /// Whether frames to transmit wait for room.
+    pub fn writes_wait(&self) -> bool {
+        !self.writes.is_empty()
+    }
+
+    /// Reads and serves the requests that are queued, then does what they and the NIC have made possible.
+    ///
+    /// # Errors
+    ///
+    /// When the socket fails, or [`Closed`] inside when it was closed.
+    pub fn serve(&mut self) -> syscall::Result<Result<(), Closed>> {
+        loop {
+            match self
+                .socket
+                .read_requests(&mut self.requests, SignalBehavior::Restart)
+            {
+                Ok(()) if self.requests.is_empty() => return Ok(Err(Closed)),
+                Ok(()) => {}
+                Err(Error {
+                    errno: EAGAIN | EWOULDBLOCK | EINTR,
+                }) => break,
+                Err(error) => return Err(error),
+            }
+            let more = self.requests.len() == self.requests.capacity();
+            let mut requests = std::mem::take(&mut self.requests);
+            for request in requests.drain(..) {
+                self.request(request);
+            }
+            self.requests = requests;
+            // A batch that was not full has emptied the queue, and each later request makes an event of its own.
+            if !more {
+                break;
+            }
+            self.settle(Occasion::Served)?;
+        }
+        self.settle(Occasion::Served)?;
+        Ok(Ok(()))
+    }
+
+    /// Does what has become possible: sends, serves parked requests, posts events, writes all answers.
+    ///
+    /// # Errors
+    ///
+    /// When the socket fails.
+    pub fn settle(&mut self, occasion: Occasion) -> syscall::Result<()> {
+        self.scheme.nic().post();
+        self.retry_writes();
+        self.retry_reads();
+        let out = &mut self.out;
+        self.scheme
+            .tell_readers(occasion, |id, flags| out.push_back(event(id, flags)));
+        self.write_out()
+    }
+
+    /// Answers everything that is parked with `errno`, for a daemon that stops.
+    ///
+    /// # Errors
+    ///
+    /// When the socket fails.
+    pub fn answer_all(&mut self, errno: i32) -> syscall::Result<()> {
+        for parked in self.reads.drain(..).chain(self.writes.drain(..)) {
+            self.out.push_back(Response::err(errno, parked.op));
+        }
+        self.write_out()
+    }
+
+    /// Ends service and gives the scheme back.
+    pub fn into_scheme(self) -> NetworkScheme<R, D> {
+        self.scheme
+    }
+
+    fn request(&mut self, mut request: Request) {
+        let refused = screen(&mut request);
+        let call = match request.kind() {
+            RequestKind::Call(call) => call,
+            RequestKind::Cancellation(request) => return self.cancel(request.id),
+            RequestKind::OnClose { id } => {
+                self.state.on_close(id);
+                return redox_scheme::scheme::SchemeSync::on_close(&mut self.scheme, id);
+            }
+            RequestKind::SendFd(request) => {
+                return self.out.push_back(Response::err(EOPNOTSUPP, request));
+            }
+            RequestKind::RecvFd(request) => {
+                return self.out.push_back(Response::err(EOPNOTSUPP, request));
+            }
+            // One-way: nobody waits for an answer. `screen` turned those that do wait into calls.
+            RequestKind::MsyncMsg
+            | RequestKind::MunmapMsg
+            | RequestKind::MmapMsg
+            | RequestKind::OnDetach { .. } => return,
+        };
+        if let Some(errno) = refused {
+            return self.out.push_back(Response::err(errno, call));
+        }
+        let caller = call.caller();
+        match call.op() {
+            Ok(op) => self.call(caller, op),
+            Err(call) => self.out.push_back(Response::err(EOPNOTSUPP, call)),
+        }
+    }
+
+    fn call(&mut self, caller: CallerCtx, op: Op) {
+        let parked = Parked {
+            caller,
+            op,
+            since: Instant::now(),
+        };
+        match &parked.op {
+            // In order of arrival: nobody overtakes those who wait. A non-blocking read does not wait.
+            Op::Read(read) if !self.reads.is_empty() && self.scheme.is_data(read.fd) => {
+                if parked.op.is_explicitly_nonblock() {
+                    self.out.push_back(Response::err(EAGAIN, parked.op));
+                } else {
+                    self.reads.push_back(parked);
+                }
+            }
+            Op::Write(write) if !self.writes.is_empty() && self.scheme.is_data(write.fd) => {
+                self.writes.push_back(parked);
+            }
+            _ => {
+                if let Some(parked) = self.attempt(parked) {
+                    self.park(parked);
+                }
+            }
+        }
+    }
+
+    /// Carries the operation out and answers it, or gives it back if it has to wait.
+    fn attempt(&mut self, mut parked: Parked) -> Option<Parked> {
+        let result = parked
+            .op
+            .handle_sync_dont_consume(&parked.caller, &mut self.scheme, &mut self.state);
+        let response = match result {
+            SchemeResponse::Regular(Err(Error { errno: EWOULDBLOCK })) => return Some(parked),
+            SchemeResponse::Regular(result) => Response::new(result, parked.op),
+            SchemeResponse::RegularAndNotifyOnDetach(result) => {
+                Response::new_notify_on_detach(result, parked.op)
+            }
+            SchemeResponse::Opened(result) => Response::open_dup_like(result, parked.op),
+        };
+        self.out.push_back(response);
+        None
+    }
+
+    fn park(&mut self, parked: Parked) {
+        match parked.op {
+            Op::Read(_) => self.reads.push_back(parked),
+            Op::Write(_) => {
+                self.scheme.nic().set_transmit_interrupt(true);
+                self.writes.push_back(parked);
+            }
+            // Nothing else waits.
+            _ => self.out.push_back(Response::err(EAGAIN, parked.op)),
+        }
+    }
+
+    fn retry_reads(&mut self) {
+        while !self.reads.is_empty() && self.scheme.frames_pending() {
+            let Some(parked) = self.reads.pop_front() else {
+                return;
+            };
+            if let Some(parked) = self.attempt(parked) {
+                return self.reads.push_front(parked);
+            }
+        }
+    }
+
+    fn retry_writes(&mut self) {
+        if self.writes.is_empty() {
+            return;
+        }
+        while let Some(parked) = self.writes.pop_front() {
+            let Some(parked) = self.attempt(parked) else {
+                continue;
+            };
+            if parked.since.elapsed() < WRITE_LIMIT {
+                self.writes.push_front(parked);
+                break;
+            }
+            let len = match &parked.op {
+                Op::Write(write) => write.buf().len(),
+                _ => 0,
+            };
+            self.scheme.nic().count_dropped_frame();
+            self.out.push_back(Response::ok(len, parked.op));
+        }
+        self.scheme.nic().post();
+        if self.writes.is_empty() {
+            self.scheme.nic().set_transmit_interrupt(false);
+            let out = &mut self.out;
+            self.scheme
+                .tell_writers(|id, flags| out.push_back(event(id, flags)));
+        }
+    }
+
+    fn cancel(&mut self, id: Id) {
+        // Not found: it was answered already, and the answer is under way.
+        for queue in [&mut self.reads, &mut self.writes] {
+            if let Some(n) = queue.iter().position(|parked| parked.op.req_id() == id)
+                && let Some(parked) = queue.remove(n)
+            {
+                self.out.push_back(Response::err(EINTR, parked.op));
+                return;
+            }
+        }
+    }
+
+    /// Writes all answers and events, normally with one system call.
+    fn write_out(&mut self) -> syscall::Result<()> {
+        while !self.out.is_empty() {
+            self.out.make_contiguous();
+            let before = self.out.len();
+            match self
+                .socket
+                .write_responses(&mut self.out, SignalBehavior::Restart)
+            {
+                Ok(()) if self.out.len() < before => {}
+                // The kernel stops at the first answer that it does not take: its caller is gone. The others
+                // still wait for theirs.
+                Ok(()) | Err(_) => {
+                    let refused = self.out.pop_front();
+                    log::debug!("{}: the kernel did not take an answer", self.scheme.name());
+                    // A response that was never taken has nothing to free.
+                    std::mem::forget(refused);
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn event(id: usize, flags: EventFlags) -> Response {
+    Response::post_fevent(id, flags.bits())
+}

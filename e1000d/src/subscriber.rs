@@ -1,0 +1,180 @@
+//! Who was told that frames are there, and who has to be told again.
+//!
+//! Event queues of Redox keep every event that is posted, so each surplus one costs the client a useless poll
+//! (the stock driver posts to every handle at every occasion). A missing one costs it a frame's latency, or for
+//! ever. So an event is an edge: posted when frames are there and the client has not been told since it last
+//! found none. Two things are needed on top, because a client may stop reading before it finds none (smolnetd
+//! stops after 128 frames): an active reader is told again every [`REMIND_EVERY`] frames, so that an event waits
+//! for it wherever it stops; and a reader that has stopped elsewhere is told at the next interrupt or timer.
+
+use syscall::EventFlags;
+
+/// Frames that a client may read on one event before the next is posted.
+pub const REMIND_EVERY: u32 = 64;
+
+/// Why it is being asked whether to post.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Occasion {
+    /// Requests were served.
+    Served,
+    /// An interrupt or the timer: a client that did nothing since the last one has stopped.
+    Check,
+}
+
+/// One data handle's interest in events, and what it knows.
+#[derive(Debug, Default)]
+pub struct Subscriber {
+    wants_read: bool,
+    wants_write: bool,
+    /// An event was posted since the client last found no frame.
+    told: bool,
+    /// Frames read since the last event.
+    reads: u32,
+    /// `reads` at the last check.
+    reads_at_check: u32,
+}
+
+impl Subscriber {
+    /// The client's event queues now want `flags`. Returns those that are true at once; they count as told.
+    pub fn subscribe(&mut self, flags: EventFlags, frames: bool, room: bool) -> EventFlags {
+        self.wants_read = flags.contains(EventFlags::EVENT_READ);
+        self.wants_write = flags.contains(EventFlags::EVENT_WRITE);
+        let mut now = EventFlags::empty();
+        self.told = false;
+        if frames && self.tell(Occasion::Served) {
+            now |= EventFlags::EVENT_READ;
+        }
+        if room && self.wants_write {
+            now |= EventFlags::EVENT_WRITE;
+        }
+        now
+    }
+
+    /// The client read a frame.
+    pub fn read_frame(&mut self) {
+        self.reads = self.reads.saturating_add(1);
+    }
+
+    /// The client found no frame: the next one is news.
+    pub fn found_none(&mut self) {
+        self.told = false;
+    }
+
+    /// Frames are there. Returns whether to post an event.
+    pub fn tell(&mut self, occasion: Occasion) -> bool {
+        if !self.wants_read {
+            return false;
+        }
+        let stopped = occasion == Occasion::Check && self.reads > 0 && self.reads == self.reads_at_check;
+        if !self.told || self.reads >= REMIND_EVERY || stopped {
+            self.told = true;
+            self.reads = 0;
+            self.reads_at_check = 0;
+            return true;
+        }
+        if occasion == Occasion::Check {
+            self.reads_at_check = self.reads;
+        }
+        false
+    }
+
+    /// Whether the client may have stopped in the middle, so that a check is due after a while.
+    pub fn may_have_stopped(&self) -> bool {
+        self.wants_read && self.told && self.reads > 0
+    }
+
+    /// Whether room to transmit is worth an event.
+    pub fn wants_write(&self) -> bool {
+        self.wants_write
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn subscribed() -> Subscriber {
+        let mut subscriber = Subscriber::default();
+        assert_eq!(
+            subscriber.subscribe(EventFlags::EVENT_READ, false, true),
+            EventFlags::empty()
+        );
+        subscriber
+    }
+
+    #[test]
+    fn nobody_is_told_who_did_not_ask() {
+        let mut subscriber = Subscriber::default();
+        assert!(!subscriber.tell(Occasion::Check));
+        let mut writer = Subscriber::default();
+        assert_eq!(
+            writer.subscribe(EventFlags::EVENT_WRITE, true, true),
+            EventFlags::EVENT_WRITE
+        );
+        assert!(!writer.tell(Occasion::Served));
+    }
+
+    #[test]
+    fn an_edge_is_told_once() {
+        let mut subscriber = subscribed();
+        assert!(subscriber.tell(Occasion::Served));
+        for _ in 0..10 {
+            assert!(!subscriber.tell(Occasion::Served));
+            assert!(
+                !subscriber.tell(Occasion::Check),
+                "it has not even started to read"
+            );
+        }
+        subscriber.read_frame();
+        subscriber.found_none();
+        assert!(subscriber.tell(Occasion::Served));
+    }
+
+    #[test]
+    fn late_subscriber_is_told_at_once_and_only_once() {
+        let mut subscriber = Subscriber::default();
+        assert_eq!(
+            subscriber.subscribe(EventFlags::EVENT_READ, true, false),
+            EventFlags::EVENT_READ
+        );
+        assert!(!subscriber.tell(Occasion::Served));
+    }
+
+    #[test]
+    fn reader_that_stops_at_128_frames_has_an_event_waiting() {
+        let mut subscriber = subscribed();
+        assert!(subscriber.tell(Occasion::Served));
+        let mut events = 0;
+        for _ in 0..128 {
+            subscriber.read_frame();
+            events += u32::from(subscriber.tell(Occasion::Served));
+        }
+        assert_eq!(events, 2);
+    }
+
+    #[test]
+    fn reader_that_stops_elsewhere_is_told_at_the_second_check() {
+        let mut subscriber = subscribed();
+        assert!(subscriber.tell(Occasion::Served));
+        for _ in 0..10 {
+            subscriber.read_frame();
+            assert!(!subscriber.tell(Occasion::Served));
+        }
+        assert!(subscriber.may_have_stopped());
+        assert!(!subscriber.tell(Occasion::Check), "it may still be reading");
+        assert!(subscriber.tell(Occasion::Check), "it was not");
+        assert!(!subscriber.may_have_stopped());
+    }
+
+    #[test]
+    fn interrupts_do_not_disturb_an_active_reader() {
+        let mut subscriber = subscribed();
+        assert!(subscriber.tell(Occasion::Served));
+        let mut events = 0;
+        for _ in 0..REMIND_EVERY - 1 {
+            subscriber.read_frame();
+            events += u32::from(subscriber.tell(Occasion::Check));
+        }
+        assert_eq!(events, 0);
+    }
+}
