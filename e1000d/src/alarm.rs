@@ -43,8 +43,11 @@ impl Alarm {
             return Ok(());
         }
         let now = libredox::call::clock_gettime(CLOCK_MONOTONIC)?;
-        let nanoseconds = i64::from(now.tv_nsec) + i64::from(delay.subsec_nanos());
-        let seconds = i64::from(now.tv_sec) + delay.as_secs() as i64 + nanoseconds / 1_000_000_000;
+        // The fields' types differ from target to target.
+        #[allow(clippy::useless_conversion)]
+        let (seconds, nanoseconds) = (i64::from(now.tv_sec), i64::from(now.tv_nsec));
+        let nanoseconds = nanoseconds + i64::from(delay.subsec_nanos());
+        let seconds = seconds + delay.as_secs() as i64 + nanoseconds / 1_000_000_000;
         // Field by field, so that what follows tv_nsec is zero and not whatever was there.
         let mut record = [0; size_of::<TimeSpec>()];
         record[..8].copy_from_slice(&seconds.to_ne_bytes());

@@ -13,12 +13,6 @@ pub struct Mmio {
     bar: Arc<MappedBar>,
 }
 
-// SAFETY: the mapping belongs to the process, not to a thread, and is only accessed through volatile 32-bit
-// loads and stores of device registers, which any thread may do.
-unsafe impl Send for Mmio {}
-// SAFETY: as above; each access is one load or store, there is no state in memory to tear.
-unsafe impl Sync for Mmio {}
-
 impl Mmio {
     /// Takes a mapped BAR.
     ///

@@ -285,10 +285,8 @@ impl<R: Registers, D: DmaRegion> Server<R, D> {
                 // The kernel stops at the first answer that it does not take: its caller is gone. The others
                 // still wait for theirs.
                 Ok(()) | Err(_) => {
-                    let refused = self.out.pop_front();
+                    self.out.pop_front();
                     log::debug!("{}: the kernel did not take an answer", self.scheme.name());
-                    // A response that was never taken has nothing to free.
-                    std::mem::forget(refused);
                 }
             }
         }

@@ -112,6 +112,12 @@ pub struct MappedBar {
     length: usize,
 }
 
+// SAFETY: the mapping belongs to the process, not to a thread. The value itself never accesses it; who does
+// through `base` answers for the order of its accesses.
+unsafe impl Send for MappedBar {}
+// SAFETY: as above; shared references only give out the address.
+unsafe impl Sync for MappedBar {}
+
 impl MappedBar {
     /// Maps BAR `index` of `function`, the one behind `channel`, whole.
     ///

@@ -1,2 +1,48 @@
-//! placeholder
-fn main() {}
+//! The project's commands: `cargo xtask demo`, `cargo xtask test`, `cargo xtask check-redox`.
+
+mod check_redox;
+mod demo;
+mod process;
+mod rust_src;
+mod steps;
+mod test;
+mod tools;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(
+    name = "cargo xtask",
+    about = "e1000d: see it work, test it, check it for Redox"
+)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Drive one of QEMU's NICs with e1000d on this machine: DHCP, ping, TCP. No guest, no root.
+    Demo(demo::Arguments),
+    /// Formatting, lints, all tests (also against QEMU's device models), and `check-redox`.
+    Test(test::Arguments),
+    /// Type-check and lint everything that runs on Redox for its four architectures.
+    CheckRedox(check_redox::Arguments),
+}
+
+fn main() -> ExitCode {
+    let result = match Arguments::parse().command {
+        Command::Demo(arguments) => demo::run(&arguments),
+        Command::Test(arguments) => test::run(&arguments),
+        Command::CheckRedox(arguments) => check_redox::run(&arguments),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

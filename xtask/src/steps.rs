@@ -1,0 +1,48 @@
+//! Showing what happens: a line for each step, with a spinner while it lasts and its time when it is done.
+
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+/// Shows steps on standard error, so that standard output stays free for results.
+pub struct Steps {
+    quiet: bool,
+}
+
+impl Steps {
+    /// Shows steps, or does not if `quiet`.
+    pub fn new(quiet: bool) -> Self {
+        Self { quiet }
+    }
+
+    /// Carries a step out; `work` returns its result and a word about it.
+    pub fn step<T>(&self, name: &str, work: impl FnOnce() -> Result<(T, String)>) -> Result<T> {
+        let bar = ProgressBar::new_spinner();
+        // Draws nothing where there is no terminal; the line at the end is printed in any case.
+        bar.set_draw_target(if self.quiet {
+            ProgressDrawTarget::hidden()
+        } else {
+            ProgressDrawTarget::stderr()
+        });
+        bar.set_style(
+            ProgressStyle::with_template("  {spinner} {msg}").unwrap_or(ProgressStyle::default_spinner()),
+        );
+        bar.set_message(name.to_owned());
+        bar.enable_steady_tick(Duration::from_millis(100));
+        let start = Instant::now();
+        let result = work();
+        bar.finish_and_clear();
+        if !self.quiet {
+            let (mark, word) = match &result {
+                Ok((_, word)) => ("ok  ", word.as_str()),
+                Err(_) => ("FAIL", ""),
+            };
+            eprintln!(
+                "  {mark} {name:<34} {:>7.1} s  {word}",
+                start.elapsed().as_secs_f64()
+            );
+        }
+        result.map(|(value, _)| value)
+    }
+}
