@@ -1,0 +1,343 @@
+//! Adapters: finding them, opening them, and moving frames one at a time.
+
+use std::fmt;
+use std::str::FromStr;
+
+use libredox::Fd;
+use libredox::flag::{O_CLOEXEC, O_NONBLOCK, O_RDONLY, O_RDWR};
+
+pub use smoltcp::wire::EthernetAddress as MacAddress;
+
+use crate::error::is_would_block;
+use crate::{Error, Result};
+
+/// Where Redox lists its schemes.
+const SCHEMES: &str = "/scheme";
+
+/// What the name of every network adapter begins with.
+const PREFIX: &str = "network.";
+
+/// Large enough for every frame of a network with an MTU of 1500, VLAN tags included.
+pub const READ_BUFFER: usize = 2048;
+
+/// Moves whole Ethernet frames, without frame check sequence.
+///
+/// [`Adapter`] is the real one; tests put a wire in memory in its place.
+pub trait FrameIo {
+    /// Reads the next frame into `buffer`, truncated to it, and returns its length, or `None` if there is no
+    /// frame now and the adapter does not block.
+    fn read_frame(&mut self, buffer: &mut [u8]) -> Result<Option<usize>>;
+
+    /// Sends one frame, which begins with the destination address.
+    fn write_frame(&mut self, frame: &[u8]) -> Result<()>;
+}
+
+/// The name of an adapter's scheme, `network.pci-0000-00-03.0_e1000` for instance.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct AdapterName(String);
+
+impl AdapterName {
+    /// The name without `/scheme/`.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The path of the data file, where frames are read and written.
+    pub fn path(&self) -> String {
+        format!("{SCHEMES}/{self}")
+    }
+
+    fn file(&self, name: &str) -> String {
+        format!("{SCHEMES}/{self}/{name}")
+    }
+}
+
+impl fmt::Display for AdapterName {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.pad(&self.0)
+    }
+}
+
+impl FromStr for AdapterName {
+    type Err = Error;
+
+    /// Accepts the bare name and the path below `/scheme`. The prefix is not demanded: a user who names a
+    /// scheme knows better.
+    fn from_str(text: &str) -> Result<Self> {
+        let name = text.strip_prefix("/scheme/").unwrap_or(text);
+        let name = name.strip_suffix('/').unwrap_or(name);
+        if name.is_empty() || name.contains(['/', '\0']) {
+            return Err(Error::AdapterName(text.to_owned()));
+        }
+        Ok(Self(name.to_owned()))
+    }
+}
+
+/// All adapters of this system, sorted by name.
+pub fn list() -> Result<Vec<AdapterName>> {
+    let mut names: Vec<_> = scheme_names()?
+        .into_iter()
+        .filter(|name| name.starts_with(PREFIX))
+        .map(AdapterName)
+        .collect();
+    names.sort();
+    Ok(names)
+}
+
+/// The adapter to use: the given one, otherwise the only one.
+///
+/// # Errors
+///
+/// Without a choice, [`Error::NoAdapter`] and [`Error::SeveralAdapters`].
+pub fn select(choice: Option<&AdapterName>) -> Result<AdapterName> {
+    match choice {
+        Some(name) => Ok(name.clone()),
+        None => only(list()?),
+    }
+}
+
+fn only(mut names: Vec<AdapterName>) -> Result<AdapterName> {
+    match (names.pop(), names.is_empty()) {
+        (None, _) => Err(Error::NoAdapter),
+        (Some(name), true) => Ok(name),
+        (Some(name), false) => {
+            names.push(name);
+            Err(Error::SeveralAdapters(names))
+        }
+    }
+}
+
+/// The names of all schemes.
+///
+/// Through the standard library: how relibc lists a directory differs between Redox releases.
+#[cfg(target_os = "redox")]
+fn scheme_names() -> Result<Vec<String>> {
+    let failed = |source| Error::Scheme {
+        action: "list",
+        path: SCHEMES.to_owned(),
+        source,
+    };
+    std::fs::read_dir(SCHEMES)
+        .map_err(failed)?
+        .map(|entry| Ok(entry.map_err(failed)?.file_name().to_string_lossy().into_owned()))
+        .collect()
+}
+
+/// The names of all schemes.
+///
+/// The standard library does not know hosted schemes, the shim below libredox does.
+#[cfg(not(target_os = "redox"))]
+fn scheme_names() -> Result<Vec<String>> {
+    use syscall::dirent::DirentIter;
+
+    let failed = |action| move |error| Error::scheme(action, SCHEMES, error);
+    let malformed = || Error::Listing {
+        path: SCHEMES.to_owned(),
+    };
+    let directory =
+        Fd::open(SCHEMES, libredox::flag::O_DIRECTORY | O_RDONLY | O_CLOEXEC, 0).map_err(failed("open"))?;
+    let mut names = Vec::new();
+    let mut buffer = [0; 4096];
+    let mut position = 0;
+    loop {
+        let length =
+            libredox::call::getdents(directory.raw(), &mut buffer, position).map_err(failed("list"))?;
+        if length == 0 {
+            return Ok(names);
+        }
+        for entry in DirentIter::new(buffer.get(..length).ok_or_else(malformed)?) {
+            let (header, name) = entry.map_err(|_| malformed())?;
+            position = header.next_opaque_id;
+            // Records are padded with NULs to their alignment.
+            let name = name.split(|byte| *byte == 0).next().unwrap_or_default();
+            names.push(String::from_utf8_lossy(name).into_owned());
+        }
+    }
+}
+
+/// How reading behaves when there is no frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// Reading waits for a frame.
+    Blocking,
+    /// Reading returns `None`; [`Readiness`](crate::Readiness) tells when to try again.
+    NonBlocking,
+}
+
+/// An open adapter.
+///
+/// Any number of clients may have it open, but each received frame goes to one of them only.
+pub struct Adapter {
+    name: AdapterName,
+    data: Fd,
+}
+
+impl Adapter {
+    /// Opens the data file of an adapter. Drivers allow this to root only.
+    pub fn open(name: &AdapterName, mode: Mode) -> Result<Self> {
+        let flags = match mode {
+            Mode::Blocking => O_RDWR | O_CLOEXEC,
+            Mode::NonBlocking => O_RDWR | O_CLOEXEC | O_NONBLOCK,
+        };
+        let path = name.path();
+        let data = Fd::open(&path, flags, 0).map_err(|error| Error::scheme("open", path, error))?;
+        Ok(Self {
+            name: name.clone(),
+            data,
+        })
+    }
+
+    /// The name it was opened by.
+    pub fn name(&self) -> &AdapterName {
+        &self.name
+    }
+
+    /// The address of the network card.
+    pub fn mac(&self) -> Result<MacAddress> {
+        mac(&self.name)
+    }
+
+    /// The descriptor of the data file, for an event queue.
+    pub fn fd(&self) -> usize {
+        self.data.raw()
+    }
+
+    /// See [`FrameIo::read_frame`].
+    pub fn read_frame(&self, buffer: &mut [u8]) -> Result<Option<usize>> {
+        loop {
+            match self.data.read(buffer) {
+                Ok(0) if !buffer.is_empty() => {
+                    return Err(Error::EndOfFile {
+                        path: self.name.path(),
+                    });
+                }
+                Ok(length) => return Ok(Some(length.min(buffer.len()))),
+                Err(error) if is_would_block(error.errno()) => return Ok(None),
+                Err(error) if error.is_interrupt() => {}
+                Err(error) => return Err(Error::scheme("read a frame from", self.name.path(), error)),
+            }
+        }
+    }
+
+    /// See [`FrameIo::write_frame`]. The adapter, not this crate, decides which lengths are acceptable.
+    pub fn write_frame(&self, frame: &[u8]) -> Result<()> {
+        loop {
+            match self.data.write(frame) {
+                Ok(written) if written == frame.len() => return Ok(()),
+                Ok(written) => {
+                    return Err(Error::ShortWrite {
+                        path: self.name.path(),
+                        written,
+                        length: frame.len(),
+                    });
+                }
+                Err(error) if error.is_interrupt() => {}
+                Err(error) => return Err(Error::scheme("write a frame to", self.name.path(), error)),
+            }
+        }
+    }
+}
+
+impl FrameIo for Adapter {
+    fn read_frame(&mut self, buffer: &mut [u8]) -> Result<Option<usize>> {
+        Self::read_frame(self, buffer)
+    }
+
+    fn write_frame(&mut self, frame: &[u8]) -> Result<()> {
+        Self::write_frame(self, frame)
+    }
+}
+
+/// An address as everybody but IEEE writes it: `52:54:00:12:34:56`.
+pub fn mac_text(mac: MacAddress) -> String {
+    mac.as_bytes()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect::<Vec<_>>()
+        .join(":")
+}
+
+/// The address of an adapter's network card, without opening the adapter for frames.
+pub fn mac(name: &AdapterName) -> Result<MacAddress> {
+    let path = name.file("mac");
+    let bytes = read_file(&path, 16)?;
+    match <[u8; 6]>::try_from(bytes.as_slice()) {
+        Ok(octets) => Ok(MacAddress(octets)),
+        Err(_) => Err(Error::MacLength {
+            path,
+            length: bytes.len(),
+        }),
+    }
+}
+
+/// The contents of one of an adapter's additional text files, `link` or `stats` for instance, or `None` if
+/// this adapter's driver does not offer it.
+pub fn text_file(name: &AdapterName, file: &str) -> Result<Option<String>> {
+    const LIMIT: usize = 64 * 1024;
+
+    match read_file(&name.file(file), LIMIT) {
+        Ok(bytes) => Ok(Some(String::from_utf8_lossy(&bytes).into_owned())),
+        // Redox's own drivers answer EINVAL to names that they do not know.
+        Err(error)
+            if matches!(
+                error.errno(),
+                Some(syscall::error::ENOENT | syscall::error::EINVAL)
+            ) =>
+        {
+            Ok(None)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+fn read_file(path: &str, limit: usize) -> Result<Vec<u8>> {
+    let file = Fd::open(path, O_RDONLY | O_CLOEXEC, 0).map_err(|error| Error::scheme("open", path, error))?;
+    let mut contents = Vec::new();
+    let mut buffer = [0; 1024];
+    while contents.len() < limit {
+        let wanted = buffer.len().min(limit - contents.len());
+        let chunk = &mut buffer[..wanted];
+        match file.read(chunk) {
+            Ok(0) => break,
+            Ok(length) => contents.extend_from_slice(&chunk[..length.min(wanted)]),
+            Err(error) if error.is_interrupt() => {}
+            Err(error) => return Err(Error::scheme("read", path, error)),
+        }
+    }
+    Ok(contents)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(names: &[&str]) -> Vec<AdapterName> {
+        names.iter().map(|name| name.parse().unwrap()).collect()
+    }
+
+    #[test]
+    fn name_is_accepted_bare_and_as_path() {
+        for text in ["network.a", "/scheme/network.a", "/scheme/network.a/"] {
+            let name: AdapterName = text.parse().unwrap();
+            assert_eq!(name.as_str(), "network.a");
+            assert_eq!(name.path(), "/scheme/network.a");
+        }
+    }
+
+    #[test]
+    fn name_with_a_path_inside_is_refused() {
+        for text in ["", "/scheme/", "network.a/mac", "../disk", "a\0b"] {
+            assert!(text.parse::<AdapterName>().is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn several_adapters_need_a_choice() {
+        assert_eq!(only(names(&["network.a"])).unwrap().as_str(), "network.a");
+        assert!(matches!(only(names(&[])), Err(Error::NoAdapter)));
+        match only(names(&["network.a", "network.b"])) {
+            Err(Error::SeveralAdapters(choices)) => assert_eq!(choices, names(&["network.a", "network.b"])),
+            other => panic!("{other:?}"),
+        }
+    }
+}

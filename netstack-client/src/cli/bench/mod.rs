@@ -1,0 +1,82 @@
+//! `bench`
+
+mod floor;
+mod rtt;
+mod rx;
+mod tx;
+
+use std::time::Duration;
+
+use clap::{Subcommand, ValueEnum};
+use netstack_client::{Adapter, Mode, Readiness, Result, Wait, Woken};
+
+use super::{Context, Outcome};
+
+/// Measure the way between a program and the network card.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    Tx(tx::Arguments),
+    Rx(rx::Arguments),
+    Rtt(rtt::Arguments),
+    Floor(floor::Arguments),
+}
+
+pub fn run(command: &Command, context: &Context<'_>) -> Outcome {
+    match command {
+        Command::Tx(arguments) => tx::run(arguments, context),
+        Command::Rx(arguments) => rx::run(arguments, context),
+        Command::Rtt(arguments) => rtt::run(arguments, context),
+        Command::Floor(arguments) => floor::run(arguments, context),
+    }
+}
+
+/// How the adapter is used.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum IoMode {
+    /// Reads wait for frames in the driver.
+    Blocking,
+    /// Reads return at once; an event queue tells when to read, as for netstack.
+    Events,
+}
+
+impl IoMode {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Blocking => "blocking",
+            Self::Events => "events",
+        }
+    }
+
+    /// An adapter in this mode and a way to wait for it.
+    fn open(self, context: &Context<'_>) -> super::Result<(Adapter, AnyWait)> {
+        let mode = match self {
+            Self::Blocking => Mode::Blocking,
+            Self::Events => Mode::NonBlocking,
+        };
+        let adapter = Adapter::open(&context.adapter()?, mode)?;
+        let waiter = match self {
+            Self::Blocking => AnyWait::InRead,
+            Self::Events => AnyWait::Events(Readiness::new(&adapter)?),
+        };
+        Ok((adapter, waiter))
+    }
+}
+
+/// Where an adapter waits.
+enum AnyWait {
+    /// In its reads: there is nothing else to wait for.
+    InRead,
+    Events(Readiness),
+}
+
+impl Wait for AnyWait {
+    fn wait(&mut self, timeout: Option<Duration>) -> Result<Woken> {
+        match self {
+            Self::InRead => Ok(Woken::Frames),
+            Self::Events(readiness) => readiness.wait(timeout),
+        }
+    }
+}
+
+/// How long a call may take beyond the time of its benchmark before the driver counts as stuck.
+const GRACE: Duration = Duration::from_secs(10);

@@ -1,0 +1,133 @@
+//! `bench tx`
+
+use std::fmt;
+use std::time::{Duration, Instant};
+
+use clap::Args;
+use netstack_client::benchmark::Generator;
+use netstack_client::frame::{MAX_FRAME, MIN_FRAME};
+use netstack_client::stack::random;
+use netstack_client::stats::Throughput;
+use netstack_client::{FrameIo, MacAddress, Result};
+use serde::Serialize;
+
+use super::{GRACE, IoMode};
+use crate::cli::{Context, Error, Outcome, bounded, value};
+
+/// The time limit if only a number of frames is given.
+const LONGEST: Duration = Duration::from_secs(60);
+
+/// Send benchmark frames as fast as the driver takes them.
+///
+/// They are numbered and hashed, and carry the EtherType 0x88b5, which IEEE 802 leaves to local experiments;
+/// "bench rx" on another adapter counts them.
+#[derive(Debug, Args)]
+pub struct Arguments {
+    /// Stop after so many frames (at the latest after 60 s).
+    #[arg(long, value_name = "N", conflicts_with = "seconds")]
+    frames: Option<u64>,
+
+    /// Stop after this time [default: 5s]
+    #[arg(long, value_name = "TIME[ms|s|m]", value_parser = value::duration)]
+    seconds: Option<Duration>,
+
+    /// Length of each frame in bytes, 60 to 1514, without frame check sequence.
+    #[arg(long, value_name = "BYTES", default_value_t = MAX_FRAME as u16,
+          value_parser = clap::value_parser!(u16).range(MIN_FRAME as i64..=MAX_FRAME as i64))]
+    size: u16,
+
+    /// Destination. A broadcast reaches every receiver, and loads every machine of the network.
+    #[arg(long, value_name = "MAC", default_value = "ff:ff:ff:ff:ff:ff", value_parser = value::mac)]
+    to: MacAddress,
+
+    /// How the adapter is used.
+    #[arg(long, value_enum, default_value_t = IoMode::Blocking)]
+    mode: IoMode,
+}
+
+#[derive(Serialize)]
+struct Report {
+    mode: &'static str,
+    size: u16,
+    run: u32,
+    #[serde(flatten)]
+    throughput: Throughput,
+    /// Frames that the driver did not take because it was busy.
+    refused: u64,
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(formatter, "{:<10} {:>12}", "mode", self.mode)?;
+        writeln!(formatter, "{:<10} {:>12} bytes", "size", self.size)?;
+        write!(formatter, "{}", self.throughput)?;
+        if self.refused > 0 {
+            write!(formatter, "\n{:<10} {:>12}", "refused", self.refused)?;
+        }
+        Ok(())
+    }
+}
+
+pub fn run(arguments: &Arguments, context: &Context<'_>) -> Outcome {
+    let (mut adapter, _) = arguments.mode.open(context)?;
+    // Any number; the other half of it is not needed.
+    let run = random() as u32;
+    let mut frames = Generator::new(arguments.to, adapter.mac()?, run, arguments.size.into());
+    let time = match (arguments.frames, arguments.seconds) {
+        (Some(_), _) => LONGEST,
+        (None, time) => time.unwrap_or(Duration::from_secs(5)),
+    };
+    let count = arguments.frames.unwrap_or(u64::MAX);
+    let sent = bounded::within(time + GRACE, move || {
+        transmit(&mut adapter, &mut frames, count, time)
+    });
+    let Some(sent) = sent else {
+        return Err(Error::Other(format!(
+            "the driver did not take a frame within {GRACE:?}"
+        )));
+    };
+    let Sent {
+        frames,
+        refused,
+        time,
+    } = sent?;
+    let throughput = Throughput::new(frames, frames * u64::from(arguments.size), time);
+    context.output.result(&Report {
+        mode: arguments.mode.name(),
+        size: arguments.size,
+        run,
+        throughput,
+        refused,
+    });
+    Ok(refused == 0 && arguments.frames.is_none_or(|count| frames == count))
+}
+
+struct Sent {
+    frames: u64,
+    refused: u64,
+    time: Duration,
+}
+
+fn transmit(adapter: &mut impl FrameIo, frames: &mut Generator, count: u64, limit: Duration) -> Result<Sent> {
+    /// Reading the clock for every frame would be measured, too.
+    const CLOCK_INTERVAL: u64 = 16;
+
+    let start = Instant::now();
+    let mut sent = Sent {
+        frames: 0,
+        refused: 0,
+        time: Duration::ZERO,
+    };
+    for index in 0..count {
+        match adapter.write_frame(frames.next_frame()) {
+            Ok(()) => sent.frames += 1,
+            Err(error) if error.is_would_block() => sent.refused += 1,
+            Err(error) => return Err(error),
+        }
+        if index % CLOCK_INTERVAL == 0 && start.elapsed() >= limit {
+            break;
+        }
+    }
+    sent.time = start.elapsed();
+    Ok(sent)
+}

@@ -1,0 +1,61 @@
+//! `info`
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use clap::Args;
+use netstack_client::adapter;
+use serde::Serialize;
+
+use super::{Context, Outcome};
+
+/// Text files that a driver may offer beside its frames.
+const FILES: [&str; 5] = ["link", "speed", "mtu", "info", "stats"];
+
+/// Show what the driver tells about its adapter.
+#[derive(Debug, Args)]
+pub struct Arguments {}
+
+#[derive(Serialize)]
+struct Report {
+    name: String,
+    path: String,
+    mac: String,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    files: BTreeMap<&'static str, String>,
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            formatter,
+            "{:<6} {}\n{:<6} {}\n{:<6} {}",
+            "name", self.name, "path", self.path, "mac", self.mac
+        )?;
+        for (name, text) in &self.files {
+            for (index, line) in text.lines().enumerate() {
+                let heading = if index == 0 { name } else { "" };
+                write!(formatter, "\n{heading:<6} {line}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+pub fn run(_: &Arguments, context: &Context<'_>) -> Outcome {
+    let name = context.adapter()?;
+    let mac = adapter::mac_text(adapter::mac(&name)?);
+    let mut files = BTreeMap::new();
+    for file in FILES {
+        if let Some(text) = adapter::text_file(&name, file)? {
+            files.insert(file, text);
+        }
+    }
+    context.output.result(&Report {
+        name: name.to_string(),
+        path: name.path(),
+        mac,
+        files,
+    });
+    Ok(true)
+}

@@ -1,0 +1,201 @@
+//! The command line: one module per command, and what they share.
+
+mod address;
+mod arp;
+mod bench;
+mod bounded;
+mod capture;
+mod dhcp;
+mod info;
+mod list;
+mod output;
+mod ping;
+mod send;
+mod tcp;
+mod value;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use netstack_client::{Adapter, AdapterName, Mode, Readiness, Stack, adapter};
+
+use output::Output;
+
+/// Try out, measure and watch a network adapter.
+///
+/// Talks to the adapter's driver directly, beside the system's own network stack. The driver delivers each
+/// received frame once, so while both are at work, each of them misses what the other one takes.
+///
+/// Durations are seconds unless they have a unit: 500ms, 10s, 2m. Sizes are bytes unless they have a unit: 64K,
+/// 10M, 1G (powers of 1024).
+#[derive(Debug, Parser)]
+#[command(version, arg_required_else_help = true)]
+pub struct Arguments {
+    /// The adapter: a name from "list". Not needed if there is only one.
+    #[arg(long, global = true, value_name = "NAME")]
+    adapter: Option<AdapterName>,
+
+    /// Print one JSON object instead of text.
+    #[arg(long, global = true)]
+    json: bool,
+
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    List(list::Arguments),
+    Info(info::Arguments),
+    Dhcp(dhcp::Arguments),
+    Ping(ping::Arguments),
+    Arp(arp::Arguments),
+    Capture(capture::Arguments),
+    Send(send::Arguments),
+    Tcp(tcp::Arguments),
+    #[command(subcommand)]
+    Bench(bench::Command),
+}
+
+/// Runs a command. Its exit status is 0 if the command did what it is for, 1 otherwise, and 2 for a command
+/// line that makes no sense.
+pub fn run(arguments: Arguments) -> ExitCode {
+    let output = Output::new(arguments.json);
+    let context = Context {
+        adapter: arguments.adapter,
+        output: &output,
+    };
+    let result = match arguments.command {
+        Command::List(arguments) => list::run(&arguments, &context),
+        Command::Info(arguments) => info::run(&arguments, &context),
+        Command::Dhcp(arguments) => dhcp::run(&arguments, &context),
+        Command::Ping(arguments) => ping::run(&arguments, &context),
+        Command::Arp(arguments) => arp::run(&arguments, &context),
+        Command::Capture(arguments) => capture::run(&arguments, &context),
+        Command::Send(arguments) => send::run(&arguments, &context),
+        Command::Tcp(arguments) => tcp::run(&arguments, &context),
+        Command::Bench(command) => bench::run(&command, &context),
+    };
+    match result {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            output.error(&error);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// What every command gets: the global options.
+struct Context<'a> {
+    adapter: Option<AdapterName>,
+    output: &'a Output,
+}
+
+impl Context<'_> {
+    /// The adapter that the command is about.
+    fn adapter(&self) -> Result<AdapterName> {
+        Ok(adapter::select(self.adapter.as_ref())?)
+    }
+
+    fn stack(&self) -> Result<Stack> {
+        Ok(Stack::open(&self.adapter()?)?)
+    }
+
+    fn open(&self) -> Result<(Adapter, Readiness)> {
+        let adapter = Adapter::open(&self.adapter()?, Mode::NonBlocking)?;
+        let readiness = Readiness::new(&adapter)?;
+        Ok((adapter, readiness))
+    }
+}
+
+/// Whether the command did what it is for. What it has to say about that is already printed.
+type Outcome = Result<bool>;
+
+type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Why a command could not do its work at all.
+#[derive(Debug, thiserror::Error)]
+enum Error {
+    #[error(transparent)]
+    Adapter(#[from] netstack_client::Error),
+
+    #[error("{path}: {source}")]
+    File { path: String, source: std::io::Error },
+
+    /// Anything for which one sentence is enough.
+    #[error("{0}")]
+    Other(String),
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn command_line_is_consistent() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn global_options_are_taken_before_and_after_the_command() {
+        for line in [
+            ["x", "--json", "--adapter", "network.a", "list"],
+            ["x", "list", "--adapter", "network.a", "--json"],
+        ] {
+            let arguments = Arguments::try_parse_from(line).unwrap();
+            assert!(arguments.json && arguments.adapter.is_some());
+        }
+    }
+
+    #[test]
+    fn senseless_arguments_are_refused() {
+        for line in [
+            "x",
+            "x nothing",
+            "x --adapter a/b list",
+            "x ping",
+            "x ping host.example",
+            "x ping 10.0.2.2 -s 1473",
+            "x ping 10.0.2.2 -i fast",
+            "x ping 10.0.2.2 --gateway 10.0.2.2",
+            "x ping 10.0.2.2 --address 10.0.2.15",
+            "x tcp 10.0.2.2",
+            "x send",
+            "x send 0g",
+            "x send 00 --file frame.bin",
+            "x bench",
+            "x bench tx --frames 1 --seconds 1",
+            "x bench tx --size 59",
+            "x bench tx --mode slow",
+            "x capture",
+        ] {
+            assert!(Arguments::try_parse_from(line.split(' ')).is_err(), "{line}");
+        }
+    }
+
+    #[test]
+    fn documented_arguments_are_accepted() {
+        for line in [
+            "x info",
+            "x dhcp --timeout 500ms",
+            "x ping 10.0.2.2 -c 4 -i 0.2 -s 1472 --timeout 2s",
+            "x ping 10.0.2.2 --address 10.0.2.15/24 --gateway 10.0.2.2",
+            "x arp 10.0.2.3",
+            "x capture -w out.pcap -c 10 --timeout 1m --snaplen 96",
+            "x send ffffffffffff 52:54:00:12:34:56 0806 --count 3 --pad",
+            "x send --file frame.bin",
+            "x tcp 10.0.2.2:80",
+            "x tcp 10.0.2.2:7 --send 1M --receive 1M",
+            "x bench tx --seconds 2 --size 1514 --mode events",
+            "x bench rx --frames 100 --seconds 3",
+            "x bench rtt --target 10.0.2.2 --address 10.0.2.15 --mode blocking",
+            "x bench floor",
+        ] {
+            let parsed = Arguments::try_parse_from(line.split(' '));
+            assert!(parsed.is_ok(), "{line}: {}", parsed.unwrap_err());
+        }
+    }
+}
