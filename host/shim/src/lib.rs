@@ -1,1 +1,58 @@
-//! placeholder
+//! The `redox_*` C symbols on Linux, so that a Redox scheme daemon and its clients run as Linux processes.
+//!
+//! libredox and redox_event declare these symbols; on Redox relibc defines them. Here a scheme is a Unix socket in a
+//! directory ([`set_directory`] or `REDOX_SHIM_DIR`), an event queue is an epoll descriptor, an interrupt line is
+//! whatever [`irq::line`] says, and the memory scheme hands out pieces of a file ([`memory::set_arena`]). A program
+//! links the symbols by naming this crate:
+//!
+//! ```
+//! use redox_shim as _;
+//!
+//! let null = libredox::Fd::open("/scheme/null", libredox::flag::O_RDWR, 0).unwrap();
+//! assert_eq!(null.write(b"gone").unwrap(), 4);
+//! assert_eq!(libredox::Fd::open("/scheme/nobody", 0, 0).err().unwrap().errno(), libredox::errno::ENODEV);
+//! ```
+//!
+//! # What differs from Redox
+//!
+//! * Descriptors are close-on-exec without exception, and a descriptor of a scheme must be closed through libredox:
+//!   closing its number with libc leaves a stale entry behind. After `fork` without `execve` parent and child share
+//!   a description, and the first to close it closes it for both.
+//! * Flags, clock numbers and `struct stat` are Linux's at this ABI, because libredox takes them from libc; requests
+//!   carry Redox's.
+//! * A client whose daemon dies gets `ENODEV` for the request in flight. On Redox it waits for ever.
+//! * Client buffers are copied, whole pages too: what a daemon writes beyond its result is not seen by the client,
+//!   nor is anything written before an error.
+//! * Descriptors cannot be passed between processes (`RespondWithFd` becomes `ENOSYS` for the client), and no memory
+//!   of a daemon can be mapped (`EOPNOTSUPP`). Detach requests are never sent.
+//! * Events of different descriptors come in epoll's order, a post with READ and WRITE at once may overtake a post
+//!   with one of them, and unsubscribing drops what is queued. Plain Linux descriptors report edges, and one queue
+//!   holds each of them once.
+//! * `redox_event_queue_get_events_v1` returns as many events as fit; relibc's returns one. Both ignore the timeout.
+//! * The caller in a request is the process, not the thread, and every process is root until it calls
+//!   [`set_identity`].
+//! * There is no `unlink`: [`unlink_scheme`] does it. Namespaces have no permissions; opening a file outside
+//!   `/scheme` opens the Linux file, and needs the full namespace.
+//! * `/scheme/pipe` and `/scheme/memory/physical` exist in name only; of `/scheme/irq` there are the sixteen legacy
+//!   lines and `bsp`.
+
+mod abi;
+pub mod blocks;
+pub mod client;
+mod event;
+mod flags;
+mod identity;
+pub mod irq;
+pub mod memory;
+mod namespace;
+mod object;
+mod remote;
+mod scheme;
+mod sys;
+mod table;
+mod time;
+mod wire;
+
+pub use identity::set_identity;
+pub use namespace::{set_directory, unlink_scheme};
+pub use sys::spawn as spawn_without_signals;

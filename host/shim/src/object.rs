@@ -1,0 +1,125 @@
+//! What a file descriptor can stand for.
+
+use std::any::Any;
+use std::io;
+use std::sync::Arc;
+
+use syscall::data::{Stat, StatVfs};
+use syscall::error::{EBADF, EINVAL, ENOTDIR, EOPNOTSUPP, Error, Result};
+use syscall::flag::{CallFlags, F_GETFL, F_SETFL, O_RDWR, StdFsCallKind};
+
+use crate::event::Subscription;
+
+/// An error as the result it ends a call with.
+pub fn fail<T>(errno: i32) -> Result<T> {
+    Err(Error::new(errno))
+}
+
+/// A Linux error. The numbers that the calls used here can return are the same on Redox.
+pub fn from_linux(error: io::Error) -> Error {
+    Error::new(error.raw_os_error().unwrap_or(syscall::error::EIO))
+}
+
+/// What a subscription keeps alive on the side of the object; dropping it ends the subscription silently.
+pub trait Registration: Send + Sync {
+    /// Ends the subscription. With `tell` the object learns the remaining interest (an Fevent request).
+    fn end(&self, tell: bool) -> Result<()>;
+}
+
+/// An open file description.
+///
+/// Flags are Redox's everywhere here. The defaults answer as the kernel does for an operation that an object does
+/// not have.
+pub trait Object: Any + Send + Sync {
+    /// Where the object is, for `fpath`.
+    fn path(&self) -> Result<String> {
+        fail(EOPNOTSUPP)
+    }
+
+    /// Reads at the position of the description.
+    fn read(&self, _buffer: &mut [u8]) -> Result<usize> {
+        fail(EBADF)
+    }
+
+    /// Writes at the position of the description.
+    fn write(&self, _bytes: &[u8]) -> Result<usize> {
+        fail(EBADF)
+    }
+
+    /// Opens `path` relative to this description.
+    fn open_at(&self, _path: &str, _flags: usize, _fcntl_flags: usize) -> Result<Arc<dyn Object>> {
+        fail(ENOTDIR)
+    }
+
+    /// Duplicates with an argument, which makes a new description. (Without one, the table does it.)
+    fn dup(&self, _argument: &[u8]) -> Result<Arc<dyn Object>> {
+        fail(EINVAL)
+    }
+
+    /// Status of the file.
+    fn stat(&self) -> Result<Stat> {
+        fail(EBADF)
+    }
+
+    /// Status of the file system.
+    fn stat_vfs(&self) -> Result<StatVfs> {
+        fail(EBADF)
+    }
+
+    /// Directory entries after the one whose opaque id is `opaque`, as packed `DirentHeader` records.
+    fn entries(&self, _buffer: &mut [u8], _opaque: u64) -> Result<usize> {
+        fail(ENOTDIR)
+    }
+
+    /// The remaining calls that relibc makes as `StdFsCall`.
+    fn std_fs_call(
+        &self,
+        kind: StdFsCallKind,
+        _payload: &mut [u8],
+        _first: u64,
+        _second: u64,
+    ) -> Result<usize> {
+        match kind {
+            StdFsCallKind::Fsync => Ok(0),
+            _ => fail(EOPNOTSUPP),
+        }
+    }
+
+    /// `SYS_CALL`.
+    fn call(&self, _payload: &mut [u8], _flags: CallFlags, _metadata: &[u64]) -> Result<usize> {
+        fail(EOPNOTSUPP)
+    }
+
+    /// `F_GETFL` and `F_SETFL` in Redox flags; other commands never get here.
+    fn fcntl(&self, command: usize, _argument: usize) -> Result<usize> {
+        match command {
+            F_GETFL => Ok(O_RDWR),
+            F_SETFL => Ok(0),
+            _ => fail(EINVAL),
+        }
+    }
+
+    /// Maps `length` bytes; `shared` is `MAP_SHARED`. Returns the address.
+    fn map(&self, _length: usize, _shared: bool, _offset: u64) -> Result<usize> {
+        fail(EOPNOTSUPP)
+    }
+
+    /// Lets `subscription` know of events from now on, beginning with what is ready already.
+    fn subscribe(&self, _subscription: &Arc<Subscription>) -> Result<Option<Box<dyn Registration>>> {
+        fail(EOPNOTSUPP)
+    }
+
+    /// `fpath` into a buffer, truncated.
+    fn copy_path(&self, buffer: &mut [u8]) -> Result<usize> {
+        let path = self.path()?;
+        let length = path.len().min(buffer.len());
+        buffer[..length].copy_from_slice(&path.as_bytes()[..length]);
+        Ok(length)
+    }
+}
+
+/// The object as what it is, if it is a `T`.
+pub fn downcast<T: Object>(object: Arc<dyn Object>) -> Option<Arc<T>> {
+    let any: Arc<dyn Any + Send + Sync> = object;
+    any.downcast().ok()
+}

@@ -1,0 +1,115 @@
+//! The e1000d daemon on Linux: starts a QEMU with one NIC and drives it until SIGTERM.
+
+use std::error::Error;
+use std::fs;
+use std::os::fd::IntoRawFd;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Parser;
+use e1000_host::machine::{DEFAULT_SLOT, Machine, MachineOptions, Netdev, NicModel};
+use e1000_host::memory::FIRST_FREE;
+use e1000_host::platform::HostedPlatform;
+use e1000_host::{pci, pcid};
+use e1000d::platform::Environment;
+use pcid_config::environment::{INIT_NOTIFY, parse_fd};
+
+/// Runs the e1000d daemon against one of QEMU's NICs; prints `ready SCHEME-NAME` when clients can come.
+#[derive(Parser)]
+struct Arguments {
+    /// QEMU's name of the NIC: e1000, e1000-82544gc, e1000-82545em, e1000e.
+    #[arg(long, default_value = "e1000")]
+    nic: NicModel,
+    /// PCI slot of the NIC, which is in the scheme's name.
+    #[arg(long, default_value_t = DEFAULT_SLOT, value_parser = clap::value_parser!(u8).range(2..32))]
+    slot: u8,
+    /// What the NIC is connected to: `user`, `user,OPTIONS` or `udp:LOCALPORT:PEERPORT`.
+    #[arg(long, default_value = "user")]
+    netdev: Netdev,
+    /// Address of the NIC.
+    #[arg(long, default_value = "52:54:00:12:34:56", value_parser = parse_mac)]
+    mac: [u8; 6],
+    /// Directory of scheme sockets, where the clients look, too; REDOX_SHIM_DIR if not given.
+    #[arg(long)]
+    scheme_dir: Option<PathBuf>,
+    /// Where to put the socket of QEMU's monitor.
+    #[arg(long)]
+    monitor: Option<PathBuf>,
+    /// Capture all frames into this pcap file.
+    #[arg(long)]
+    capture: Option<PathBuf>,
+    /// Write counters into this file (JSON) at the end.
+    #[arg(long)]
+    counters: Option<PathBuf>,
+    /// Pull out the cable before the daemon starts.
+    #[arg(long)]
+    link_down: bool,
+}
+
+fn parse_mac(text: &str) -> Result<[u8; 6], String> {
+    let bytes: Option<Vec<u8>> = text
+        .split(':')
+        .map(|byte| u8::from_str_radix(byte, 16).ok())
+        .collect();
+    bytes
+        .and_then(|bytes| bytes.try_into().ok())
+        .ok_or_else(|| format!("not an Ethernet address: {text}"))
+}
+
+fn main() -> ExitCode {
+    match run(Arguments::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("e1000d-hosted: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: Arguments) -> Result<(), Box<dyn Error>> {
+    if let Some(directory) = &arguments.scheme_dir {
+        redox_shim::set_directory(directory);
+    }
+    let notify = parse_fd(INIT_NOTIFY, std::env::var_os(INIT_NOTIFY).as_deref())?;
+    let machine = Machine::start(MachineOptions {
+        slot: arguments.slot,
+        netdev: arguments.netdev,
+        mac: arguments.mac,
+        capture: arguments.capture,
+        monitor: arguments.monitor,
+        ..MachineOptions::new(arguments.nic).with_shim_interrupts()
+    })?;
+    if arguments.link_down {
+        machine.set_link(false)?;
+    }
+    let nic = pci::configure(machine.qtest(), machine.slot())?;
+    let platform = HostedPlatform::new(nic.registers(machine.qtest())?);
+    redox_shim::memory::set_arena(machine.ram()?, 0, FIRST_FREE, machine.ram_size());
+    let channel = pcid::serve(&nic)?.into_raw_fd();
+    let environment = Environment {
+        channel: channel.try_into()?,
+        notify,
+    };
+
+    let result = e1000d::run(platform.clone(), environment);
+    if let Some(path) = arguments.counters {
+        fs::write(path, serde_json::to_string_pretty(&platform.report())?)?;
+    }
+    Ok(result?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::parse_mac;
+
+    #[test]
+    fn addresses_have_six_bytes() {
+        assert_eq!(
+            parse_mac("52:54:00:12:34:56"),
+            Ok([0x52, 0x54, 0, 0x12, 0x34, 0x56])
+        );
+        for wrong in ["", "52:54:00:12:34", "52:54:00:12:34:56:78", "52:54:00:12:34:5g"] {
+            assert!(parse_mac(wrong).is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! What a NIC can be connected to.
+
+use std::fmt;
+use std::net::{Ipv4Addr, SocketAddrV4};
+use std::str::FromStr;
+
+use super::NETDEV;
+
+/// What is at the other end of the cable.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Netdev {
+    /// QEMU's own network with DHCP server, DNS and gateway 10.0.2.2. The string holds further options, such as
+    /// `hostfwd=tcp::8080-:80`; it may be empty.
+    User(String),
+    /// A pair of UDP ports on the loopback interface: one datagram is one frame.
+    Udp {
+        /// The port that QEMU binds.
+        local: u16,
+        /// The port that it sends to.
+        peer: u16,
+    },
+}
+
+impl Netdev {
+    /// The value of QEMU's `-netdev`.
+    pub(super) fn argument(&self) -> String {
+        match self {
+            Netdev::User(options) if options.is_empty() => format!("user,id={NETDEV}"),
+            Netdev::User(options) => format!("user,id={NETDEV},{options}"),
+            Netdev::Udp { local, peer } => {
+                let address = |port| SocketAddrV4::new(Ipv4Addr::LOCALHOST, port);
+                format!(
+                    "socket,id={NETDEV},udp={},localaddr={}",
+                    address(*peer),
+                    address(*local)
+                )
+            }
+        }
+    }
+}
+
+impl fmt::Display for Netdev {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Netdev::User(options) if options.is_empty() => f.write_str("user"),
+            Netdev::User(options) => write!(f, "user,{options}"),
+            Netdev::Udp { local, peer } => write!(f, "udp:{local}:{peer}"),
+        }
+    }
+}
+
+/// Not a network description: `user`, `user,OPTIONS` or `udp:LOCALPORT:PEERPORT`.
+#[derive(Debug, thiserror::Error)]
+#[error("not a network: {0} (user, user,OPTIONS or udp:LOCALPORT:PEERPORT)")]
+pub struct UnknownNetdev(String);
+
+impl FromStr for Netdev {
+    type Err = UnknownNetdev;
+
+    fn from_str(text: &str) -> Result<Self, UnknownNetdev> {
+        let unknown = || UnknownNetdev(text.into());
+        if let Some(options) = text.strip_prefix("user") {
+            return match options.strip_prefix(',') {
+                Some(options) => Ok(Netdev::User(options.into())),
+                None if options.is_empty() => Ok(Netdev::User(String::new())),
+                None => Err(unknown()),
+            };
+        }
+        let (local, peer) = text
+            .strip_prefix("udp:")
+            .and_then(|ports| ports.split_once(':'))
+            .ok_or_else(unknown)?;
+        let port = |text: &str| text.parse().map_err(|_| unknown());
+        Ok(Netdev::Udp {
+            local: port(local)?,
+            peer: port(peer)?,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn networks_are_spelled_for_qemu() {
+        let argument = |text: &str| text.parse::<Netdev>().unwrap().argument();
+        assert_eq!(argument("user"), "user,id=n0");
+        assert_eq!(
+            argument("user,hostfwd=tcp::80-:80"),
+            "user,id=n0,hostfwd=tcp::80-:80"
+        );
+        assert_eq!(
+            argument("udp:1000:2000"),
+            "socket,id=n0,udp=127.0.0.1:2000,localaddr=127.0.0.1:1000"
+        );
+        for text in ["user", "user,restrict=on", "udp:1000:2000"] {
+            assert_eq!(text.parse::<Netdev>().unwrap().to_string(), text);
+        }
+        for wrong in ["", "tap", "users", "udp:1", "udp:1:x", "udp:1:70000"] {
+            assert!(wrong.parse::<Netdev>().is_err(), "{wrong}");
+        }
+    }
+}
