@@ -1,6 +1,12 @@
-//! The daemon from start to stop: bring-up order, event loop, end.
+//! The daemon from start to stop: bring-up order, its two threads, end.
+//!
+//! One thread blocks in a read of the scheme socket and serves what comes: for a request that needs not wait, two
+//! system calls in all, as few as any scheme can do. The other waits for everything else (interrupt, timer,
+//! signals) at an event queue. They share the scheme under a lock; whichever has made something possible answers
+//! who waited for it.
 
 use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use e1000_hw::chip::{self, Chip, Quirks};
@@ -12,8 +18,8 @@ use libredox::flag::{F_SETFD, O_CLOEXEC};
 use pcid_config::channel::{Channel, ChannelError};
 use pcid_config::interrupt::{InterruptError, IrqLine};
 use pcid_config::protocol::PciFunction;
-use redox_scheme::Socket;
 use redox_scheme::scheme::SchemeSync;
+use redox_scheme::{Request, SignalBehavior, Socket};
 use syscall::error::{EINTR, ENODEV};
 
 use crate::alarm::Alarm;
@@ -21,7 +27,7 @@ use crate::dma::{DmaBlock, DmaMemory};
 use crate::namespace::Registration;
 use crate::platform::{Counters, Environment, Platform};
 use crate::scheme::NetworkScheme;
-use crate::server::Server;
+use crate::server::{BATCH, Server};
 use crate::subscriber::Occasion;
 use crate::{logger, signals};
 
@@ -79,6 +85,9 @@ pub enum DaemonError {
     /// The kernel closed the scheme socket.
     #[error("the scheme was closed")]
     SchemeClosed,
+    /// The thread that serves requests panicked.
+    #[error("serving requests ended in a panic")]
+    ServerPanicked,
 }
 
 /// Says what was being done when a system call failed.
@@ -124,10 +133,11 @@ impl Clock for SystemClock {
 
 event::user_data! {
     enum Source {
-        Scheme,
         Interrupt,
         Alarm,
         Termination,
+        // The thread that serves requests has ended.
+        Server,
     }
 }
 
@@ -164,14 +174,112 @@ pub fn run<P: Platform>(mut platform: P, environment: Environment) -> Result<(),
     result
 }
 
-struct Daemon<R: Registers> {
-    server: Server<R, DmaBlock>,
-    queue: EventQueue<Source>,
+/// What both threads work on.
+struct Service<R: Registers> {
+    /// None once the daemon stops.
+    server: Option<Server<R, DmaBlock>>,
     alarm: Alarm,
-    irq: Option<IrqLine>,
-    registration: Option<Registration>,
+    /// Whether the rings are polled for want of an interrupt.
+    polling: bool,
     /// When the first of the frames that wait for the link was found waiting.
     held_since: Option<Instant>,
+}
+
+impl<R: Registers> Service<R> {
+    /// Serves requests, or does nothing any more.
+    fn serve(&mut self, requests: &mut Vec<Request>) -> Result<(), DaemonError> {
+        let Some(server) = &mut self.server else {
+            return Ok(());
+        };
+        server.serve(requests).doing("answer requests")?;
+        self.plan()
+    }
+
+    /// The interrupt line fired. `acknowledge` calls back for the NIC's part in it.
+    fn interrupt(&mut self, irq: &IrqLine) -> Result<(), DaemonError> {
+        let Some(server) = &mut self.server else {
+            return Ok(());
+        };
+        let mut gone = false;
+        irq.service(|| gone |= server.scheme().interrupt())?;
+        if gone {
+            return Err(DaemonError::DeviceGone);
+        }
+        // The rings are looked at after the line was unmasked, so what came in between is not missed.
+        server.settle(Occasion::Check).doing("answer requests")?;
+        self.plan()
+    }
+
+    /// The alarm's event arrived: looks after everything that may be due.
+    fn check(&mut self) -> Result<(), DaemonError> {
+        if !self.alarm.went_off() {
+            return Ok(());
+        }
+        let Some(server) = &mut self.server else {
+            return Ok(());
+        };
+        let scheme = server.scheme();
+        if !scheme.nic().link().is_up() {
+            scheme.look_at_link();
+        }
+        let nic = scheme.nic();
+        if nic.held_frames() == 0 || nic.link().is_up() {
+            self.held_since = None;
+        } else if self.held_since.get_or_insert_with(Instant::now).elapsed() > HOLD_LIMIT {
+            nic.drop_held_frames();
+            self.held_since = None;
+        }
+        server.settle(Occasion::Check).doing("answer requests")?;
+        self.plan()
+    }
+
+    /// Arms the alarm for what will be due. Nothing is, while no frame moves.
+    fn plan(&mut self) -> Result<(), DaemonError> {
+        let Some(server) = &mut self.server else {
+            return Ok(());
+        };
+        let delay = if self.polling {
+            POLL_INTERVAL
+        } else if server.writes_wait() || server.scheme().reader_may_have_stopped() {
+            CHECK_DELAY
+        } else if server.scheme().nic().held_frames() > 0 {
+            LINK_INTERVAL
+        } else {
+            return Ok(());
+        };
+        self.alarm.within(delay).doing("set the timer")
+    }
+}
+
+type Shared<R> = Arc<Mutex<Service<R>>>;
+
+/// A thread that panicked has stopped the NIC (see `stop_on_panic`), so its half-done work does no more harm.
+fn lock<R: Registers>(service: &Mutex<Service<R>>) -> MutexGuard<'_, Service<R>> {
+    service.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Reads and serves requests until the socket fails, is closed, or the daemon stops.
+fn serve_requests<R: Registers>(socket: &Socket, service: &Mutex<Service<R>>) -> Result<(), DaemonError> {
+    let mut requests = Vec::with_capacity(BATCH);
+    loop {
+        socket
+            .read_requests(&mut requests, SignalBehavior::Restart)
+            .doing("read requests")?;
+        if requests.is_empty() {
+            return Err(DaemonError::SchemeClosed);
+        }
+        lock(service).serve(&mut requests)?;
+    }
+}
+
+struct Daemon<R: Registers> {
+    service: Shared<R>,
+    socket: Arc<Socket>,
+    queue: EventQueue<Source>,
+    irq: Option<IrqLine>,
+    registration: Option<Registration>,
+    /// Both ends of the pipe through which the serving thread reports its end.
+    ended: signals::Pipe,
 }
 
 impl<R: Registers + Clone + Send + Sync + 'static> Daemon<R> {
@@ -189,8 +297,9 @@ impl<R: Registers + Clone + Send + Sync + 'static> Daemon<R> {
         let irq = open_interrupt(function);
         let queue = EventQueue::new().doing("create an event queue")?;
         let alarm = Alarm::open().doing("open a timer")?;
-        let socket = Socket::nonblock().doing("create a scheme")?;
+        let socket = Arc::new(Socket::create().doing("create a scheme")?);
         let termination = signals::termination().doing("catch signals")?;
+        let ended = signals::Pipe::new().doing("create a pipe")?;
         platform
             .remove_stale_scheme(name)
             .doing("remove the scheme of an earlier driver")?;
@@ -221,15 +330,15 @@ impl<R: Registers + Clone + Send + Sync + 'static> Daemon<R> {
             if irq.is_some() { "INTx" } else { "none, polling" },
         );
 
-        queue
-            .subscribe(socket.inner().raw(), Source::Scheme, EventFlags::READ)
-            .doing("watch the scheme")?;
-        queue
-            .subscribe(alarm.fd(), Source::Alarm, EventFlags::READ)
-            .doing("watch the timer")?;
-        queue
-            .subscribe(termination, Source::Termination, EventFlags::READ)
-            .doing("watch for signals")?;
+        for (fd, source) in [
+            (alarm.fd(), Source::Alarm),
+            (termination, Source::Termination),
+            (ended.read_end(), Source::Server),
+        ] {
+            queue
+                .subscribe(fd, source, EventFlags::READ)
+                .doing("watch a descriptor")?;
+        }
         if let Some(irq) = &irq {
             queue
                 .subscribe(irq.fd(), Source::Interrupt, EventFlags::READ)
@@ -239,14 +348,19 @@ impl<R: Registers + Clone + Send + Sync + 'static> Daemon<R> {
         let mut scheme = NetworkScheme::new(name.to_owned(), nic);
         let root = scheme.scheme_root().doing("make a root handle")?;
         let registration = Registration::prepare(&socket, root).doing("enter the null namespace")?;
-        let server = Server::new(socket, scheme);
-        Ok(Self {
-            server,
-            queue,
+        let service = Service {
+            server: Some(Server::new(Arc::clone(&socket), scheme)),
             alarm,
+            polling: irq.is_none(),
+            held_since: None,
+        };
+        Ok(Self {
+            service: Arc::new(Mutex::new(service)),
+            socket,
+            queue,
             irq,
             registration: Some(registration),
-            held_since: None,
+            ended,
         })
     }
 
@@ -272,79 +386,57 @@ impl<R: Registers + Clone + Send + Sync + 'static> Daemon<R> {
     }
 
     fn serve(&mut self) -> Result<(), DaemonError> {
-        self.server.scheme().nic().enable_interrupts();
+        let (socket, service, ended) = (
+            Arc::clone(&self.socket),
+            Arc::clone(&self.service),
+            self.ended.clone(),
+        );
+        let thread = std::thread::Builder::new()
+            .name("requests".to_owned())
+            .spawn(move || {
+                let result = serve_requests(&socket, &service);
+                ended.signal();
+                result
+            })
+            .doing("start a thread")?;
+
+        if let Some(server) = &mut lock(&self.service).server {
+            server.scheme().nic().enable_interrupts();
+        }
         // An interrupt from before the subscription made no event, and its line would stay masked.
         self.interrupt()?;
-        self.plan()?;
+        lock(&self.service).plan()?;
         loop {
             match self.queue.next_event() {
                 Ok(event) => match event.user_data {
-                    Source::Scheme => self
-                        .server
-                        .serve()
-                        .doing("serve requests")?
-                        .map_err(|_| DaemonError::SchemeClosed)?,
                     Source::Interrupt => self.interrupt()?,
-                    Source::Alarm if self.alarm.went_off() => self.check()?,
-                    Source::Alarm => {}
+                    Source::Alarm => lock(&self.service).check()?,
                     Source::Termination => return Ok(()),
+                    Source::Server => return thread.join().unwrap_or(Err(DaemonError::ServerPanicked)),
                 },
                 Err(error) if error.is_interrupt() => {}
                 Err(error) => return Err(error).doing("wait for events"),
             }
-            self.plan()?;
         }
     }
 
     fn interrupt(&mut self) -> Result<(), DaemonError> {
-        let Some(irq) = &self.irq else { return Ok(()) };
-        let scheme = self.server.scheme();
-        let mut gone = false;
-        irq.service(|| gone |= scheme.interrupt())?;
-        if gone {
-            return Err(DaemonError::DeviceGone);
+        match &self.irq {
+            Some(irq) => lock(&self.service).interrupt(irq),
+            None => Ok(()),
         }
-        // The rings are looked at after the line was unmasked, so what came in between is not missed.
-        self.server.settle(Occasion::Check).doing("answer requests")
-    }
-
-    /// The alarm went off: looks after everything that may be due.
-    fn check(&mut self) -> Result<(), DaemonError> {
-        let scheme = self.server.scheme();
-        if !scheme.nic().link().is_up() {
-            scheme.look_at_link();
-        }
-        let nic = scheme.nic();
-        if nic.held_frames() == 0 || nic.link().is_up() {
-            self.held_since = None;
-        } else if self.held_since.get_or_insert_with(Instant::now).elapsed() > HOLD_LIMIT {
-            nic.drop_held_frames();
-            self.held_since = None;
-        }
-        self.server.settle(Occasion::Check).doing("answer requests")
-    }
-
-    /// Arms the alarm for what will be due. Nothing is, while no frame moves.
-    fn plan(&mut self) -> Result<(), DaemonError> {
-        let scheme = self.server.scheme();
-        let delay = if self.irq.is_none() {
-            POLL_INTERVAL
-        } else if scheme.reader_may_have_stopped() || self.server.writes_wait() {
-            CHECK_DELAY
-        } else if self.server.scheme().nic().held_frames() > 0 {
-            LINK_INTERVAL
-        } else {
-            return Ok(());
-        };
-        self.alarm.within(delay).doing("set the timer")
     }
 
     /// Answers who still waits and stops the NIC.
-    fn stop(mut self, clock: &SystemClock, errno: i32) -> Counters {
-        if let Err(error) = self.server.answer_all(errno) {
+    fn stop(self, clock: &SystemClock, errno: i32) -> Counters {
+        // The other thread finds nothing to serve from now on.
+        let Some(mut server) = lock(&self.service).server.take() else {
+            return Counters::default();
+        };
+        if let Err(error) = server.answer_all(errno) {
             log::warn!("requests stay unanswered: {error}");
         }
-        let nic = self.server.into_scheme().into_nic();
+        let nic = server.into_scheme().into_nic();
         let (rx, tx) = (nic.rx_counters(), nic.tx_counters());
         nic.stop(clock);
         Counters {

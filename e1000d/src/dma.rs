@@ -95,6 +95,9 @@ pub struct DmaBlock {
     bus_address: u64,
 }
 
+// SAFETY: the mapping belongs to the process, not to a thread, and only this value knows it.
+unsafe impl Send for DmaBlock {}
+
 // SAFETY: a mapping of `len` bytes that only this value knows, contiguous in physical memory because
 // `phys_contiguous` asked for that, naturally aligned because the kernel's buddy allocator aligns blocks to their
 // size; Redox has no IOMMU, so bus addresses are physical addresses. On x86 it is coherent, see `CONTIGUOUS`.

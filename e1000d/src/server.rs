@@ -1,10 +1,11 @@
 //! Requests in, answers and events out.
 //!
-//! Requests are read from the scheme socket in batches; what they lead to (answers, events) is written with one
-//! write, and the NIC is told of all frames to transmit with one register write. A request that has to wait is
-//! parked: reads in order of arrival until frames come, writes until the ring has room. Every request is answered.
+//! Requests arrive in batches; what they lead to (answers, events) is written with one write, and the NIC is told
+//! of all frames to transmit with one register write. A request that has to wait is parked: reads in order of
+//! arrival until frames come, writes until the ring has room. Every request is answered.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use e1000_hw::platform::{DmaRegion, Registers};
@@ -17,8 +18,8 @@ use crate::scheme::NetworkScheme;
 use crate::screen::screen;
 use crate::subscriber::Occasion;
 
-/// Requests read at once.
-const BATCH: usize = 64;
+/// Requests read at once, at most.
+pub const BATCH: usize = 64;
 /// A frame that finds no room for this long is dropped, and its sender told that it was sent: the transmitter is
 /// stuck, and a client that waits for ever is worse off than one that loses a frame.
 const WRITE_LIMIT: Duration = Duration::from_secs(2);
@@ -27,32 +28,28 @@ const WRITE_LIMIT: Duration = Duration::from_secs(2);
 struct Parked {
     caller: CallerCtx,
     op: Op,
-    since: Instant,
+    /// When it was parked. None while it is attempted for the first time: reading the clock is a system call,
+    /// which a request that need not wait should not pay for.
+    since: Option<Instant>,
 }
-
-/// The scheme socket was closed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Closed;
 
 /// Serves one scheme on one socket.
 pub struct Server<R: Registers, D: DmaRegion> {
-    socket: Socket,
+    socket: Arc<Socket>,
     scheme: NetworkScheme<R, D>,
     state: SchemeState,
-    requests: Vec<Request>,
     out: VecDeque<Response>,
     reads: VecDeque<Parked>,
     writes: VecDeque<Parked>,
 }
 
 impl<R: Registers, D: DmaRegion> Server<R, D> {
-    /// Serves `scheme` on a non-blocking `socket`.
-    pub fn new(socket: Socket, scheme: NetworkScheme<R, D>) -> Self {
+    /// Serves `scheme`, answering on `socket`.
+    pub fn new(socket: Arc<Socket>, scheme: NetworkScheme<R, D>) -> Self {
         Self {
             socket,
             scheme,
             state: SchemeState::new(),
-            requests: Vec::with_capacity(BATCH),
             out: VecDeque::with_capacity(2 * BATCH),
             reads: VecDeque::new(),
             writes: VecDeque::new(),
@@ -69,38 +66,16 @@ impl<R: Registers, D: DmaRegion> Server<R, D> {
         !self.writes.is_empty()
     }
 
-    /// Reads and serves the requests that are queued, then does what they and the NIC have made possible.
+    /// Serves `requests`, then does what they and the NIC have made possible.
     ///
     /// # Errors
     ///
-    /// When the socket fails, or [`Closed`] inside when it was closed.
-    pub fn serve(&mut self) -> syscall::Result<Result<(), Closed>> {
-        loop {
-            match self
-                .socket
-                .read_requests(&mut self.requests, SignalBehavior::Restart)
-            {
-                Ok(()) if self.requests.is_empty() => return Ok(Err(Closed)),
-                Ok(()) => {}
-                Err(Error {
-                    errno: EAGAIN | EWOULDBLOCK | EINTR,
-                }) => break,
-                Err(error) => return Err(error),
-            }
-            let more = self.requests.len() == self.requests.capacity();
-            let mut requests = std::mem::take(&mut self.requests);
-            for request in requests.drain(..) {
-                self.request(request);
-            }
-            self.requests = requests;
-            // A batch that was not full has emptied the queue, and each later request makes an event of its own.
-            if !more {
-                break;
-            }
-            self.settle(Occasion::Served)?;
+    /// When the socket fails.
+    pub fn serve(&mut self, requests: &mut Vec<Request>) -> syscall::Result<()> {
+        for request in requests.drain(..) {
+            self.request(request);
         }
-        self.settle(Occasion::Served)?;
-        Ok(Ok(()))
+        self.settle(Occasion::Served)
     }
 
     /// Does what has become possible: sends, serves parked requests, posts events, writes all answers.
@@ -170,7 +145,7 @@ impl<R: Registers, D: DmaRegion> Server<R, D> {
         let parked = Parked {
             caller,
             op,
-            since: Instant::now(),
+            since: None,
         };
         match &parked.op {
             // In order of arrival: nobody overtakes those who wait. A non-blocking read does not wait.
@@ -178,11 +153,11 @@ impl<R: Registers, D: DmaRegion> Server<R, D> {
                 if parked.op.is_explicitly_nonblock() {
                     self.out.push_back(Response::err(EAGAIN, parked.op));
                 } else {
-                    self.reads.push_back(parked);
+                    self.park(parked);
                 }
             }
             Op::Write(write) if !self.writes.is_empty() && self.scheme.is_data(write.fd) => {
-                self.writes.push_back(parked);
+                self.park(parked);
             }
             _ => {
                 if let Some(parked) = self.attempt(parked) {
@@ -209,11 +184,14 @@ impl<R: Registers, D: DmaRegion> Server<R, D> {
         None
     }
 
-    fn park(&mut self, parked: Parked) {
+    fn park(&mut self, mut parked: Parked) {
+        parked.since = Some(Instant::now());
         match parked.op {
             Op::Read(_) => self.reads.push_back(parked),
             Op::Write(_) => {
-                self.scheme.nic().set_transmit_interrupt(true);
+                if self.writes.is_empty() {
+                    self.scheme.nic().set_transmit_interrupt(true);
+                }
                 self.writes.push_back(parked);
             }
             // Nothing else waits.
@@ -240,7 +218,7 @@ impl<R: Registers, D: DmaRegion> Server<R, D> {
             let Some(parked) = self.attempt(parked) else {
                 continue;
             };
-            if parked.since.elapsed() < WRITE_LIMIT {
+            if parked.since.is_none_or(|since| since.elapsed() < WRITE_LIMIT) {
                 self.writes.push_front(parked);
                 break;
             }

@@ -3,8 +3,45 @@
 use std::io;
 use std::sync::atomic::{AtomicI32, Ordering};
 
+use libredox::call;
+
 /// The end of the pipe that the handler writes to.
 static WRITE_END: AtomicI32 = AtomicI32::new(-1);
+
+/// A pipe that makes one event of something that happened. It is never closed.
+#[derive(Clone, Debug)]
+pub struct Pipe {
+    read: libc::c_int,
+    write: libc::c_int,
+}
+
+impl Pipe {
+    /// Creates a pipe.
+    ///
+    /// # Errors
+    ///
+    /// When the kernel refuses.
+    pub fn new() -> io::Result<Self> {
+        let mut ends = [-1; 2];
+        // SAFETY: `ends` has room for the two descriptors.
+        if unsafe { libc::pipe(ends.as_mut_ptr()) } != 0 {
+            return Err(io::Error::last_os_error());
+        }
+        let [read, write] = ends;
+        Ok(Self { read, write })
+    }
+
+    /// The descriptor that an event queue watches.
+    pub fn read_end(&self) -> usize {
+        self.read as usize
+    }
+
+    /// Makes the read end readable.
+    pub fn signal(&self) {
+        // A full pipe is readable already.
+        let _ = call::write(self.write as usize, b"!");
+    }
+}
 
 extern "C" fn handler(_signal: libc::c_int) {
     let fd = WRITE_END.load(Ordering::Relaxed);
@@ -18,12 +55,8 @@ extern "C" fn handler(_signal: libc::c_int) {
 ///
 /// When the pipe or a handler cannot be set up.
 pub fn termination() -> io::Result<usize> {
-    let mut ends = [-1; 2];
-    // SAFETY: `ends` has room for the two descriptors.
-    if unsafe { libc::pipe(ends.as_mut_ptr()) } != 0 {
-        return Err(io::Error::last_os_error());
-    }
-    WRITE_END.store(ends[1], Ordering::Relaxed);
+    let pipe = Pipe::new()?;
+    WRITE_END.store(pipe.write, Ordering::Relaxed);
     for signal in [libc::SIGTERM, libc::SIGINT] {
         let action = handler as extern "C" fn(libc::c_int) as libc::sighandler_t;
         // SAFETY: the handler only does what is async-signal-safe.
@@ -31,5 +64,5 @@ pub fn termination() -> io::Result<usize> {
             return Err(io::Error::last_os_error());
         }
     }
-    usize::try_from(ends[0]).map_err(io::Error::other)
+    Ok(pipe.read_end())
 }

@@ -51,10 +51,13 @@ impl Generator {
     pub fn next_frame(&mut self) -> &[u8] {
         self.frame[SEQUENCE..HASH].copy_from_slice(&self.next.to_be_bytes());
         let mut word = self.next;
-        for chunk in self.frame[FILL..].chunks_mut(8) {
+        let mut next_word = || {
             word = word.wrapping_add(0x9e37_79b9_7f4a_7c15);
-            chunk.copy_from_slice(&word.to_be_bytes()[..chunk.len()]);
-        }
+            word.to_be_bytes()
+        };
+        let (words, rest) = self.frame[FILL..].as_chunks_mut::<8>();
+        words.fill_with(&mut next_word);
+        rest.copy_from_slice(&next_word()[..rest.len()]);
         let hash = hash(&self.frame);
         self.frame[HASH..FILL].copy_from_slice(&hash.to_be_bytes());
         self.next += 1;
@@ -97,11 +100,15 @@ pub fn parse(frame: &[u8]) -> Parsed {
 /// A hash of all bytes but the hash field. It guards against accidents and is quick, eight bytes at a time.
 fn hash(frame: &[u8]) -> u64 {
     let mut hash = 0_u64;
+    let mut add =
+        |word| hash = (hash.rotate_left(5) ^ u64::from_be_bytes(word)).wrapping_mul(0x517c_c1b7_2722_0a95);
     for part in [frame.get(..HASH), frame.get(FILL..)] {
-        for chunk in part.unwrap_or_default().chunks(8) {
+        let (words, rest) = part.unwrap_or_default().as_chunks::<8>();
+        words.iter().copied().for_each(&mut add);
+        if !rest.is_empty() {
             let mut word = [0; 8];
-            word[..chunk.len()].copy_from_slice(chunk);
-            hash = (hash.rotate_left(5) ^ u64::from_be_bytes(word)).wrapping_mul(0x517c_c1b7_2722_0a95);
+            word[..rest.len()].copy_from_slice(rest);
+            add(word);
         }
     }
     // Multiplication carries upwards only: bring the well mixed half down.
