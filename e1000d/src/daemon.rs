@@ -13,10 +13,9 @@ use e1000_hw::chip::{self, Chip, Quirks};
 use e1000_hw::nic::{BringUpError, Nic, RingSizes};
 use e1000_hw::platform::{Clock, Registers};
 use e1000_hw::reset;
-use event::{EventFlags, EventQueue};
 use libredox::flag::{F_SETFD, O_CLOEXEC};
 use pcid_config::channel::{Channel, ChannelError};
-use pcid_config::interrupt::{InterruptError, IrqLine};
+use pcid_config::interrupt::InterruptError;
 use pcid_config::protocol::PciFunction;
 use redox_scheme::scheme::SchemeSync;
 use redox_scheme::{Request, SignalBehavior, Socket};
@@ -24,8 +23,10 @@ use syscall::error::{EINTR, ENODEV};
 
 use crate::alarm::Alarm;
 use crate::dma::{DmaBlock, DmaMemory};
+use crate::events::{Events, Source};
+use crate::interrupts::{Interrupts, Kind};
 use crate::namespace::Registration;
-use crate::platform::{Counters, Environment, Platform};
+use crate::platform::{Counters, Environment, Options, Platform};
 use crate::scheme::NetworkScheme;
 use crate::server::{BATCH, Server};
 use crate::subscriber::Occasion;
@@ -44,9 +45,6 @@ const HOLD_LIMIT: Duration = Duration::from_secs(35);
 const CHECK_DELAY: Duration = Duration::from_millis(10);
 /// Interval of looking at the rings when there is no interrupt: the kernel's timer tick.
 const POLL_INTERVAL: Duration = Duration::from_millis(4);
-/// PCI configuration space: command register, and its bit that turns INTx off.
-const PCI_COMMAND: u16 = 4;
-const COMMAND_INTX_DISABLE: u32 = 1 << 10;
 
 /// Why the daemon did not start, or ended.
 #[derive(Debug, thiserror::Error)]
@@ -91,7 +89,12 @@ pub enum DaemonError {
 }
 
 /// Says what was being done when a system call failed.
-trait Doing<T> {
+pub trait Doing<T> {
+    /// Turns the error into one that names what was being done.
+    ///
+    /// # Errors
+    ///
+    /// Those of the call.
     fn doing(self, doing: &'static str) -> Result<T, DaemonError>;
 }
 
@@ -131,22 +134,16 @@ impl Clock for SystemClock {
     }
 }
 
-event::user_data! {
-    enum Source {
-        Interrupt,
-        Alarm,
-        Termination,
-        // The thread that serves requests has ended.
-        Server,
-    }
-}
-
 /// Runs the daemon until it is told to end.
 ///
 /// # Errors
 ///
 /// See [`DaemonError`]. The NIC is stopped in any case.
-pub fn run<P: Platform>(mut platform: P, environment: Environment) -> Result<(), DaemonError> {
+pub fn run<P: Platform>(
+    mut platform: P,
+    environment: Environment,
+    options: Options,
+) -> Result<(), DaemonError> {
     for fd in std::iter::once(environment.channel).chain(environment.notify) {
         // Nothing is ever executed; a failure costs nothing.
         let _ = libredox::call::fcntl(fd, F_SETFD as usize, O_CLOEXEC as usize);
@@ -162,7 +159,7 @@ pub fn run<P: Platform>(mut platform: P, environment: Environment) -> Result<(),
     logger::init(&name);
 
     let clock = SystemClock(Instant::now());
-    let mut daemon = Daemon::start(&mut platform, &channel, &function, chip, &name, &clock)?;
+    let mut daemon = Daemon::start(&mut platform, &channel, &function, chip, &name, &options, &clock)?;
     let result = daemon
         .announce(&mut platform, &environment, &name)
         .and_then(|()| daemon.serve());
@@ -195,18 +192,19 @@ impl<R: Registers> Service<R> {
         self.plan()
     }
 
-    /// The interrupt line fired. `acknowledge` calls back for the NIC's part in it.
-    fn interrupt(&mut self, irq: &IrqLine) -> Result<(), DaemonError> {
+    /// An interrupt arrived on `vector`.
+    fn interrupt(&mut self, interrupts: &Interrupts, vector: u16) -> Result<(), DaemonError> {
         let Some(server) = &mut self.server else {
             return Ok(());
         };
         let mut gone = false;
-        irq.service(|| gone |= server.scheme().interrupt())?;
+        interrupts.service(|| gone |= server.scheme().interrupt(vector))?;
         if gone {
             return Err(DaemonError::DeviceGone);
         }
-        // The rings are looked at after the line was unmasked, so what came in between is not missed.
+        // The rings are looked at after a line was unmasked, so what came in between is not missed.
         server.settle(Occasion::Check).doing("answer requests")?;
+        server.scheme().note_backlog();
         self.plan()
     }
 
@@ -275,8 +273,8 @@ fn serve_requests<R: Registers>(socket: &Socket, service: &Mutex<Service<R>>) ->
 struct Daemon<R: Registers> {
     service: Shared<R>,
     socket: Arc<Socket>,
-    queue: EventQueue<Source>,
-    irq: Option<IrqLine>,
+    events: Events,
+    interrupts: Interrupts,
     registration: Option<Registration>,
     /// Both ends of the pipe through which the serving thread reports its end.
     ended: signals::Pipe,
@@ -290,12 +288,12 @@ impl<R: Registers + Clone + Send + Sync + 'static> Daemon<R> {
         function: &PciFunction,
         chip: &'static Chip,
         name: &str,
+        options: &Options,
         clock: &SystemClock,
     ) -> Result<Self, DaemonError> {
         // What takes a path comes first: there are none in the null namespace.
         let mut memory = DmaMemory::open().doing("open the memory scheme")?;
-        let irq = open_interrupt(function);
-        let queue = EventQueue::new().doing("create an event queue")?;
+        let mut events = Events::new().doing("create an event queue")?;
         let alarm = Alarm::open().doing("open a timer")?;
         let socket = Arc::new(Socket::create().doing("create a scheme")?);
         let termination = signals::termination().doing("catch signals")?;
@@ -304,11 +302,6 @@ impl<R: Registers + Clone + Send + Sync + 'static> Daemon<R> {
             .remove_stale_scheme(name)
             .doing("remove the scheme of an earlier driver")?;
 
-        if irq.is_some() {
-            let command = channel.read_config(PCI_COMMAND)?;
-            // The upper half is the status register, where ones clear.
-            channel.write_config(PCI_COMMAND, command & 0xFFFF & !COMMAND_INTX_DISABLE)?;
-        }
         let registers = platform
             .map_registers(channel, function)
             .map_err(DaemonError::Registers)?;
@@ -320,29 +313,21 @@ impl<R: Registers + Clone + Send + Sync + 'static> Daemon<R> {
                 chip.name
             );
         }
+        let interrupts = Interrupts::choose(options.interrupts, channel, function, &mut nic, &mut events)?;
         wait_for_link(&mut nic, clock);
         log::info!(
-            "{} rev {:#04x}, MAC address {}, link {}, interrupt {}",
+            "{} rev {:#04x}, MAC address {}, link {}, interrupt {interrupts}",
             chip.name,
             function.id.revision,
             nic.mac(),
             nic.link(),
-            if irq.is_some() { "INTx" } else { "none, polling" },
         );
-
         for (fd, source) in [
             (alarm.fd(), Source::Alarm),
             (termination, Source::Termination),
             (ended.read_end(), Source::Server),
         ] {
-            queue
-                .subscribe(fd, source, EventFlags::READ)
-                .doing("watch a descriptor")?;
-        }
-        if let Some(irq) = &irq {
-            queue
-                .subscribe(irq.fd(), Source::Interrupt, EventFlags::READ)
-                .doing("watch the interrupt")?;
+            events.watch(fd, source).doing("watch a descriptor")?;
         }
 
         let mut scheme = NetworkScheme::new(name.to_owned(), nic);
@@ -351,14 +336,14 @@ impl<R: Registers + Clone + Send + Sync + 'static> Daemon<R> {
         let service = Service {
             server: Some(Server::new(Arc::clone(&socket), scheme)),
             alarm,
-            polling: irq.is_none(),
+            polling: interrupts.kind() == Kind::Polling,
             held_since: None,
         };
         Ok(Self {
             service: Arc::new(Mutex::new(service)),
             socket,
-            queue,
-            irq,
+            events,
+            interrupts,
             registration: Some(registration),
             ended,
         })
@@ -400,31 +385,21 @@ impl<R: Registers + Clone + Send + Sync + 'static> Daemon<R> {
             })
             .doing("start a thread")?;
 
-        if let Some(server) = &mut lock(&self.service).server {
-            server.scheme().nic().enable_interrupts();
-        }
-        // An interrupt from before the subscription made no event, and its line would stay masked.
-        self.interrupt()?;
+        // Frames may have arrived before anybody watched.
+        self.interrupt(0)?;
         lock(&self.service).plan()?;
         loop {
-            match self.queue.next_event() {
-                Ok(event) => match event.user_data {
-                    Source::Interrupt => self.interrupt()?,
-                    Source::Alarm => lock(&self.service).check()?,
-                    Source::Termination => return Ok(()),
-                    Source::Server => return thread.join().unwrap_or(Err(DaemonError::ServerPanicked)),
-                },
-                Err(error) if error.is_interrupt() => {}
-                Err(error) => return Err(error).doing("wait for events"),
+            match self.events.next().doing("wait for events")? {
+                Source::Interrupt(vector) => self.interrupt(vector)?,
+                Source::Alarm => lock(&self.service).check()?,
+                Source::Termination => return Ok(()),
+                Source::Server => return thread.join().unwrap_or(Err(DaemonError::ServerPanicked)),
             }
         }
     }
 
-    fn interrupt(&mut self) -> Result<(), DaemonError> {
-        match &self.irq {
-            Some(irq) => lock(&self.service).interrupt(irq),
-            None => Ok(()),
-        }
+    fn interrupt(&self, vector: u16) -> Result<(), DaemonError> {
+        lock(&self.service).interrupt(&self.interrupts, vector)
     }
 
     /// Answers who still waits and stops the NIC.
@@ -442,21 +417,6 @@ impl<R: Registers + Clone + Send + Sync + 'static> Daemon<R> {
         Counters {
             rx_frames: rx.frames,
             tx_frames: tx.frames,
-        }
-    }
-}
-
-/// The function's INTx line, or none: then the rings are polled.
-fn open_interrupt(function: &PciFunction) -> Option<IrqLine> {
-    let Some(interrupt) = &function.legacy_interrupt else {
-        log::warn!("the function has no interrupt; polling every {POLL_INTERVAL:?}");
-        return None;
-    };
-    match IrqLine::open(interrupt) {
-        Ok(irq) => Some(irq),
-        Err(error) => {
-            log::warn!("{error}; polling every {POLL_INTERVAL:?}");
-            None
         }
     }
 }

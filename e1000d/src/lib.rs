@@ -5,12 +5,15 @@
 //!
 //! By whom it talks to: [`daemon`] is start, event loop and end; [`server`] the scheme socket, [`scheme`] what the
 //! operations mean, [`screen`] what clients must not be able to do, [`subscriber`] who is told of frames;
+//! [`interrupts`] how the NIC's interrupts get here, [`events`] what is waited for;
 //! [`namespace`], [`dma`], [`mmio`], [`alarm`], [`signals`] the kernel and its schemes; [`platform`] what differs
 //! on Linux, where the hosted mode (`host/`) runs the same code against QEMU's device models.
 
 pub mod alarm;
 pub mod daemon;
 pub mod dma;
+pub mod events;
+pub mod interrupts;
 pub mod logger;
 pub mod mmio;
 pub mod namespace;

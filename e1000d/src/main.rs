@@ -23,11 +23,50 @@ fn e1000d_main() -> Result<(), Box<dyn std::error::Error>> {
     )?
     .ok_or("PCID_CLIENT_CHANNEL is not set: this program is started by pcid-spawner")?;
     let notify = parse_fd(INIT_NOTIFY, std::env::var_os(INIT_NOTIFY).as_deref())?;
-    e1000d::run(Redox, Environment { channel, notify })?;
+    let options = options(std::env::args().skip(1))?;
+    e1000d::run(Redox, Environment { channel, notify }, options)?;
     Ok(())
 }
 
 #[cfg(not(target_os = "redox"))]
 fn e1000d_main() -> Result<(), Box<dyn std::error::Error>> {
     Err("this program drives a NIC on Redox; `cargo xtask demo` runs its code on Linux against QEMU".into())
+}
+
+/// The command line of a match file: nothing, or `--interrupts KIND`, the first kind to try.
+#[cfg(any(target_os = "redox", test))]
+fn options(mut arguments: impl Iterator<Item = String>) -> Result<e1000d::platform::Options, String> {
+    let mut options = e1000d::platform::Options::default();
+    while let Some(argument) = arguments.next() {
+        if argument != "--interrupts" {
+            return Err(format!(
+                "unknown argument {argument:?}; there is only --interrupts KIND"
+            ));
+        }
+        let kind = arguments
+            .next()
+            .ok_or("--interrupts needs a kind: msi-x, msi, intx or polling")?;
+        options.interrupts = kind
+            .parse()
+            .map_err(|error: e1000d::interrupts::UnknownKind| error.to_string())?;
+    }
+    Ok(options)
+}
+
+#[cfg(test)]
+mod tests {
+    use e1000d::interrupts::Kind;
+
+    #[test]
+    fn interrupts_may_be_chosen() {
+        let options = |line: &str| super::options(line.split_whitespace().map(str::to_owned));
+        assert_eq!(options("").map(|options| options.interrupts), Ok(Kind::MsiX));
+        assert_eq!(
+            options("--interrupts intx").map(|options| options.interrupts),
+            Ok(Kind::Line)
+        );
+        for bad in ["--interrupts", "--interrupts irq", "--fast"] {
+            assert!(options(bad).is_err(), "{bad}");
+        }
+    }
 }

@@ -6,6 +6,8 @@ use e1000_hw::platform::Registers;
 use pcid_config::channel::Channel;
 use pcid_config::protocol::PciFunction;
 
+use crate::interrupts::Kind;
+
 /// The machine under the daemon. Everything else the daemon does through libredox, the same on both sides.
 pub trait Platform {
     /// BAR 0 of the NIC. Clones address the same registers; the panic hook keeps one.
@@ -39,6 +41,21 @@ pub struct Environment {
     pub channel: usize,
     /// The pipe that takes one byte once the scheme is registered; none when started by hand.
     pub notify: Option<usize>,
+}
+
+/// What may be chosen on the command line.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// The first kind of interrupt to try; those that follow are fallbacks.
+    pub interrupts: Kind,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            interrupts: Kind::MsiX,
+        }
+    }
 }
 
 /// Frames since start.

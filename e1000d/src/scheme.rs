@@ -95,8 +95,8 @@ impl<R: Registers, D: DmaRegion> NetworkScheme<R, D> {
     }
 
     /// Reads and acknowledges the NIC's interrupt causes. Returns whether they say that the device is gone.
-    pub fn interrupt(&mut self) -> bool {
-        match self.nic.interrupt() {
+    pub fn interrupt(&mut self, vector: u16) -> bool {
+        match self.nic.interrupt(vector) {
             Interrupt::NotOurs => false,
             Interrupt::DeviceGone => true,
             Interrupt::Causes(causes) => {
@@ -105,6 +105,13 @@ impl<R: Registers, D: DmaRegion> NetworkScheme<R, D> {
                 }
                 false
             }
+        }
+    }
+
+    /// After an interrupt was served: keeps further ones away while frames wait for a busy reader.
+    pub fn note_backlog(&mut self) {
+        if self.frames_pending() {
+            self.nic.frames_left_waiting();
         }
     }
 

@@ -9,6 +9,7 @@
 //! * [`Channel`]: the client: one request, one answer, every error typed.
 //! * [`MappedBar`]: a memory BAR in our address space.
 //! * [`IrqLine`]: the function's INTx line in the kernel's irq scheme, and the rule for acknowledging it.
+//! * [`message`]: MSI and MSI-X: vectors of their own, in the order of preference before the line.
 //!
 //! Nothing here panics on what pcid or the kernel answers.
 //!
@@ -62,6 +63,7 @@ pub mod environment;
 pub mod handle;
 pub mod interrupt;
 mod match_file;
+pub mod message;
 pub mod protocol;
 
 // Linked for its symbols only: off Redox the C functions that libredox calls live there.
@@ -74,3 +76,4 @@ pub use environment::EnvironmentError;
 pub use handle::Handle;
 pub use interrupt::{InterruptError, IrqLine, Serviced};
 pub use match_file::MATCH_FILE;
+pub use message::{MessageError, MessageVector, MsiX};

@@ -79,6 +79,8 @@ bitflags! {
         /// 82571 to 82573: malformed IPv6 extension headers hang the receiver; RFCTL bits 16 and 17 turn the
         /// parser off.
         const IPV6_EXT_DIS = 1 << 10;
+        /// 82574: MSI-X with causes routed by IVAR.
+        const MSIX = 1 << 12;
         /// 82573: RDTR 0x20 against latency (FreeBSD em, DPDK).
         const RDTR_20 = 1 << 11;
     }
@@ -128,7 +130,8 @@ const Q_82574: Quirks = Quirks::MANAGED_ARP
     .union(Quirks::PCIE)
     .union(Quirks::NO_RX_DISABLE)
     .union(Quirks::HW_BITS_82573)
-    .union(Quirks::LOST_COMPLETIONS);
+    .union(Quirks::LOST_COMPLETIONS)
+    .union(Quirks::MSIX);
 const Q_82579: Quirks = Quirks::PCIE;
 
 const fn chip(device_id: u16, name: &'static str, limits: &'static Limits, quirks: Quirks) -> Chip {

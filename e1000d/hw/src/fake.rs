@@ -343,6 +343,7 @@ impl Inner {
             regs::CTRL if value & Ctrl::RST.bits() != 0 => self.reset(value),
             regs::IMC => *self.registers.entry(regs::IMS).or_default() &= !value,
             regs::IMS => *self.registers.entry(regs::IMS).or_default() |= value,
+            regs::ICR => *self.registers.entry(regs::ICR).or_default() &= !value,
             regs::ICS => *self.registers.entry(regs::ICR).or_default() |= value,
             regs::EERD => {
                 let answer = self.read_eeprom(value);

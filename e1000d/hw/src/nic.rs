@@ -4,6 +4,7 @@ use core::fmt;
 use core::mem;
 
 use crate::chip::{Chip, Quirks};
+use crate::interrupt::{Purpose, Routing};
 use crate::link::Link;
 use crate::nvm::{self, MacAddress, MacAddressError};
 use crate::platform::{Clock, DmaAllocator, DmaRegion, Registers};
@@ -14,14 +15,8 @@ use crate::rx::{RxCounters, RxRing};
 use crate::tx::{TransmitError, TxCounters, TxRing};
 use crate::wait::TimedOut;
 
-/// Causes that are always wanted: frames arrived, or could not; the link changed. Causes of the transmitter are
-/// not: descriptors are taken back when the next frame needs one.
-const CAUSES: Causes = Causes::RXT0
-    .union(Causes::RXO)
-    .union(Causes::RXDMT0)
-    .union(Causes::LSC);
 /// Interrupts at most every 50 us, 20 000 a second, in units of 256 ns.
-const ITR_20000: u32 = 195;
+pub(crate) const ITR_20000: u32 = 195;
 
 /// How large the rings are. Limited to what the chip takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -100,6 +95,11 @@ pub struct Nic<R: Registers, D: DmaRegion> {
     link: Link,
     rx: RxRing<D>,
     tx: TxRing<D>,
+    routing: Routing,
+    /// Interrupts for received frames are held off, because frames are waiting anyway.
+    receive_masked: bool,
+    /// Frames have been waiting since the interrupt before the last.
+    backlog: bool,
 }
 
 /// A device whose rings are programmed; dropping it stops the device.
@@ -168,6 +168,9 @@ impl<R: Registers, D: DmaRegion> Nic<R, D> {
             link,
             rx,
             tx,
+            routing: Routing::Single,
+            receive_masked: false,
+            backlog: false,
         })
     }
 
@@ -209,36 +212,103 @@ impl<R: Registers, D: DmaRegion> Nic<R, D> {
         Some(link)
     }
 
-    /// Unmasks the causes that are always wanted. The caller looks for frames once more afterwards.
+    /// Decides how interrupts reach the processor. They are masked afterwards.
+    pub fn route_interrupts(&mut self, routing: Routing) {
+        let registers = &self.device.registers;
+        registers.write(regs::IMC, regs::ALL_ONES);
+        registers.read(regs::STATUS);
+        self.routing = routing;
+        routing.program(registers);
+    }
+
+    /// How interrupts reach the processor.
+    pub fn routing(&self) -> Routing {
+        self.routing
+    }
+
+    /// Unmasks the causes that are always wanted: frames arrived, or could not; the link changed. Those of the
+    /// transmitter are not: descriptors are taken back when the next frame needs one. The caller looks for frames
+    /// once more afterwards.
     pub fn enable_interrupts(&mut self) {
-        self.device.registers.write(regs::IMS, CAUSES.bits());
+        let causes = self.routing.receive_causes() | self.routing.other_causes();
+        self.device.registers.write(regs::IMS, causes.bits());
+        self.receive_masked = false;
+    }
+
+    /// Raises an interrupt as if a frame had arrived, to see whether it comes through.
+    pub fn raise_test_interrupt(&mut self) {
+        self.device
+            .registers
+            .write(regs::ICS, self.routing.receive_causes().bits());
+    }
+
+    /// Masks all causes, and forgets those that are pending.
+    pub fn disable_interrupts(&mut self) {
+        self.device.registers.write(regs::IMC, regs::ALL_ONES);
+        self.routing.acknowledge(&self.device.registers);
     }
 
     /// Asks for an interrupt, or stops asking, when descriptors were sent: for a caller that met
     /// [`TransmitError::Full`].
     pub fn set_transmit_interrupt(&mut self, wanted: bool) {
         let register = if wanted { regs::IMS } else { regs::IMC };
-        self.device.registers.write(register, Causes::TXDW.bits());
+        self.device
+            .registers
+            .write(register, self.routing.transmit_causes().bits());
     }
 
-    /// Reads, and so acknowledges, what the interrupt is about: one register access.
-    pub fn interrupt(&mut self) -> Interrupt {
-        match self.device.registers.read(regs::ICR) {
-            regs::ALL_ONES => Interrupt::DeviceGone,
-            0 => Interrupt::NotOurs,
-            causes => Interrupt::Causes(Causes::from_bits_retain(causes)),
+    /// An interrupt was served, and frames are still waiting to be read.
+    ///
+    /// The first time, that is how it should be: the reader was just told. The second time without the ring having
+    /// been empty in between, further interrupts would only slow the reader down: they are held off until
+    /// [`Self::next_frame_len`] finds none. One register write then.
+    pub fn frames_left_waiting(&mut self) {
+        if self.backlog && !self.receive_masked {
+            self.receive_masked = true;
+            self.device
+                .registers
+                .write(regs::IMC, self.routing.receive_causes().bits());
+        }
+        self.backlog = true;
+    }
+
+    /// Reads, and so acknowledges, what the interrupt on `vector` is about (0 but for MSI-X with several). At most
+    /// two register accesses; none where the vector says all.
+    pub fn interrupt(&mut self, vector: u16) -> Interrupt {
+        match self.routing.purpose(vector) {
+            Purpose::Receive => Interrupt::Causes(Causes::RXQ0),
+            Purpose::Transmit => Interrupt::Causes(Causes::TXQ0),
+            Purpose::Any => match self.routing.acknowledge(&self.device.registers) {
+                regs::ALL_ONES => Interrupt::DeviceGone,
+                0 => Interrupt::NotOurs,
+                causes => Interrupt::Causes(Causes::from_bits_retain(causes)),
+            },
         }
     }
 
     /// Length without FCS of the frame that [`Self::receive`] will give next, if there is one. Reads no register.
     pub fn next_frame_len(&mut self) -> Option<usize> {
+        let len = self.rx.next_len(&self.device.registers);
+        if len.is_some() {
+            return len;
+        }
+        self.backlog = false;
+        if !self.receive_masked {
+            return None;
+        }
+        // One may have arrived since the ring was looked at, so it is looked at again.
+        self.receive_masked = false;
+        self.device
+            .registers
+            .write(regs::IMS, self.routing.receive_causes().bits());
         self.rx.next_len(&self.device.registers)
     }
 
     /// Copies the next frame, without FCS, into `out` and returns how many bytes that were; what does not fit is
     /// lost. `None` when there is no frame. Reads no register.
     pub fn receive(&mut self, out: &mut [u8]) -> Option<usize> {
-        self.rx.receive(&self.device.registers, out)
+        let len = self.next_frame_len()?;
+        Some(self.rx.take(&self.device.registers, len, out))
     }
 
     /// Takes one frame, without FCS, for transmission. The device learns of it with the next [`Self::post`].

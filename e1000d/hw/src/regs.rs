@@ -27,6 +27,12 @@ pub const ICS: u32 = 0x00C8;
 pub const IMS: u32 = 0x00D0;
 /// Interrupt mask clear.
 pub const IMC: u32 = 0x00D8;
+/// Extended interrupt auto clear (82574): causes that clear themselves when their MSI-X vector fires.
+pub const EIAC: u32 = 0x00DC;
+/// Interrupt vector allocation (82574).
+pub const IVAR: u32 = 0x00E4;
+/// Interrupt throttling of MSI-X vector 0 (82574), in units of 256 ns; the others follow.
+pub const EITR: u32 = 0x00E8;
 /// Receive control.
 pub const RCTL: u32 = 0x0100;
 /// Flow control transmit timer value.
@@ -113,6 +119,14 @@ pub const EECD_AUTO_RD: u32 = 1 << 9;
 pub const EERD_START: u32 = 1;
 /// [`CTRL_EXT`]: reload the EEPROM.
 pub const CTRL_EXT_EE_RST: u32 = 1 << 13;
+/// [`CTRL_EXT`]: [`EIAC`] is in force.
+pub const CTRL_EXT_EIAME: u32 = 1 << 24;
+/// [`CTRL_EXT`]: reading ICR masks all causes.
+pub const CTRL_EXT_IAME: u32 = 1 << 27;
+/// [`CTRL_EXT`]: MSI-X pending bits clear when their vector fires.
+pub const CTRL_EXT_PBA_CLR: u32 = 1 << 31;
+/// [`RFCTL`]: no interrupts for ACK frames.
+pub const RFCTL_ACK_DIS: u32 = 1 << 12;
 /// [`MANC`]: answer ARP requests on behalf of the host.
 pub const MANC_ARP_EN: u32 = 1 << 13;
 /// [`VET`]: IEEE 802.1Q.
@@ -223,6 +237,12 @@ bitflags! {
         const RXO = 1 << 6;
         /// Receiver timer: frames arrived.
         const RXT0 = 1 << 7;
+        /// 82574 with MSI-X: frames arrived in queue 0.
+        const RXQ0 = 1 << 20;
+        /// 82574 with MSI-X: frames of queue 0 were sent.
+        const TXQ0 = 1 << 22;
+        /// 82574 with MSI-X: one of the causes without a queue.
+        const OTHER = 1 << 24;
         /// 8257x: the interrupt line is asserted for one of the other bits.
         const INT_ASSERTED = 1 << 31;
     }

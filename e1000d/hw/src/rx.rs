@@ -116,7 +116,7 @@ impl<D: DmaRegion> RxRing<D> {
             .max(self.descriptors.bus_address() + u64::from(self.descriptors.byte_len()))
     }
 
-    /// Length without FCS of the frame that [`Self::receive`] will give next, if one is there.
+    /// Length without FCS of the frame that [`Self::take`] will give next, if one is there.
     ///
     /// Drops what is no good frame on the way, at most one ring full of it, so that a device that reports
     /// descriptors as done for ever cannot keep the caller.
@@ -162,15 +162,16 @@ impl<D: DmaRegion> RxRing<D> {
         }
     }
 
-    /// Copies the next frame into `out` and returns how many bytes that were: the frame's length without FCS, or
-    /// `out`'s if that is smaller; the rest of the frame is lost then. `None` when there is no frame.
-    pub fn receive(&mut self, registers: &impl Registers, out: &mut [u8]) -> Option<usize> {
-        let len = self.next_len(registers)?;
+    /// Copies the frame, whose length [`Self::next_len`] just gave, into `out`, and returns how many bytes that were:
+    /// `len`, or `out`'s length if that is smaller; the rest of the frame is lost then.
+    ///
+    /// The length is not read again: the device could have changed it.
+    pub fn take(&mut self, registers: &impl Registers, len: usize, out: &mut [u8]) -> usize {
         let copied = self.buffers.copy_out(self.consumed, len, out);
         self.counters.frames += 1;
         self.counters.bytes += len as u64;
         self.recycle(registers);
-        Some(copied)
+        copied
     }
 
     /// Gives the buffer of the descriptor just looked at back, telling the hardware once a batch is together.

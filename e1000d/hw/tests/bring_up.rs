@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use e1000_hw::chip::{CHIPS, Chip, Quirks, Reset, find};
 use e1000_hw::fake::{FAKE_MAC, FakeDma, FakeEeprom, FakeMachine, FakeRegion, FakeRegisters, Faults};
+use e1000_hw::interrupt::Routing;
 use e1000_hw::link::Link;
 use e1000_hw::nic::{BringUpError, Interrupt, Nic, RingSizes};
 use e1000_hw::nvm::{MacAddress, MacAddressError};
@@ -277,17 +278,17 @@ fn interrupts_are_acknowledged_with_one_read() {
     let wanted = Causes::RXT0 | Causes::RXO | Causes::RXDMT0 | Causes::LSC;
     assert_eq!(machine.peek(regs::IMS), wanted.bits());
     machine.take_accesses();
-    assert_eq!(nic.interrupt(), Interrupt::NotOurs);
+    assert_eq!(nic.interrupt(0), Interrupt::NotOurs);
     assert!(machine.deliver(&[0; 60]));
-    assert_eq!(nic.interrupt(), Interrupt::Causes(Causes::RXT0));
+    assert_eq!(nic.interrupt(0), Interrupt::Causes(Causes::RXT0));
     machine.set_link(false);
-    assert_eq!(nic.interrupt(), Interrupt::Causes(Causes::LSC));
+    assert_eq!(nic.interrupt(0), Interrupt::Causes(Causes::LSC));
     assert_eq!(machine.take_accesses().reads, [regs::ICR; 3]);
     machine.set_faults(Faults {
         gone: true,
         ..Faults::default()
     });
-    assert_eq!(nic.interrupt(), Interrupt::DeviceGone);
+    assert_eq!(nic.interrupt(0), Interrupt::DeviceGone);
 }
 
 #[test]
@@ -328,4 +329,65 @@ fn link_changes_are_seen_and_frames_wait_for_the_link() {
     nic.transmit(&[9; 60]).expect("room");
     nic.post();
     assert_eq!(machine.take_sent(), [[9u8; 60]]);
+}
+
+#[test]
+fn interrupts_are_held_off_while_frames_wait() {
+    let machine = FakeMachine::new(chip(0x100E));
+    let mut nic = bring_up(&machine, chip(0x100E)).expect("bring-up");
+    nic.enable_interrupts();
+    let unmasked = machine.peek(regs::IMS);
+    for _ in 0..4 {
+        assert!(machine.deliver(&[0; 60]));
+    }
+    machine.take_accesses();
+    nic.interrupt(0);
+    nic.frames_left_waiting();
+    assert_eq!(machine.peek(regs::IMS), unmasked, "the reader was only just told");
+    nic.receive(&mut [0; 60]);
+    nic.interrupt(0);
+    nic.frames_left_waiting();
+    assert_eq!(machine.peek(regs::IMS), (Causes::RXO | Causes::LSC).bits());
+    nic.interrupt(0);
+    nic.frames_left_waiting();
+    let accesses = machine.take_accesses();
+    assert_eq!(
+        (accesses.reads.len(), accesses.writes.len()),
+        (3, 1),
+        "at most two accesses an interrupt"
+    );
+    while nic.receive(&mut [0; 60]).is_some() {}
+    assert_eq!(machine.peek(regs::IMS), unmasked, "the ring was empty");
+    assert_eq!(machine.take_accesses().writes.len(), 1);
+    // A frame that arrives between the look at the ring and the unmasking is found.
+    assert!(machine.deliver(&[0; 60]));
+    assert_eq!(nic.next_frame_len(), Some(60));
+}
+
+#[test]
+fn msi_x_routes_causes_to_vectors() {
+    let chip = chip(0x10D3);
+    let machine = FakeMachine::new(chip);
+    let mut nic = bring_up(&machine, chip).expect("bring-up");
+    for (vectors, ivar, eiac) in [(1, 0x0008_0808, 0), (5, 0x000A_0908, 0x0050_0000)] {
+        let routing = Routing::for_vectors(chip, vectors).expect("MSI-X");
+        nic.route_interrupts(routing);
+        nic.enable_interrupts();
+        assert_eq!(machine.peek(regs::IVAR), ivar);
+        assert_eq!(machine.peek(regs::EIAC), eiac);
+        assert_eq!(
+            machine.peek(regs::CTRL_EXT) & 0x8900_0000,
+            0x8100_0000,
+            "PBA_CLR and EIAME, not IAME"
+        );
+        assert_eq!(machine.peek(regs::IMS), 0x0110_0044, "RXQ0, OTHER, RXO, LSC");
+    }
+    // The vector for received frames needs no register at all.
+    machine.take_accesses();
+    assert_eq!(nic.interrupt(0), Interrupt::Causes(Causes::RXQ0));
+    assert_eq!(machine.take_accesses(), Default::default());
+    // The others read ICR and write it back: a read need not clear it.
+    machine.set_link(false);
+    assert_eq!(nic.interrupt(2), Interrupt::Causes(Causes::LSC));
+    assert_eq!(machine.take_accesses().writes, [(regs::ICR, Causes::LSC.bits())]);
 }

@@ -11,7 +11,7 @@ use e1000_host::machine::{DEFAULT_SLOT, Machine, MachineOptions, Netdev, NicMode
 use e1000_host::memory::FIRST_FREE;
 use e1000_host::platform::HostedPlatform;
 use e1000_host::{pci, pcid};
-use e1000d::platform::Environment;
+use e1000d::platform::{Environment, Options};
 use pcid_config::environment::{INIT_NOTIFY, parse_fd};
 
 /// Runs the e1000d daemon against one of QEMU's NICs; prints `ready SCHEME-NAME` when clients can come.
@@ -91,7 +91,7 @@ fn run(arguments: Arguments) -> Result<(), Box<dyn Error>> {
         notify,
     };
 
-    let result = e1000d::run(platform.clone(), environment);
+    let result = e1000d::run(platform.clone(), environment, Options::default());
     if let Some(path) = arguments.counters {
         fs::write(path, serde_json::to_string_pretty(&platform.report())?)?;
     }

@@ -1,0 +1,136 @@
+//! Interrupt causes: which are wanted, how they reach the processor, and how they are acknowledged.
+//!
+//! On a line (INTx) and with MSI, all causes come one way and ICR says which: reading it acknowledges them. MSI-X of
+//! the 82574 routes causes to vectors (IVAR); those of a vector of their own clear themselves when it fires (EIAC),
+//! so that receiving takes no register access at all.
+
+use crate::chip::{Chip, Quirks};
+use crate::platform::Registers;
+use crate::regs::{self, Causes};
+
+/// How interrupts reach the processor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Routing {
+    /// INTx or MSI: one way for all.
+    Single,
+    /// MSI-X with one vector for all.
+    OneVector,
+    /// MSI-X: vector 0 for received frames, 1 for sent ones, 2 for everything else.
+    ThreeVectors,
+}
+
+impl Routing {
+    /// The best use of so many MSI-X vectors by this chip. None for a chip without MSI-X.
+    ///
+    /// Boards of the 82574 ship with 3 vectors or 5; the other two are those of a second queue.
+    pub fn for_vectors(chip: &Chip, vectors: u16) -> Option<Self> {
+        match vectors {
+            _ if !chip.quirks.contains(Quirks::MSIX) => None,
+            0 => None,
+            1 | 2 => Some(Self::OneVector),
+            _ => Some(Self::ThreeVectors),
+        }
+    }
+
+    /// MSI-X vectors in use.
+    pub fn vectors(self) -> u16 {
+        match self {
+            Self::Single => 0,
+            Self::OneVector => 1,
+            Self::ThreeVectors => 3,
+        }
+    }
+
+    /// What vector `vector` is for. On a line there is only vector 0.
+    pub fn purpose(self, vector: u16) -> Purpose {
+        match (self, vector) {
+            (Self::ThreeVectors, 0) => Purpose::Receive,
+            (Self::ThreeVectors, 1) => Purpose::Transmit,
+            _ => Purpose::Any,
+        }
+    }
+
+    /// Frames arrived.
+    pub(crate) fn receive_causes(self) -> Causes {
+        match self {
+            Self::Single => Causes::RXT0.union(Causes::RXDMT0),
+            Self::OneVector | Self::ThreeVectors => Causes::RXQ0,
+        }
+    }
+
+    /// Frames were sent.
+    pub(crate) fn transmit_causes(self) -> Causes {
+        match self {
+            Self::Single => Causes::TXDW,
+            Self::OneVector | Self::ThreeVectors => Causes::TXQ0,
+        }
+    }
+
+    /// Everything else that is always wanted: overrun and link.
+    pub(crate) fn other_causes(self) -> Causes {
+        let other = Causes::RXO.union(Causes::LSC);
+        match self {
+            Self::Single => other,
+            Self::OneVector | Self::ThreeVectors => other.union(Causes::OTHER),
+        }
+    }
+
+    /// Programs the routing. Interrupts are masked.
+    pub(crate) fn program(self, registers: &impl Registers) {
+        let (ivar, eiac) = match self {
+            Self::Single => return,
+            // RXQ0, RXQ1, TXQ0, TXQ1 and OTHER, a nibble each: bit 3 valid, bits 2:0 the vector.
+            Self::OneVector => (0x0008_0808, Causes::empty()),
+            Self::ThreeVectors => (0x000A_0908, Causes::RXQ0 | Causes::TXQ0),
+        };
+        registers.write(regs::IVAR, ivar);
+        registers.write(regs::EIAC, eiac.bits());
+        let extended = registers.read(regs::CTRL_EXT) & !regs::CTRL_EXT_IAME;
+        registers.write(
+            regs::CTRL_EXT,
+            extended | regs::CTRL_EXT_PBA_CLR | regs::CTRL_EXT_EIAME,
+        );
+        // ACK frames would raise interrupts of their own (Linux e1000e, `e1000_configure_msix`).
+        registers.write(regs::RFCTL, registers.read(regs::RFCTL) | regs::RFCTL_ACK_DIS);
+        for vector in 0..self.vectors() {
+            registers.write(regs::EITR + 4 * u32::from(vector), crate::nic::ITR_20000);
+        }
+    }
+
+    /// Reads and acknowledges ICR.
+    pub(crate) fn acknowledge(self, registers: &impl Registers) -> u32 {
+        let causes = registers.read(regs::ICR);
+        if self != Self::Single && causes != regs::ALL_ONES {
+            // With MSI-X a read clears only sometimes, and never on QEMU 7.2: ones clear.
+            registers.write(regs::ICR, causes);
+        }
+        causes
+    }
+}
+
+/// What an MSI-X vector is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// Any cause: ICR says which.
+    Any,
+    /// Frames arrived; the cause has cleared itself.
+    Receive,
+    /// Frames were sent; the cause has cleared itself.
+    Transmit,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::chip::find;
+
+    #[test]
+    fn vectors_are_used_as_the_chip_can() {
+        let with = find(0x8086, 0x10D3).expect("82574L");
+        let without = find(0x8086, 0x100E).expect("82540EM");
+        let routings = [0, 1, 2, 3, 5].map(|vectors| Routing::for_vectors(with, vectors));
+        let (one, three) = (Some(Routing::OneVector), Some(Routing::ThreeVectors));
+        assert_eq!(routings, [None, one, one, three, three]);
+        assert_eq!(Routing::for_vectors(without, 5), None);
+    }
+}
