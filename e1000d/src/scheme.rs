@@ -9,7 +9,7 @@
 //! Blocking is the business of [`crate::server`]: an operation that has to wait answers `EWOULDBLOCK` here, which
 //! is not the `EAGAIN` (11) that clients see.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use e1000_hw::nic::{Interrupt, Nic};
 use e1000_hw::platform::{DmaRegion, Registers};
@@ -59,7 +59,7 @@ enum Handle {
 pub struct NetworkScheme<R: Registers, D: DmaRegion> {
     name: String,
     nic: Nic<R, D>,
-    handles: HashMap<usize, Handle>,
+    handles: BTreeMap<usize, Handle>,
     next_id: usize,
 }
 
@@ -69,7 +69,7 @@ impl<R: Registers, D: DmaRegion> NetworkScheme<R, D> {
         Self {
             name,
             nic,
-            handles: HashMap::new(),
+            handles: BTreeMap::new(),
             next_id: 1,
         }
     }

@@ -7,7 +7,7 @@
 
 use core::mem::ManuallyDrop;
 use core::num::NonZeroU32;
-use core::ptr::NonNull;
+use core::ptr::{self, NonNull};
 use core::sync::atomic::{AtomicU32, Ordering, fence};
 
 use crate::platform::{DmaAllocator, DmaRegion};
@@ -16,9 +16,6 @@ use crate::platform::{DmaAllocator, DmaRegion};
 pub const DESCRIPTOR_LEN: usize = 16;
 /// Bytes of one frame buffer; also what RCTL.BSIZE is programmed for.
 pub const BUFFER_LEN: usize = 2048;
-/// Bytes copied at once between a frame and its buffer. Each word is one volatile access: the device may access
-/// the memory at any time, so the compiler must not assume anything of it.
-const WORD: usize = size_of::<u64>();
 /// Fewest descriptors of a ring. RDLEN and TDLEN count in units of 128 bytes, 8 descriptors.
 pub const MIN_DESCRIPTORS: u32 = 8;
 /// Most descriptors of a ring that any chip of the family takes.
@@ -248,22 +245,11 @@ impl<D: DmaRegion> Buffers<D> {
             return 0;
         };
         let len = len.min(BUFFER_LEN).min(out.len());
-        let Some(out) = out.get_mut(..len) else {
-            return 0;
-        };
-        let (words, rest) = out.as_chunks_mut::<WORD>();
-        let whole = words.len() * WORD;
-        for (n, word) in words.iter_mut().enumerate() {
-            // SAFETY: word n ends at `whole <= len <= BUFFER_LEN` at the latest; buffers are aligned to their size,
-            // so their words are aligned. The device owns the buffer no more (DD was seen); should it write all the
-            // same, the bytes are arbitrary: no decision is taken on them here.
-            let value = unsafe { source.cast::<u64>().add(n).read_volatile() };
-            *word = value.to_ne_bytes();
-        }
-        for (n, byte) in rest.iter_mut().enumerate() {
-            // SAFETY: `whole + n` is below `len`; otherwise as above.
-            *byte = unsafe { source.add(whole + n).read_volatile() };
-        }
+        // SAFETY: source is valid for BUFFER_LEN bytes, `out` for its length, `len` is at most both. `out` is an
+        // exclusive reference and DMA regions are reachable by no reference, so they do not overlap. The device
+        // owns the buffer no more (DD was seen); should it write all the same, the bytes are arbitrary, not
+        // undefined: plain byte copies with no decision taken on them.
+        unsafe { ptr::copy_nonoverlapping(source.as_ptr(), out.as_mut_ptr(), len) };
         len
     }
 
@@ -275,23 +261,11 @@ impl<D: DmaRegion> Buffers<D> {
         if len > BUFFER_LEN {
             return None;
         }
-        let (words, rest) = frame.as_chunks::<WORD>();
-        let whole = words.len() * WORD;
-        for (n, word) in words.iter().enumerate() {
-            // SAFETY: word n ends at `whole <= frame.len() <= BUFFER_LEN` at the latest; buffers are aligned to their
-            // size, so their words are aligned. The device is not told of the buffer yet.
-            unsafe {
-                target
-                    .cast::<u64>()
-                    .add(n)
-                    .write_volatile(u64::from_ne_bytes(*word))
-            };
-        }
-        let padding = core::iter::repeat_n(0, len - frame.len());
-        for (n, byte) in rest.iter().copied().chain(padding).enumerate() {
-            // SAFETY: `whole + n` is below `len`; otherwise as above.
-            unsafe { target.add(whole + n).write_volatile(byte) };
-        }
+        // SAFETY: the buffer is valid for BUFFER_LEN bytes, `frame.len() <= len <= BUFFER_LEN`; `frame` is an
+        // ordinary reference and cannot point into DMA memory. The device is not told of the buffer yet.
+        unsafe { ptr::copy_nonoverlapping(frame.as_ptr(), target.as_ptr(), frame.len()) };
+        // SAFETY: bytes frame.len()..len of the same buffer, see above.
+        unsafe { ptr::write_bytes(target.as_ptr().add(frame.len()), 0, len - frame.len()) };
         Some(len)
     }
 
