@@ -380,9 +380,9 @@ impl<R: Registers + Clone + Send + Sync + 'static> Daemon<R> {
         let thread = std::thread::Builder::new()
             .name("requests".to_owned())
             .spawn(move || {
-                let result = serve_requests(&socket, &service);
-                ended.signal();
-                result
+                // Also when it ends in a panic.
+                let _ended = ended.signal_on_drop();
+                serve_requests(&socket, &service)
             })
             .doing("start a thread")?;
 

@@ -118,7 +118,7 @@ impl<R: Registers, D: DmaRegion> NetworkScheme<R, D> {
     /// Looks at the link and logs what changed.
     pub fn look_at_link(&mut self) {
         if let Some(link) = self.nic.refresh_link() {
-            log::info!("{}: link {link}", self.name);
+            log::info!("link {link}");
         }
     }
 

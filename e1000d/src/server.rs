@@ -264,7 +264,7 @@ impl<R: Registers, D: DmaRegion> Server<R, D> {
                 // still wait for theirs.
                 Ok(()) | Err(_) => {
                     self.out.pop_front();
-                    log::debug!("{}: the kernel did not take an answer", self.scheme.name());
+                    log::debug!("the kernel did not take an answer");
                 }
             }
         }

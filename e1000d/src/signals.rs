@@ -41,6 +41,20 @@ impl Pipe {
         // A full pipe is readable already.
         let _ = call::write(self.write as usize, b"!");
     }
+
+    /// Makes the read end readable when the returned value is dropped.
+    pub fn signal_on_drop(self) -> SignalOnDrop {
+        SignalOnDrop(self)
+    }
+}
+
+/// Signals its pipe when it is dropped.
+pub struct SignalOnDrop(Pipe);
+
+impl Drop for SignalOnDrop {
+    fn drop(&mut self) {
+        self.0.signal();
+    }
 }
 
 extern "C" fn handler(_signal: libc::c_int) {

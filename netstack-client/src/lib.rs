@@ -34,6 +34,8 @@
 pub mod adapter;
 pub mod arp;
 pub mod benchmark;
+pub mod bounded;
+pub mod contract;
 pub mod device;
 mod dhcp;
 mod error;
@@ -42,6 +44,7 @@ pub mod pattern;
 pub mod readiness;
 pub mod stack;
 pub mod stats;
+pub mod system;
 #[cfg(test)]
 mod testing;
 

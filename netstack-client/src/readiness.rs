@@ -19,7 +19,7 @@ const TIMER: &str = "/scheme/time/4";
 const QUEUE: &str = "the event queue";
 
 const DATA_EVENT: usize = 0;
-const TIMER_EVENT: usize = 1;
+const TIMER_EVENT: usize = usize::MAX;
 
 /// Why a wait ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,8 +36,8 @@ pub trait Wait {
     fn wait(&mut self, timeout: Option<Duration>) -> Result<Woken>;
 }
 
-/// The event queue of one adapter, and a timer.
-pub struct Readiness {
+/// An event queue and a timer for its waits.
+pub(crate) struct TimedQueue {
     queue: RawEventQueue,
     timer: Fd,
     /// The earliest point of the monotonic clock for which a timer event is still to come.
@@ -47,24 +47,56 @@ pub struct Readiness {
     armed: Option<Duration>,
 }
 
-impl Readiness {
-    /// Subscribes to the frames of an adapter, which must be open in
-    /// [`Mode::NonBlocking`](crate::Mode::NonBlocking).
-    pub fn new(adapter: &Adapter) -> Result<Self> {
+impl TimedQueue {
+    pub(crate) fn new() -> Result<Self> {
         let failed = |action, path| move |error| Error::scheme(action, path, error);
         let queue = RawEventQueue::new().map_err(failed("create", QUEUE))?;
         let timer = Fd::open(TIMER, O_RDWR | O_CLOEXEC, 0).map_err(failed("open", TIMER))?;
         queue
             .subscribe(timer.raw(), TIMER_EVENT, EventFlags::READ)
             .map_err(failed("subscribe to", TIMER))?;
-        queue
-            .subscribe(adapter.fd(), DATA_EVENT, EventFlags::READ)
-            .map_err(|error| Error::scheme("subscribe to", adapter.name().path(), error))?;
         Ok(Self {
             queue,
             timer,
             armed: None,
         })
+    }
+
+    /// Watches a descriptor. Its events are told apart by `user_data`, which is not `usize::MAX`.
+    pub(crate) fn subscribe(
+        &self,
+        fd: usize,
+        user_data: usize,
+        flags: EventFlags,
+    ) -> libredox::error::Result<()> {
+        self.queue.subscribe(fd, user_data, flags)
+    }
+
+    /// The `user_data` of the next event, or `None` if there is none for `timeout`. `None` waits without limit.
+    pub(crate) fn wait(&mut self, timeout: Option<Duration>) -> Result<Option<usize>> {
+        let deadline = match timeout {
+            Some(Duration::ZERO) => return Ok(None),
+            Some(timeout) => Some(now()?.saturating_add(timeout)),
+            None => None,
+        };
+        loop {
+            if let Some(deadline) = deadline
+                && self.armed.is_none_or(|armed| armed > deadline)
+            {
+                self.arm(deadline)?;
+            }
+            let event = self.next_event()?;
+            if event != TIMER_EVENT {
+                return Ok(Some(event));
+            }
+            let now = now()?;
+            if self.armed.is_some_and(|armed| armed <= now) {
+                self.armed = None;
+            }
+            if deadline.is_some_and(|deadline| deadline <= now) {
+                return Ok(None);
+            }
+        }
     }
 
     fn next_event(&self) -> Result<usize> {
@@ -86,30 +118,29 @@ impl Readiness {
     }
 }
 
+/// The event queue of one adapter.
+pub struct Readiness {
+    queue: TimedQueue,
+}
+
+impl Readiness {
+    /// Subscribes to the frames of an adapter, which must be open in
+    /// [`Mode::NonBlocking`](crate::Mode::NonBlocking).
+    pub fn new(adapter: &Adapter) -> Result<Self> {
+        let queue = TimedQueue::new()?;
+        queue
+            .subscribe(adapter.fd(), DATA_EVENT, EventFlags::READ)
+            .map_err(|error| Error::scheme("subscribe to", adapter.name().path(), error))?;
+        Ok(Self { queue })
+    }
+}
+
 impl Wait for Readiness {
     fn wait(&mut self, timeout: Option<Duration>) -> Result<Woken> {
-        let deadline = match timeout {
-            Some(Duration::ZERO) => return Ok(Woken::Timeout),
-            Some(timeout) => Some(now()?.saturating_add(timeout)),
-            None => None,
-        };
-        loop {
-            if let Some(deadline) = deadline
-                && self.armed.is_none_or(|armed| armed > deadline)
-            {
-                self.arm(deadline)?;
-            }
-            if self.next_event()? == DATA_EVENT {
-                return Ok(Woken::Frames);
-            }
-            let now = now()?;
-            if self.armed.is_some_and(|armed| armed <= now) {
-                self.armed = None;
-            }
-            if deadline.is_some_and(|deadline| deadline <= now) {
-                return Ok(Woken::Timeout);
-            }
-        }
+        Ok(match self.queue.wait(timeout)? {
+            Some(_) => Woken::Frames,
+            None => Woken::Timeout,
+        })
     }
 }
 

@@ -390,3 +390,39 @@ fn death_of_the_driver_is_an_error_not_a_hang() {
     assert!(!output.status.success() && start.elapsed() < Duration::from_secs(10));
     assert!(String::from_utf8_lossy(&output.stderr).contains("cannot read a frame"));
 }
+
+#[test]
+fn check_tells_kept_promises_from_broken_ones() {
+    let schemes = Schemes::start(ONE);
+    let output = schemes.output("check --json --only mac file.stat open.unknown-path read");
+    assert_eq!(output.status.code(), Some(1), "a failure is in the exit status");
+    let findings: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let outcome = |name: &str| {
+        let findings = findings.as_array().unwrap();
+        let finding = findings.iter().find(|finding| finding["name"] == name);
+        finding.unwrap_or_else(|| panic!("{name} is not in {findings:?}"))["outcome"].clone()
+    };
+    for name in [
+        "mac.six-bytes",
+        "mac.offset-2^63",
+        "read.would-block",
+        "read.whole-frames",
+    ] {
+        assert_eq!(outcome(name), "pass", "{name}");
+    }
+    // The fake answers as stock drivers do, and knows no fstat.
+    assert_eq!(outcome("open.unknown-path"), "as-stock");
+    assert_eq!(outcome("file.stat"), "fail");
+}
+
+#[test]
+fn check_without_failures_succeeds() {
+    let schemes = Schemes::start(ONE);
+    let text = schemes.text("check --peer none --only mac read.whole-frames");
+    assert!(
+        text.ends_with("\n8 passed, 0 as stock, 0 failed, 1 skipped\n"),
+        "{text}"
+    );
+    assert!(schemes.failure("check --only mac.offset-8").contains("--list"));
+    assert!(schemes.text("check --list").contains("mac.offset-7"));
+}

@@ -3,14 +3,15 @@
 mod address;
 mod arp;
 mod bench;
-mod bounded;
 mod capture;
+mod check;
 mod dhcp;
 mod info;
 mod list;
 mod output;
 mod ping;
 mod send;
+mod system;
 mod tcp;
 mod value;
 
@@ -53,8 +54,11 @@ enum Command {
     Capture(capture::Arguments),
     Send(send::Arguments),
     Tcp(tcp::Arguments),
+    Check(check::Arguments),
     #[command(subcommand)]
     Bench(bench::Command),
+    #[command(subcommand)]
+    System(system::Command),
 }
 
 /// Runs a command. Its exit status is 0 if the command did what it is for, 1 otherwise, and 2 for a command
@@ -74,7 +78,9 @@ pub fn run(arguments: Arguments) -> ExitCode {
         Command::Capture(arguments) => capture::run(&arguments, &context),
         Command::Send(arguments) => send::run(&arguments, &context),
         Command::Tcp(arguments) => tcp::run(&arguments, &context),
+        Command::Check(arguments) => check::run(&arguments, &context),
         Command::Bench(command) => bench::run(&command, &context),
+        Command::System(command) => system::run(&command, &context),
     };
     match result {
         Ok(true) => ExitCode::SUCCESS,
@@ -171,6 +177,7 @@ mod tests {
             "x bench tx --size 59",
             "x bench tx --mode slow",
             "x capture",
+            "x check --peer nobody",
         ] {
             assert!(Arguments::try_parse_from(line.split(' ')).is_err(), "{line}");
         }
@@ -190,6 +197,9 @@ mod tests {
             "x tcp 10.0.2.2:80",
             "x tcp 10.0.2.2:7 --send 1M --receive 1M",
             "x bench tx --seconds 2 --size 1514 --mode events",
+            "x check --only mac write.0 --json",
+            "x check --peer none --list",
+            "x check --target 10.0.2.2 --address 10.0.2.15",
             "x bench rx --frames 100 --seconds 3",
             "x bench rtt --target 10.0.2.2 --address 10.0.2.15 --mode blocking",
             "x bench floor",

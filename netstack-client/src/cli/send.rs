@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use clap::Args;
 use netstack_client::frame::MIN_FRAME;
-use netstack_client::{Adapter, Mode};
+use netstack_client::{Adapter, Mode, bounded};
 use serde::Serialize;
 
-use super::{Context, Error, Outcome, Result, bounded, value};
+use super::{Context, Error, Outcome, Result, value};
 
 /// Send a frame.
 ///

@@ -7,10 +7,12 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use libredox::Fd;
 use libredox::flag::{O_CLOEXEC, O_RDWR};
+use netstack_client::bounded;
 use netstack_client::frame::MAX_FRAME;
 use serde::Serialize;
 
-use crate::cli::{Context, Error, Outcome, Result, bounded};
+use super::slots::Slots;
+use crate::cli::{Context, Error, Outcome, Result};
 
 /// A scheme in the kernel that does nothing.
 const PATH: &str = "/scheme/null";
@@ -93,15 +95,15 @@ fn measure(calls: u32, size: u16) -> Result<Report> {
         source: io::Error::from_raw_os_error(error.errno()),
     };
     let null = Fd::open(PATH, O_RDWR | O_CLOEXEC, 0).map_err(failed)?;
-    let mut buffer = vec![0; size.into()];
+    let mut slots = Slots::new(256);
     let start = Instant::now();
-    for _ in 0..calls {
-        null.write(&buffer).map_err(failed)?;
+    for call in 0..calls as usize {
+        null.write(slots.get(call, size.into())).map_err(failed)?;
     }
     let write = start.elapsed();
     let start = Instant::now();
-    for _ in 0..calls {
-        null.read(&mut buffer).map_err(failed)?;
+    for call in 0..calls as usize {
+        null.read(slots.get(call, size.into())).map_err(failed)?;
     }
     Ok(Report {
         calls,

@@ -3,6 +3,7 @@
 mod floor;
 mod rtt;
 mod rx;
+mod slots;
 mod tx;
 
 use std::time::Duration;

@@ -8,11 +8,11 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use netstack_client::arp::Resolver;
 use netstack_client::stats::Latency;
-use netstack_client::{FrameIo, Result, Wait};
+use netstack_client::{FrameIo, Result, Wait, bounded};
 use serde::Serialize;
 
 use super::{GRACE, IoMode};
-use crate::cli::{Context, Outcome, bounded, value};
+use crate::cli::{Context, Outcome, value};
 
 /// Measure how long a frame takes there and back.
 ///

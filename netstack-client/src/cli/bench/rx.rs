@@ -8,11 +8,11 @@ use clap::Args;
 use netstack_client::adapter::READ_BUFFER;
 use netstack_client::benchmark::{self, Parsed, SequenceTracker};
 use netstack_client::stats::Throughput;
-use netstack_client::{FrameIo, Result, Wait};
+use netstack_client::{FrameIo, Result, Wait, bounded};
 use serde::Serialize;
 
 use super::IoMode;
-use crate::cli::{Context, Outcome, bounded, value};
+use crate::cli::{Context, Outcome, value};
 
 /// How much longer than its time a receiver in mode "blocking" is waited for.
 const GRACE: Duration = Duration::from_millis(100);

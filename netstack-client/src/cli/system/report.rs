@@ -1,0 +1,176 @@
+//! `system report`
+
+use std::fmt;
+use std::io::Write;
+use std::net::Ipv4Addr;
+use std::time::{Duration, Instant};
+
+use clap::Args;
+use netstack_client::adapter;
+use netstack_client::bounded::within;
+use netstack_client::system::echo::{self, Series};
+use netstack_client::system::netcfg::{self, Netcfg};
+use serde::Serialize;
+
+use super::super::{Context, Outcome, value};
+use super::other;
+
+/// The only interface that Redox's stack has.
+const INTERFACE: &str = "eth0";
+/// How long everything else may take.
+const LIMIT: Duration = Duration::from_secs(20);
+const PINGS: Series = Series {
+    count: 4,
+    interval: Duration::from_millis(200),
+    size: 56,
+    timeout: Duration::from_secs(2),
+};
+
+/// Say whether the network works: address, routes, adapters, and four pings to the router.
+///
+/// What fails is part of the report. The exit status is 0 if there is an address and every ping was answered.
+#[derive(Clone, Debug, Args)]
+pub struct Arguments {
+    /// How long to wait for an address.
+    #[arg(long, value_name = "TIME[ms|s|m]", default_value = "10s", value_parser = value::duration)]
+    wait: Duration,
+
+    /// Whom to ping [default: the router of the default route].
+    #[arg(long, value_name = "ADDRESS")]
+    target: Option<Ipv4Addr>,
+
+    /// Print the JSON object on a line that begins with this, to be found among the lines of others.
+    #[arg(long, value_name = "TEXT")]
+    marker: Option<String>,
+}
+
+#[derive(Default, Serialize)]
+struct Report {
+    interface: &'static str,
+    address: Option<String>,
+    /// How long it took until the address was there.
+    address_ms: f64,
+    /// What the stack believes.
+    mac: Option<String>,
+    gateway: Option<Ipv4Addr>,
+    routes: Vec<String>,
+    /// All network schemes, with what they say themselves.
+    adapters: Vec<Adapter>,
+    ping: Option<echo::Outcome>,
+    /// The first thing that failed.
+    error: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Adapter {
+    name: String,
+    mac: Option<String>,
+}
+
+impl Report {
+    fn new(arguments: &Arguments) -> Self {
+        let work = arguments.clone();
+        let report = within(arguments.wait + LIMIT, move || {
+            let mut report = Self::empty(None);
+            if let Err(error) = report.fill(&work) {
+                report.error = Some(error.to_string());
+            }
+            report
+        });
+        report.unwrap_or_else(|| Self::empty(Some("the system does not answer".to_owned())))
+    }
+
+    fn empty(error: Option<String>) -> Self {
+        Self {
+            interface: INTERFACE,
+            error,
+            ..Self::default()
+        }
+    }
+
+    /// Goes as far as it can.
+    fn fill(&mut self, arguments: &Arguments) -> Result<(), super::Error> {
+        let netcfg = Netcfg::default();
+        let start = Instant::now();
+        let address = netcfg.wait_for_address(INTERFACE, arguments.wait);
+        self.address_ms = start.elapsed().as_secs_f64() * 1e3;
+        // The adapters tell something also where the stack does not.
+        let names = adapter::list()?;
+        self.adapters = names
+            .into_iter()
+            .map(|name| Adapter {
+                mac: adapter::mac(&name).ok().map(adapter::mac_text),
+                name: name.to_string(),
+            })
+            .collect();
+        let Some(address) = address.map_err(other)? else {
+            return Err(other(format_args!(
+                "{INTERFACE} has no address after {:?}",
+                arguments.wait
+            )));
+        };
+        self.address = Some(address.to_string());
+        self.mac = netcfg.mac(INTERFACE).map_err(other)?.map(adapter::mac_text);
+        self.routes = netcfg.routes().map_err(other)?;
+        self.gateway = netcfg::gateway(&self.routes);
+        let Some(target) = arguments.target.or(self.gateway) else {
+            return Err(other("there is no default route, and no --target"));
+        };
+        self.ping = Some(echo::ping(target, &PINGS, |_, _| {}).map_err(other)?);
+        Ok(())
+    }
+
+    fn is_good(&self) -> bool {
+        let answered = |ping: &echo::Outcome| ping.received == usize::from(ping.transmitted);
+        self.error.is_none() && self.ping.as_ref().is_some_and(answered)
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let address = self.address.as_deref().unwrap_or("none");
+        write!(formatter, "{:<8} {address}", self.interface)?;
+        if let Some(mac) = &self.mac {
+            write!(formatter, ", MAC address {mac}")?;
+        }
+        for route in &self.routes {
+            write!(formatter, "\nroute    {route}")?;
+        }
+        for Adapter { name, mac } in &self.adapters {
+            write!(
+                formatter,
+                "\nadapter  {name} {}",
+                mac.as_deref().unwrap_or_default()
+            )?;
+        }
+        if let Some(ping) = &self.ping {
+            write!(
+                formatter,
+                "\nping     {}: {} of {} answered",
+                ping.target, ping.received, ping.transmitted
+            )?;
+            if let Some(latency) = &ping.latency {
+                write!(formatter, ", median {:.0} µs", latency.p50_us)?;
+            }
+        }
+        match &self.error {
+            Some(error) => write!(formatter, "\nfailed   {error}"),
+            None => Ok(()),
+        }
+    }
+}
+
+pub fn run(arguments: &Arguments, context: &Context<'_>) -> Outcome {
+    let report = Report::new(arguments);
+    match &arguments.marker {
+        Some(marker) => {
+            let json = serde_json::to_string(&report).map_err(other)?;
+            // In one piece, with a line of its own: the console is shared.
+            let line = format!("{marker}{json}\n");
+            let mut stdout = std::io::stdout().lock();
+            let _ = stdout.write_all(line.as_bytes()).and_then(|()| stdout.flush());
+        }
+        None => context.output.result(&report),
+    }
+    Ok(report.is_good())
+}

@@ -1,0 +1,205 @@
+//! What no client needs and any client can do: each of it is answered, and the adapter works on.
+
+use std::fmt::Debug;
+use std::sync::Arc;
+
+use libredox::Fd;
+use libredox::data::TimeSpec;
+use libredox::flag::{O_DIRECTORY, O_RDONLY};
+use syscall::error::ENODEV;
+use syscall::flag::CallFlags;
+use syscall::schemev2::Opcode;
+
+use super::subject::{Broken, Subject, Verdict, answered, ensure, expect_error, expect_ok};
+use super::{Outcome, raw};
+
+/// Does something with a file that has to be answered with an error.
+fn refused<T: Debug + Send + 'static>(
+    what: &str,
+    file: &Arc<Fd>,
+    action: impl FnOnce(&Fd) -> libredox::error::Result<T> + Send + 'static,
+) -> Result<(), Broken> {
+    let file = Arc::clone(file);
+    let errno = expect_error(what, answered(what, move || action(&file))?)?;
+    ensure(errno != ENODEV, || format!("{what}: the driver is gone"))
+}
+
+/// The data file and `mac`.
+fn files(subject: &Subject) -> Result<[Arc<Fd>; 2], Broken> {
+    Ok([Arc::new(subject.nonblocking()?), Arc::new(subject.mac_file()?)])
+}
+
+pub fn attributes(subject: &Subject) -> Verdict {
+    for file in files(subject)? {
+        refused("ftruncate", &file, |file| {
+            libredox::call::ftruncate(file.raw(), 0)
+        })?;
+        refused("fchmod", &file, |file| file.chmod(0o777))?;
+        refused("fchown", &file, |file| file.chown(1, 1))?;
+        refused("futimens", &file, |file| {
+            let zero = || TimeSpec {
+                tv_sec: 0,
+                tv_nsec: 0,
+            };
+            libredox::call::futimens(file.raw(), &[zero(), zero()])
+        })?;
+        refused("getdents", &file, |file| {
+            libredox::call::getdents(file.raw(), &mut [0; 512], 0)
+        })?;
+        let vfs = Arc::clone(&file);
+        // An error or a record: both are fine.
+        answered("fstatvfs", move || vfs.statvfs().is_ok())?;
+    }
+    Ok(Outcome::Pass)
+}
+
+pub fn seek(subject: &Subject) -> Verdict {
+    let data = subject.nonblocking()?;
+    match answered("lseek SEEK_END", move || raw::size(&data))? {
+        Err(_) => Ok(Outcome::Pass),
+        Ok(size) => Err(Broken(format!("frames have a size: {size}"))),
+    }
+}
+
+pub fn fcntl(subject: &Subject) -> Verdict {
+    for file in files(subject)? {
+        for (command, argument) in [(5, 0), (999, 1), (usize::MAX, usize::MAX)] {
+            let file = Arc::clone(&file);
+            let what = format!("fcntl {command}");
+            answered(&what, move || file.fcntl(command, argument).is_ok())?;
+        }
+    }
+    Ok(Outcome::Pass)
+}
+
+pub fn dup_with_argument(subject: &Subject) -> Verdict {
+    for file in files(subject)? {
+        refused("dup \"uring\"", &file, |file| file.dup(b"uring"))?;
+        refused("dup of 4000 bytes", &file, |file| file.dup(&[0xFF; 4000]))?;
+    }
+    Ok(Outcome::Pass)
+}
+
+pub fn call(subject: &Subject) -> Verdict {
+    for file in files(subject)? {
+        refused("call, read", &file, |file| {
+            file.call_ro(&mut [0; 64], CallFlags::empty(), &[1, 2, 3])
+        })?;
+        refused("call, write", &file, |file| {
+            file.call_wo(&[0; 64], CallFlags::empty(), &[u64::MAX])
+        })?;
+        refused("call, both", &file, |file| {
+            file.call_rw(&mut [], CallFlags::empty(), &[])
+        })?;
+    }
+    Ok(Outcome::Pass)
+}
+
+/// Sends requests with some buffer lengths; what they answer does not matter.
+fn raw_requests(
+    subject: &Subject,
+    opcodes: impl Iterator<Item = u8>,
+    args: impl Fn(u8, u64) -> [u64; 6],
+    opcode_of: impl Fn(u8) -> u8,
+) -> Verdict {
+    let files = files(subject)?;
+    for number in opcodes {
+        for file in &files {
+            for length in [0, 1, 24, 4096] {
+                let (file, opcode, args) = (Arc::clone(file), opcode_of(number), args(number, length as u64));
+                let what = format!("opcode {opcode}, {args:x?}");
+                let result = answered(&what, move || {
+                    let mut buffer = vec![0; length];
+                    raw::request(&file, opcode, args, Some((&mut buffer, 1)))
+                })?;
+                // Any other error or a value: both are fine.
+                ensure(result != Err(ENODEV), || format!("{what}: the driver is gone"))?;
+            }
+        }
+    }
+    Ok(Outcome::Pass)
+}
+
+pub fn opcodes(subject: &Subject) -> Verdict {
+    // Those of ordinary reading and writing; and Cancel, which has no answer, and which only the kernel makes.
+    let ordinary = [Opcode::Read as u8, Opcode::Write as u8, Opcode::Cancel as u8];
+    let others = (0..=u8::MAX).filter(move |opcode| !ordinary.contains(opcode));
+    raw_requests(
+        subject,
+        others,
+        |_, length| [0, 0, length, 0, 0, 0],
+        |opcode| opcode,
+    )
+}
+
+pub fn std_fs_calls(subject: &Subject) -> Verdict {
+    let args = |kind: u8, length| [0, 0, length, kind.into(), u64::MAX, 1];
+    raw_requests(subject, 0..=40, args, |_| Opcode::StdFsCall as u8)
+}
+
+pub fn short_records(subject: &Subject) -> Verdict {
+    for opcode in [Opcode::Fstat, Opcode::Fstatvfs, Opcode::Futimens] {
+        for file in files(subject)? {
+            let result = answered(&format!("{opcode:?} of 3 bytes"), move || {
+                raw::request(&file, opcode as u8, [0, 0, 3, 0, 0, 0], Some((&mut [0; 3], 1)))
+            })?;
+            ensure(matches!(result, Err(errno) if errno != ENODEV), || {
+                format!("{opcode:?} of 3 bytes: {result:?}")
+            })?;
+        }
+    }
+    Ok(Outcome::Pass)
+}
+
+pub fn memory_mapping(subject: &Subject) -> Verdict {
+    for opcode in [
+        Opcode::MmapPrep,
+        Opcode::Munmap,
+        Opcode::Mremap,
+        Opcode::RequestMmap,
+    ] {
+        for file in files(subject)? {
+            let result = answered(&format!("{opcode:?}"), move || {
+                raw::request(&file, opcode as u8, [0, 4096, 3, 0, 0, 0], None)
+            })?;
+            ensure(matches!(result, Err(errno) if errno != ENODEV), || {
+                format!("{opcode:?}: {result:?}")
+            })?;
+        }
+    }
+    Ok(Outcome::Pass)
+}
+
+pub fn path_of_any_bytes(subject: &Subject) -> Verdict {
+    let root = expect_ok("open the root", subject.open("", O_DIRECTORY | O_RDONLY))?;
+    let result = answered("open of a path that is not UTF-8", move || {
+        let mut path = *b"ma\xFF";
+        raw::request(
+            &root,
+            Opcode::OpenAt as u8,
+            [0, 0, 3, 0, 0, 0],
+            Some((&mut path, 1)),
+        )
+    })?;
+    ensure(result.is_err(), || format!("{result:?} instead of an error"))?;
+    Ok(Outcome::Pass)
+}
+
+pub fn receive_descriptor(subject: &Subject) -> Verdict {
+    for file in files(subject)? {
+        refused("recvfd", &file, |file| {
+            file.call_ro(&mut [0; size_of::<usize>()], CallFlags::FD, &[])
+        })?;
+    }
+    Ok(Outcome::Pass)
+}
+
+pub fn send_descriptor(subject: &Subject) -> Verdict {
+    for file in files(subject)? {
+        let sent = subject.mac_file()?.into_raw();
+        refused("sendfd", &file, move |file| {
+            file.call_wo(&sent.to_ne_bytes(), CallFlags::FD, &[])
+        })?;
+    }
+    Ok(Outcome::Pass)
+}

@@ -1,0 +1,146 @@
+//! What the stack is configured with: text files below `/scheme/netcfg` (redox base, netstack/src/scheme/netcfg).
+
+use std::fs;
+use std::io::{self, ErrorKind};
+use std::net::Ipv4Addr;
+use std::path::PathBuf;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use smoltcp::wire::{EthernetAddress, Ipv4Cidr};
+
+use super::{Error, Result};
+
+/// How often to look whether there is an address by now.
+const INTERVAL: Duration = Duration::from_millis(50);
+
+/// The files of the stack.
+#[derive(Clone, Debug)]
+pub struct Netcfg {
+    root: PathBuf,
+}
+
+impl Default for Netcfg {
+    /// Those of the running system.
+    fn default() -> Self {
+        Self::at("/scheme/netcfg")
+    }
+}
+
+impl Netcfg {
+    /// Those below another directory, for tests.
+    pub fn at(root: impl Into<PathBuf>) -> Self {
+        Self { root: root.into() }
+    }
+
+    /// The interface's address. `None`: it has none yet.
+    pub fn address(&self, interface: &str) -> Result<Option<Ipv4Cidr>> {
+        let text = self.read(&format!("ifaces/{interface}/addr/list"))?;
+        // Words in place of an address say that there is none.
+        let address = text.lines().find_map(|line| line.trim().parse::<Ipv4Cidr>().ok());
+        Ok(address.filter(|address| !address.address().is_unspecified()))
+    }
+
+    /// Waits for the interface's address, also for the stack itself, which announces itself before its files are
+    /// there. `None`: the time is over and it has none.
+    pub fn wait_for_address(&self, interface: &str, limit: Duration) -> Result<Option<Ipv4Cidr>> {
+        let start = Instant::now();
+        loop {
+            let result = self.address(interface);
+            let over = start.elapsed() >= limit;
+            match result {
+                Ok(Some(address)) => return Ok(Some(address)),
+                Ok(None) if over => return Ok(None),
+                Err(error) if over => return Err(error),
+                // The scheme, or the interface in it, is not there yet.
+                Ok(None) | Err(_) => thread::sleep(INTERVAL),
+            }
+        }
+    }
+
+    /// The interface's MAC address, as the stack believes it to be.
+    pub fn mac(&self, interface: &str) -> Result<Option<EthernetAddress>> {
+        let text = self.read(&format!("ifaces/{interface}/mac"))?;
+        Ok(text.trim().parse().ok())
+    }
+
+    /// The routing table, a line for each route.
+    pub fn routes(&self) -> Result<Vec<String>> {
+        let text = self.read("route/list")?;
+        let lines = text.lines().map(|line| {
+            let words: Vec<_> = line.split_whitespace().collect();
+            words.join(" ")
+        });
+        Ok(lines.filter(|line| !line.is_empty()).collect())
+    }
+
+    fn read(&self, file: &str) -> Result<String> {
+        let path = self.root.join(file);
+        match fs::read_to_string(&path) {
+            Err(error) if error.kind() == ErrorKind::InvalidData => {
+                Err(io::Error::new(error.kind(), "not text"))
+            }
+            result => result,
+        }
+        .map_err(Error::new("read", path.display().to_string()))
+    }
+}
+
+/// The router of the default route: `default via 10.0.2.2 dev eth0 src 10.0.2.15`.
+pub fn gateway(routes: &[String]) -> Option<Ipv4Addr> {
+    routes.iter().find_map(|route| {
+        let mut words = route.split(' ');
+        (words.next() == Some("default") && words.next() == Some("via"))
+            .then(|| words.next()?.parse().ok())
+            .flatten()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn netcfg(address: &str) -> (tempfile::TempDir, Netcfg) {
+        let place = tempfile::tempdir().unwrap();
+        let interface = place.path().join("ifaces/eth0");
+        fs::create_dir_all(interface.join("addr")).unwrap();
+        fs::create_dir_all(place.path().join("route")).unwrap();
+        fs::write(interface.join("addr/list"), address).unwrap();
+        fs::write(interface.join("mac"), "52-54-00-12-34-56\n").unwrap();
+        let routes = "default via 10.0.2.2 dev eth0 src 10.0.2.15\n127.0.0.0/8  dev loopback src 127.0.0.1\n";
+        fs::write(place.path().join("route/list"), routes).unwrap();
+        let netcfg = Netcfg::at(place.path());
+        (place, netcfg)
+    }
+
+    #[test]
+    fn configured_interface_is_read() {
+        let (_place, netcfg) = netcfg("10.0.2.15/24\n");
+        let address = netcfg.wait_for_address("eth0", Duration::ZERO).unwrap().unwrap();
+        assert_eq!(address.to_string(), "10.0.2.15/24");
+        assert_eq!(
+            netcfg.mac("eth0").unwrap().unwrap().as_bytes(),
+            [0x52, 0x54, 0, 0x12, 0x34, 0x56]
+        );
+        let routes = netcfg.routes().unwrap();
+        assert_eq!(routes[1], "127.0.0.0/8 dev loopback src 127.0.0.1");
+        assert_eq!(gateway(&routes), Some(Ipv4Addr::new(10, 0, 2, 2)));
+        assert_eq!(gateway(&routes[1..]), None);
+    }
+
+    #[test]
+    fn interface_without_address_has_none() {
+        for text in ["Not configured\n", "0.0.0.0/24\n", ""] {
+            let (_place, netcfg) = netcfg(text);
+            let limit = Duration::from_millis(60);
+            assert_eq!(netcfg.wait_for_address("eth0", limit).unwrap(), None, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn missing_interface_is_an_error_that_names_the_file() {
+        let (_place, netcfg) = netcfg("");
+        let error = netcfg.address("eth1").unwrap_err();
+        assert!(error.path.ends_with("ifaces/eth1/addr/list"), "{error}");
+    }
+}
