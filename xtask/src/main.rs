@@ -1,8 +1,9 @@
-//! The project's commands: `cargo xtask demo`, `cargo xtask test`, `cargo xtask check-redox`.
+//! The project's commands: `cargo xtask demo`, `test`, `check-redox`, `redox`.
 
 mod check_redox;
 mod demo;
 mod process;
+mod redox;
 mod rust_src;
 mod steps;
 mod test;
@@ -30,6 +31,8 @@ enum Command {
     Test(test::Arguments),
     /// Type-check and lint everything that runs on Redox for its four architectures.
     CheckRedox(check_redox::Arguments),
+    /// Swap the driver into the image of a Redox system, or back, and try it there in QEMU.
+    Redox(redox::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -37,6 +40,7 @@ fn main() -> ExitCode {
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Test(arguments) => test::run(&arguments),
         Command::CheckRedox(arguments) => check_redox::run(&arguments),
+        Command::Redox(arguments) => redox::run(&arguments),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -18,18 +18,39 @@ impl Steps {
 
     /// Carries a step out; `work` returns its result and a word about it.
     pub fn step<T>(&self, name: &str, work: impl FnOnce() -> Result<(T, String)>) -> Result<T> {
-        let bar = ProgressBar::new_spinner();
-        // Draws nothing where there is no terminal; the line at the end is printed in any case.
-        bar.set_draw_target(if self.quiet {
+        let bar = self.bar("  {spinner} {msg}", name);
+        bar.enable_steady_tick(Duration::from_millis(100));
+        self.show(name, &bar, work)
+    }
+
+    /// Like [`step`](Self::step), for one that moves bytes: `work` sets the length of the bar and advances it.
+    pub fn bytes<T>(&self, name: &str, work: impl FnOnce(&ProgressBar) -> Result<(T, String)>) -> Result<T> {
+        let bar = self.bar(
+            "  {msg} {wide_bar} {bytes} of {total_bytes}, {bytes_per_sec}",
+            name,
+        );
+        self.show(name, &bar, || work(&bar))
+    }
+
+    /// Draws nothing where there is no terminal; the line at the end is printed in any case.
+    fn bar(&self, template: &str, name: &str) -> ProgressBar {
+        let target = if self.quiet {
             ProgressDrawTarget::hidden()
         } else {
             ProgressDrawTarget::stderr()
-        });
-        bar.set_style(
-            ProgressStyle::with_template("  {spinner} {msg}").unwrap_or(ProgressStyle::default_spinner()),
-        );
-        bar.set_message(name.to_owned());
-        bar.enable_steady_tick(Duration::from_millis(100));
+        };
+        let style = ProgressStyle::with_template(template).unwrap_or(ProgressStyle::default_spinner());
+        ProgressBar::with_draw_target(None, target)
+            .with_style(style)
+            .with_message(name.to_owned())
+    }
+
+    fn show<T>(
+        &self,
+        name: &str,
+        bar: &ProgressBar,
+        work: impl FnOnce() -> Result<(T, String)>,
+    ) -> Result<T> {
         let start = Instant::now();
         let result = work();
         bar.finish_and_clear();

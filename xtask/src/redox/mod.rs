@@ -1,0 +1,309 @@
+//! `cargo xtask redox`: swaps the driver into an image of Redox, or back, and tries it there.
+
+mod boot;
+mod build;
+mod console;
+mod copy;
+mod elf;
+mod error;
+mod locate;
+mod report;
+mod swap;
+#[cfg(test)]
+mod tests;
+mod volume;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use clap::Args;
+
+use crate::process::target;
+use crate::steps::Steps;
+use crate::tools;
+use boot::{Configuration, Machine};
+use build::Toolchain;
+use console::Findings;
+use elf::Architecture;
+use error::{Error, mebibytes};
+use locate::Location;
+use report::{Report, Run};
+use volume::Volume;
+
+/// How long the console is watched for dhcpd where there is no client to ask.
+const DHCP_LIMIT: Duration = Duration::from_secs(15);
+
+/// Options of `cargo xtask redox`.
+#[derive(Args)]
+pub struct Arguments {
+    /// The disk image of a Redox system. It is only read: everything is done to a copy.
+    #[arg(long, value_name = "FILE")]
+    image: PathBuf,
+
+    /// Where the copy goes [default: a file in target/redox/images].
+    #[arg(long, value_name = "FILE")]
+    output: Option<PathBuf>,
+
+    /// Take the driver off again, so that the stock driver is used.
+    #[arg(long, conflicts_with = "driver")]
+    undo: bool,
+
+    /// The driver, already built for the image's architecture [default: build it].
+    #[arg(long, value_name = "FILE")]
+    driver: Option<PathBuf>,
+
+    /// Boot the copy in QEMU and report what the system's network says. Nothing that the system writes is kept.
+    #[arg(long)]
+    run: bool,
+
+    /// netstack-client, already built for the image's architecture [default: build it].
+    #[arg(long, value_name = "FILE", requires = "run")]
+    client: Option<PathBuf>,
+
+    /// Which of QEMU's NICs.
+    #[arg(long, default_value = "e1000", value_parser = ["e1000", "e1000-82544gc", "e1000-82545em", "e1000e"])]
+    nic: String,
+
+    /// Which of QEMU's machines.
+    #[arg(long, default_value = "pc", value_parser = ["pc", "q35"])]
+    machine: String,
+
+    /// Processors of the machine.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=64))]
+    smp: u32,
+
+    /// How long the system may take until it has reported.
+    #[arg(long, value_name = "SECONDS", default_value_t = 180, value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    timeout: u64,
+
+    /// Keep the copy after a run also if no --output is given.
+    #[arg(long)]
+    keep: bool,
+
+    /// Print one JSON object and nothing else.
+    #[arg(long)]
+    json: bool,
+}
+
+impl Arguments {
+    fn output(&self) -> PathBuf {
+        self.output.clone().unwrap_or_else(|| {
+            let name = self.image.file_name().unwrap_or("image".as_ref());
+            target().join("redox/images").join(name)
+        })
+    }
+}
+
+/// Carries the command out. It fails as soon as one step does.
+pub fn run(arguments: &Arguments) -> Result<()> {
+    let steps = Steps::new(arguments.json);
+    if arguments.run {
+        steps.step("QEMU", || tools::qemu().map(|()| ((), String::new())))?;
+    }
+    let output = arguments.output();
+    let original = copy::open_original(&arguments.image)?;
+    let copy = steps.bytes("copy", |bar| {
+        let copy = copy::copy(&original, &arguments.image, &output, bar)?;
+        Ok((copy, output.display().to_string()))
+    })?;
+    drop(original);
+    let result = on_copy(arguments, &steps, &copy, &output);
+    // A copy that nobody asked for has done its service; after a failed boot it may tell why.
+    let failed_early = matches!(&result, Err(error) if !is_boot_failure(error));
+    let unasked = arguments.output.is_none() && !arguments.keep;
+    let removed = unasked && (failed_early || (arguments.run && result.is_ok()));
+    if removed {
+        fs::remove_file(&output).with_context(|| format!("removing {}", output.display()))?;
+    }
+    let mut report = result?;
+    report.output = (!removed).then_some(output);
+    report.print(arguments.json)?;
+    report.verdict()
+}
+
+fn is_boot_failure(error: &anyhow::Error) -> bool {
+    matches!(
+        error.downcast_ref::<Error>(),
+        Some(Error::Stuck { .. } | Error::Died { .. })
+    )
+}
+
+/// Everything that is done to the copy.
+fn on_copy(arguments: &Arguments, steps: &Steps, copy: &fs::File, output: &Path) -> Result<Report> {
+    let open = |place: &Location| Ok::<_, anyhow::Error>(Volume::open(copy.try_clone()?, place)?);
+    let (place, architecture, mut volume) = steps.step("RedoxFS", || {
+        let place = locate::locate(copy)?;
+        let mut volume = open(&place)?;
+        let architecture = swap::architecture(&mut volume)?;
+        let word = format!(
+            "at {}, {}, {architecture}, {} free",
+            mebibytes(place.start),
+            place.layout.name(),
+            mebibytes(volume.free())
+        );
+        Ok(((place, architecture, volume), word))
+    })?;
+    if arguments.run && !matches!(architecture, Architecture::X86_64 | Architecture::I586) {
+        return Err(Error::NotBootable(architecture).into());
+    }
+    let programs = Programs::get(arguments, steps, architecture)?;
+
+    if let Some(driver) = &programs.driver {
+        steps.step("swap", || {
+            swap::install(&mut volume, driver)?;
+            let word = format!(
+                "{} ({}), {}",
+                swap::DRIVER,
+                mebibytes(driver.len() as u64),
+                swap::MATCH_FILE
+            );
+            Ok(((), word))
+        })?;
+    } else {
+        steps.step("undo", || {
+            swap::undo(&mut volume)?;
+            Ok(((), "the stock driver is back".to_owned()))
+        })?;
+    }
+    let mut report = Report {
+        image: arguments.image.clone(),
+        output: None,
+        layout: place.layout.name(),
+        offset: place.start,
+        architecture: architecture.to_string(),
+        driver: if programs.driver.is_some() {
+            swap::DRIVER_NAME
+        } else {
+            "e1000d"
+        },
+        free_bytes: volume.free(),
+        run: None,
+    };
+    if arguments.run {
+        let before = match &programs.client {
+            // The report may take a part of the whole time.
+            Some(client) => Some(swap::install_report(
+                &mut volume,
+                client,
+                arguments.timeout.div_ceil(4).min(30),
+            )?),
+            None => None,
+        };
+        drop(volume);
+        let run = try_out(arguments, steps, output, before.is_some());
+        if let Some(before) = before {
+            // Also after a failure: the copy is to be what it would be without a run.
+            swap::remove_report(&mut open(&place)?, &before)?;
+        }
+        report.run = Some(run?);
+    }
+    Ok(report)
+}
+
+/// What goes onto the image.
+struct Programs {
+    /// `None`: the swap is undone.
+    driver: Option<Vec<u8>>,
+    /// `None`: there is no run, or nothing that could build it.
+    client: Option<Vec<u8>>,
+}
+
+impl Programs {
+    /// Reads what was given and builds the rest.
+    fn get(arguments: &Arguments, steps: &Steps, architecture: Architecture) -> Result<Self> {
+        let given = |path: &Option<PathBuf>| path.as_ref().map(|path| read(path, architecture)).transpose();
+        let mut programs = Self {
+            driver: given(&arguments.driver)?,
+            client: given(&arguments.client)?,
+        };
+        let driver_missing = programs.driver.is_none() && !arguments.undo;
+        let client_missing = programs.client.is_none() && arguments.run;
+        let toolchain = match Toolchain::find(architecture) {
+            Ok(toolchain) => toolchain,
+            Err(error) if driver_missing => return Err(error.into()),
+            Err(_) => return Ok(programs),
+        };
+        for (missing, package, program) in [
+            (driver_missing, "e1000d", &mut programs.driver),
+            (client_missing, "netstack-client", &mut programs.client),
+        ] {
+            if missing {
+                *program = Some(steps.step(&format!("build {package}"), || {
+                    let program = toolchain.build(architecture, package)?;
+                    elf::require(package, &program, architecture)?;
+                    Ok((
+                        program,
+                        format!("{}, {}", architecture.triple(), toolchain.name()),
+                    ))
+                })?);
+            }
+        }
+        Ok(programs)
+    }
+}
+
+/// Reads a program and makes sure that the image can run it.
+fn read(path: &Path, architecture: Architecture) -> Result<Vec<u8>, Error> {
+    let program = fs::read(path).map_err(Error::io("read", path))?;
+    elf::require(&path.display().to_string(), &program, architecture)?;
+    Ok(program)
+}
+
+/// Boots the copy and follows it until the network has been tried.
+fn try_out(arguments: &Arguments, steps: &Steps, image: &Path, client: bool) -> Result<Run> {
+    let limit = Duration::from_secs(arguments.timeout);
+    let log = image.with_extension("console.log");
+    let place = tempfile::tempdir()?;
+    let mut machine = Machine::start(
+        &Configuration {
+            image,
+            nic: &arguments.nic,
+            machine: &arguments.machine,
+            smp: arguments.smp,
+            log: &log,
+        },
+        place.path(),
+    )?;
+    steps.step(&format!("boot with {}", arguments.nic), || {
+        let here = |findings: &Findings| findings.spawned.is_some() || findings.network.is_some();
+        machine.wait(limit, "pcid-spawner started no driver for the NIC", here)?;
+        let program = machine.findings().spawned.clone().unwrap_or_default();
+        Ok(((), program))
+    })?;
+    steps.step("driver", || {
+        let here = |findings: &Findings| {
+            findings.driver.is_some() || findings.failure.is_some() || findings.network.is_some()
+        };
+        machine.wait(limit, "the driver did not say that it is up", here)?;
+        let findings = machine.findings();
+        if let Some(reason) = &findings.failure {
+            return Err(machine.died(format!("the driver did not start: {reason}")).into());
+        }
+        Ok((
+            (),
+            findings
+                .driver
+                .as_ref()
+                .map_or_else(String::new, |driver| driver.scheme.clone()),
+        ))
+    })?;
+    if client {
+        steps.step("network, reported from within", || {
+            machine.wait(limit, "the system did not report", |findings| {
+                findings.network.is_some()
+            })?;
+            Ok(((), Run::address(machine.findings()).unwrap_or_default()))
+        })?;
+    } else {
+        steps.step("DHCP, from the console", || {
+            let limit = limit.min(machine.time() + DHCP_LIMIT);
+            // dhcpd is silent unless told otherwise: that nothing is seen means nothing.
+            let _ = machine.wait(limit, "dhcpd said nothing", |findings| findings.lease.is_some());
+            let address = Run::address(machine.findings());
+            Ok(((), address.unwrap_or_else(|| "not seen".to_owned())))
+        })?;
+    }
+    Ok(Run::new(arguments, &machine, log))
+}

@@ -1,0 +1,178 @@
+//! The result of `cargo xtask redox`, as a table or as JSON.
+
+use std::path::PathBuf;
+
+use anyhow::{Result, bail};
+use serde::Serialize;
+
+use super::Arguments;
+use super::boot::Machine;
+use super::console::{Driver, Findings, Network};
+use super::error::mebibytes;
+
+/// The object that `--json` prints.
+#[derive(Serialize)]
+pub struct Report {
+    /// The original.
+    pub image: PathBuf,
+    /// The copy, if it was kept.
+    pub output: Option<PathBuf>,
+    /// How the image is divided.
+    pub layout: &'static str,
+    /// Where the file system begins, in bytes.
+    pub offset: u64,
+    pub architecture: String,
+    /// Which driver pcid-spawner will start on the copy.
+    pub driver: &'static str,
+    /// Free in the file system.
+    pub free_bytes: u64,
+    pub run: Option<Run>,
+}
+
+/// What was seen of a running system.
+#[derive(Serialize)]
+pub struct Run {
+    nic: String,
+    machine: String,
+    smp: u32,
+    /// From the start of QEMU to the report.
+    seconds: f64,
+    /// The driver that pcid-spawner has started.
+    program: Option<String>,
+    driver: Option<Driver>,
+    /// Read by the client from the network scheme, where the driver does not say it.
+    mac: Option<String>,
+    /// The address that the network stack has.
+    address: Option<String>,
+    /// What the client saw; none if there was no client.
+    network: Option<Network>,
+    /// Everything that was on the console.
+    console: PathBuf,
+}
+
+impl Run {
+    pub fn new(arguments: &Arguments, machine: &Machine, console: PathBuf) -> Self {
+        let findings = machine.findings();
+        let driver = findings.driver.clone();
+        let read = findings.network.as_ref().and_then(|network| {
+            let adapter = network
+                .adapters
+                .iter()
+                .find(|adapter| driver.as_ref().is_none_or(|driver| driver.scheme == adapter.name))?;
+            adapter.mac.clone()
+        });
+        Self {
+            nic: arguments.nic.clone(),
+            machine: arguments.machine.clone(),
+            smp: arguments.smp,
+            seconds: machine.time().as_secs_f64(),
+            program: findings.spawned.clone(),
+            mac: driver.as_ref().and_then(|driver| driver.mac.clone()).or(read),
+            driver,
+            address: Self::address(findings),
+            network: findings.network.clone(),
+            console,
+        }
+    }
+
+    /// The address, by whichever way it is known.
+    pub fn address(findings: &Findings) -> Option<String> {
+        let network = findings
+            .network
+            .as_ref()
+            .and_then(|network| network.address.clone());
+        network.or_else(|| findings.lease.clone())
+    }
+
+    fn rows(&self) -> Vec<(&'static str, String)> {
+        let unknown = || "not seen".to_owned();
+        let said =
+            |what: fn(&Driver) -> Option<String>| self.driver.as_ref().and_then(what).unwrap_or_else(unknown);
+        let scheme = self.driver.as_ref().map(|driver| driver.scheme.clone());
+        let adapters = self.network.iter().flat_map(|network| &network.adapters);
+        let scheme = scheme.or_else(|| adapters.map(|adapter| adapter.name.clone()).next());
+        let ping = self.network.as_ref().and_then(|network| network.ping.as_ref());
+        let ping = ping.map(|ping| {
+            let latency = ping.latency.as_ref();
+            let median = latency.map_or_else(String::new, |latency| {
+                format!(", median {:.0} us", latency.p50_us)
+            });
+            format!(
+                "{} of {} from {}{median}",
+                ping.received, ping.transmitted, ping.target
+            )
+        });
+        vec![
+            (
+                "machine",
+                format!("{}, {} processor(s), {}", self.machine, self.smp, self.nic),
+            ),
+            ("driver started", self.program.clone().unwrap_or_else(unknown)),
+            ("NIC", said(|driver| driver.chip.clone())),
+            ("scheme", scheme.unwrap_or_else(unknown)),
+            ("MAC address", self.mac.clone().unwrap_or_else(unknown)),
+            ("link", said(|driver| driver.link.clone())),
+            ("interrupt", said(|driver| driver.interrupt.clone())),
+            ("DHCP lease", self.address.clone().unwrap_or_else(unknown)),
+            ("ping", ping.unwrap_or_else(unknown)),
+            ("time", format!("{:.1} s", self.seconds)),
+            ("console", self.console.display().to_string()),
+        ]
+    }
+}
+
+impl Report {
+    /// Prints it.
+    pub fn print(&self, json: bool) -> Result<()> {
+        if json {
+            println!("{}", serde_json::to_string(self)?);
+            return Ok(());
+        }
+        let copy = self.output.as_ref().map(|output| output.display().to_string());
+        let mut rows = vec![
+            (
+                "copy",
+                copy.unwrap_or_else(|| "removed (--keep keeps it)".to_owned()),
+            ),
+            ("driver on it", self.driver.to_owned()),
+            (
+                "file system",
+                format!(
+                    "{}, {}, {} free",
+                    self.architecture,
+                    self.layout,
+                    mebibytes(self.free_bytes)
+                ),
+            ),
+        ];
+        rows.extend(self.run.iter().flat_map(Run::rows));
+        println!();
+        for (name, value) in rows {
+            println!("  {name:<22} {value}");
+        }
+        Ok(())
+    }
+
+    /// An error if the network of the system that was run does not do what it should.
+    pub fn verdict(&self) -> Result<()> {
+        let Some(run) = &self.run else { return Ok(()) };
+        if run
+            .program
+            .as_deref()
+            .is_some_and(|program| program != self.driver)
+        {
+            bail!("the system started another driver than it should");
+        }
+        let Some(network) = &run.network else {
+            return Ok(());
+        };
+        if let Some(error) = &network.error {
+            bail!("the system reported: {error}");
+        }
+        match &network.ping {
+            Some(ping) if ping.received == ping.transmitted => Ok(()),
+            Some(ping) => bail!("{} of {} pings were answered", ping.received, ping.transmitted),
+            None => bail!("the system sent no ping"),
+        }
+    }
+}

@@ -1,0 +1,172 @@
+//! What is put on an image, and how it comes off again.
+//!
+//! The stock driver stays where it is. Ours goes beside it under a name of its own, and a match file in
+//! `/etc/pcid.d` names it: pcid-spawner takes that file in place of the one of the same name in
+//! `/usr/lib/pcid.d`. Without the match file the stock driver is back.
+
+use super::elf::{self, Architecture};
+use super::error::{Error, Result};
+use super::volume::{NewFile, Volume};
+
+/// Our driver's name on the image. The stock driver's is `e1000d`.
+pub const DRIVER_NAME: &str = "e1000d-new";
+/// Where pcid-spawner looks for [`DRIVER_NAME`].
+pub const DRIVER: &str = "/usr/lib/drivers/e1000d-new";
+/// Takes the place of `/usr/lib/pcid.d/e1000d.toml`.
+pub const MATCH_FILE: &str = "/etc/pcid.d/e1000d.toml";
+/// What reports from within the system, for `--run`.
+pub const CLIENT: &str = "/usr/bin/netstack-client";
+/// What starts it: after the network, which is 10, and before what may end the system, which is 30.
+pub const UNIT: &str = "/etc/init.d/20_e1000d-report.service";
+/// What the report's line on the console begins with.
+pub const MARKER: &str = "E1000D-REPORT ";
+
+/// The match file of this workspace, which names the stock driver's name.
+const OUR_MATCH_FILE: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../pcid-config/e1000d.toml"));
+const STOCK_COMMAND: &str = "command = [\"e1000d\"]";
+/// First line of the match file on the image, by which it is known again.
+const SIGNATURE: &str = "# Put here by `cargo xtask redox`. Without this file the stock driver is used.\n";
+/// Programs that tell an image's architecture, the likeliest first.
+const PROGRAMS: [&str; 5] = [
+    "/usr/lib/drivers/e1000d",
+    "/usr/bin/pcid-spawner",
+    "/usr/bin/init",
+    "/usr/bin/netstack",
+    "/usr/bin/ion",
+];
+
+/// The match file with [`DRIVER_NAME`] as its command.
+pub fn match_file() -> String {
+    let command = format!("command = [\"{DRIVER_NAME}\"]");
+    format!("{SIGNATURE}{}", OUR_MATCH_FILE.replace(STOCK_COMMAND, &command))
+}
+
+/// What the image's programs are for.
+pub fn architecture(volume: &mut Volume) -> Result<Architecture> {
+    for path in PROGRAMS {
+        if let Some(program) = volume.read(path)? {
+            return elf::architecture(path, &program);
+        }
+    }
+    Err(Error::NoProgram(PROGRAMS.join(", ")))
+}
+
+/// Puts our driver beside the stock one and makes pcid-spawner take it.
+pub fn install(volume: &mut Volume, driver: &[u8]) -> Result<()> {
+    if volume.read(MATCH_FILE)?.is_some_and(|text| !is_ours(&text)) {
+        return Err(Error::ForeignOverride(MATCH_FILE));
+    }
+    volume.write(&[
+        NewFile {
+            path: DRIVER,
+            data: driver,
+            executable: true,
+        },
+        NewFile {
+            path: MATCH_FILE,
+            data: match_file().as_bytes(),
+            executable: false,
+        },
+    ])
+}
+
+/// Takes off what [`install`] has put on.
+pub fn undo(volume: &mut Volume) -> Result<()> {
+    let text = volume.read(MATCH_FILE)?;
+    if text.as_ref().is_some_and(|text| !is_ours(text)) {
+        return Err(Error::ForeignOverride(MATCH_FILE));
+    }
+    if text.is_none() && volume.read(DRIVER)?.is_none() {
+        return Err(Error::NothingToUndo);
+    }
+    // The unit is there only if a run was broken off.
+    volume.remove(&[MATCH_FILE, DRIVER, UNIT])
+}
+
+fn is_ours(text: &[u8]) -> bool {
+    text.starts_with(SIGNATURE.as_bytes())
+}
+
+/// Where a client was on the image before, its content.
+pub struct BeforeReport(Option<Vec<u8>>);
+
+/// Makes the system report at its next start: the client, and a unit that runs it with `wait` seconds of patience.
+pub fn install_report(volume: &mut Volume, client: &[u8], wait: u64) -> Result<BeforeReport> {
+    let before = volume.read(CLIENT)?;
+    volume.write(&[
+        NewFile {
+            path: CLIENT,
+            data: client,
+            executable: true,
+        },
+        NewFile {
+            path: UNIT,
+            data: unit(wait).as_bytes(),
+            executable: false,
+        },
+    ])?;
+    Ok(BeforeReport(before))
+}
+
+/// Takes off what [`install_report`] has put on.
+pub fn remove_report(volume: &mut Volume, before: &BeforeReport) -> Result<()> {
+    volume.remove(&[UNIT, CLIENT])?;
+    match &before.0 {
+        Some(data) => volume.write(&[NewFile {
+            path: CLIENT,
+            data,
+            executable: true,
+        }]),
+        None => Ok(()),
+    }
+}
+
+/// Init waits for its end, so nothing that comes later ends the system before.
+fn unit(wait: u64) -> String {
+    format!(
+        r#"[unit]
+description = "Network report for cargo xtask redox"
+requires_weak = ["10_net.target"]
+
+[service]
+cmd = "netstack-client"
+args = ["system", "report", "--wait", "{wait}", "--marker", "{MARKER}"]
+type = "oneshot"
+"#
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn match_file_names_our_driver_and_what_the_workspace_drives() {
+        let parse = |text: &str| text.parse::<toml::Table>().unwrap()["drivers"][0].clone();
+        let (ours, workspace) = (parse(&match_file()), parse(OUR_MATCH_FILE));
+        assert_eq!(ours["command"].as_array().unwrap()[0].as_str(), Some(DRIVER_NAME));
+        assert_eq!(ours["command"].as_array().unwrap().len(), 1);
+        assert_eq!(ours["ids"], workspace["ids"]);
+        assert_eq!(ours["class"], workspace["class"]);
+        assert!(
+            match_file().ends_with('\n'),
+            "the next file is appended to this one"
+        );
+    }
+
+    #[test]
+    fn unit_has_only_what_init_knows() {
+        let unit: toml::Table = unit(30).parse().unwrap();
+        let keys = |table: &str| {
+            let table = unit[table].as_table().unwrap();
+            table.keys().cloned().collect::<Vec<_>>()
+        };
+        assert_eq!(keys("unit"), ["description", "requires_weak"]);
+        assert_eq!(keys("service"), ["args", "cmd", "type"]);
+        assert_eq!(
+            CLIENT,
+            format!("/usr/bin/{}", unit["service"]["cmd"].as_str().unwrap())
+        );
+        assert_eq!(DRIVER, format!("/usr/lib/drivers/{DRIVER_NAME}"));
+    }
+}
