@@ -24,6 +24,7 @@ use syscall::error::{EINTR, ENODEV};
 use crate::alarm::Alarm;
 use crate::dma::{DmaBlock, DmaMemory};
 use crate::events::{Events, Source};
+use crate::files::Description;
 use crate::interrupts::{Interrupts, Kind};
 use crate::namespace::Registration;
 use crate::platform::{Counters, Environment, Options, Platform};
@@ -331,7 +332,11 @@ impl<R: Registers + Clone + Send + Sync + 'static> Daemon<R> {
             events.watch(fd, source).doing("watch a descriptor")?;
         }
 
-        let mut scheme = NetworkScheme::new(name.to_owned(), nic);
+        let description = Description {
+            revision: function.id.revision,
+            interrupts: interrupts.to_string(),
+        };
+        let mut scheme = NetworkScheme::new(name.to_owned(), nic, description);
         let root = scheme.scheme_root().doing("make a root handle")?;
         let registration = Registration::prepare(&socket, root).doing("enter the null namespace")?;
         let service = Service {

@@ -3,8 +3,8 @@
 //! pcid hands over a PCI function; the daemon maps its registers, brings the chip up (crate `e1000-hw`) and serves
 //! the scheme `network.pci-SSSS-BB-DD.F_e1000`, through which the netstack reads and writes frames.
 //!
-//! By whom it talks to: [`daemon`] is start, event loop and end; [`server`] the scheme socket, [`scheme`] what the
-//! operations mean, [`screen`] what clients must not be able to do, [`subscriber`] who is told of frames;
+//! By whom it talks to: [`daemon`] is start, event loop and end; [`server`] the scheme socket, [`scheme`] and [`files`] what
+//! the operations mean, [`screen`] what clients must not be able to do, [`subscriber`] who is told of frames;
 //! [`interrupts`] how the NIC's interrupts get here, [`events`] what is waited for;
 //! [`namespace`], [`dma`], [`mmio`], [`alarm`], [`signals`] the kernel and its schemes; [`platform`] what differs
 //! on Linux, where the hosted mode (`host/`) runs the same code against QEMU's device models.
@@ -13,6 +13,7 @@ pub mod alarm;
 pub mod daemon;
 pub mod dma;
 pub mod events;
+pub mod files;
 pub mod interrupts;
 pub mod logger;
 pub mod mmio;

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `` (empty) | frames: one read or write is one Ethernet frame, without FCS |
 //! | `mac` | the 6 bytes of the MAC address |
+//! | `info`, `link`, `stats` | text ([`crate::files`]) |
 //!
 //! Errors are the answer to whatever a client does wrong; nothing a client does changes more than its own handle.
 //! Blocking is the business of [`crate::server`]: an operation that has to wait answers `EWOULDBLOCK` here, which
@@ -23,52 +24,34 @@ use syscall::flag::{EventFlags, MODE_DIR, MODE_FILE, O_DIRECTORY, O_NONBLOCK};
 use syscall::schemev2::NewFdFlags;
 use syscall::{Error, Result, Stat};
 
+use crate::files::{Description, File};
 use crate::subscriber::{Occasion, Subscriber};
-
-/// Files of the scheme that are not frames.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum File {
-    /// The MAC address, 6 bytes.
-    Mac,
-}
-
-impl File {
-    const ALL: [Self; 1] = [Self::Mac];
-
-    fn name(self) -> &'static str {
-        match self {
-            Self::Mac => "mac",
-        }
-    }
-
-    fn find(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|file| file.name() == name)
-    }
-}
 
 enum Handle {
     /// The root that the namespace holds, and listings of it.
     Root,
     /// Frames.
     Data(Subscriber),
-    /// Another file.
-    File(File),
+    /// Another file, with what it held when it was opened.
+    File(File, Vec<u8>),
 }
 
 /// The scheme of one NIC.
 pub struct NetworkScheme<R: Registers, D: DmaRegion> {
     name: String,
     nic: Nic<R, D>,
+    description: Description,
     handles: BTreeMap<usize, Handle>,
     next_id: usize,
 }
 
 impl<R: Registers, D: DmaRegion> NetworkScheme<R, D> {
     /// The scheme `name` (`network.…`) of `nic`.
-    pub fn new(name: String, nic: Nic<R, D>) -> Self {
+    pub fn new(name: String, nic: Nic<R, D>, description: Description) -> Self {
         Self {
             name,
             nic,
+            description,
             handles: BTreeMap::new(),
             next_id: 1,
         }
@@ -151,7 +134,7 @@ impl<R: Registers, D: DmaRegion> NetworkScheme<R, D> {
     pub fn reader_may_have_stopped(&mut self) -> bool {
         let stopped = self.handles.values().any(|handle| match handle {
             Handle::Data(subscriber) => subscriber.may_have_stopped(),
-            Handle::Root | Handle::File(_) => false,
+            Handle::Root | Handle::File(..) => false,
         });
         stopped && self.frames_pending()
     }
@@ -215,7 +198,8 @@ impl<R: Registers, D: DmaRegion> SchemeSync for NetworkScheme<R, D> {
             if directory {
                 return Err(Error::new(ENOTDIR));
             }
-            (Handle::File(file), NewFdFlags::POSITIONED)
+            let content = file.content(&self.nic, &self.description);
+            (Handle::File(file, content), NewFdFlags::POSITIONED)
         };
         let number = self.insert(handle);
         Ok(OpenResult::ThisScheme { number, flags: new })
@@ -231,7 +215,7 @@ impl<R: Registers, D: DmaRegion> SchemeSync for NetworkScheme<R, D> {
     ) -> Result<usize> {
         let subscriber = match self.handles.get_mut(&id).ok_or(Error::new(EBADF))? {
             Handle::Data(subscriber) => subscriber,
-            Handle::File(File::Mac) => return Ok(read_at(&self.nic.mac().0, offset, buf)),
+            Handle::File(_, content) => return Ok(read_at(content, offset, buf)),
             Handle::Root => return Err(Error::new(EISDIR)),
         };
         // 0 would mean the end of the file, and smolnetd would take it for a frame.
@@ -261,7 +245,7 @@ impl<R: Registers, D: DmaRegion> SchemeSync for NetworkScheme<R, D> {
     ) -> Result<usize> {
         match self.handle(id)? {
             Handle::Data(_) => {}
-            Handle::Root | Handle::File(_) => return Err(Error::new(EINVAL)),
+            Handle::Root | Handle::File(..) => return Err(Error::new(EINVAL)),
         }
         match self.nic.transmit(buf) {
             Ok(()) => Ok(buf.len()),
@@ -282,14 +266,14 @@ impl<R: Registers, D: DmaRegion> SchemeSync for NetworkScheme<R, D> {
         let room = self.nic.has_room();
         match self.handles.get_mut(&id).ok_or(Error::new(EBADF))? {
             Handle::Data(subscriber) => Ok(subscriber.subscribe(flags, frames, room)),
-            Handle::Root | Handle::File(_) => Ok(EventFlags::empty()),
+            Handle::Root | Handle::File(..) => Ok(EventFlags::empty()),
         }
     }
 
     fn fpath(&mut self, id: usize, buf: &mut [u8], _caller: &CallerCtx) -> Result<usize> {
         let file = match self.handle(id)? {
             Handle::Root | Handle::Data(_) => "",
-            Handle::File(file) => file.name(),
+            Handle::File(file, _) => file.name(),
         };
         let path = format!("/scheme/{}/{file}", self.name);
         Ok(read_at(path.as_bytes(), 0, buf))
@@ -299,7 +283,7 @@ impl<R: Registers, D: DmaRegion> SchemeSync for NetworkScheme<R, D> {
         let (mode, size) = match self.handle(id)? {
             Handle::Root => (MODE_DIR | 0o500, 0),
             Handle::Data(_) => (MODE_FILE | 0o700, 0),
-            Handle::File(File::Mac) => (MODE_FILE | 0o400, 6),
+            Handle::File(_, content) => (MODE_FILE | 0o400, content.len() as u64),
         };
         *stat = Stat {
             st_mode: mode,

@@ -363,6 +363,14 @@ impl<R: Registers, D: DmaRegion> Nic<R, D> {
         self.tx.drop_unposted()
     }
 
+    /// How large the rings are.
+    pub fn ring_sizes(&self) -> RingSizes {
+        RingSizes {
+            rx: self.rx.size(),
+            tx: self.tx.size(),
+        }
+    }
+
     /// What became of received frames.
     pub fn rx_counters(&self) -> RxCounters {
         self.rx.counters()

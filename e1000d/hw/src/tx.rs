@@ -130,6 +130,11 @@ impl<D: DmaRegion> TxRing<D> {
         self.counters
     }
 
+    /// Number of descriptors.
+    pub fn size(&self) -> RingSize {
+        self.size
+    }
+
     /// Highest address that the device is given, exclusive.
     pub fn end_address(&self) -> u64 {
         self.buffers
