@@ -93,7 +93,7 @@ impl Routing {
         // ACK frames would raise interrupts of their own (Linux e1000e, `e1000_configure_msix`).
         registers.write(regs::RFCTL, registers.read(regs::RFCTL) | regs::RFCTL_ACK_DIS);
         for vector in 0..self.vectors() {
-            registers.write(regs::EITR + 4 * u32::from(vector), crate::nic::ITR_20000);
+            registers.write(regs::EITR + 4 * u32::from(vector), crate::init::ITR_20000);
         }
     }
 

@@ -32,6 +32,7 @@ extern crate std;
 pub mod chip;
 #[cfg(any(test, feature = "fake"))]
 pub mod fake;
+mod init;
 pub mod interrupt;
 pub mod link;
 pub mod nic;
