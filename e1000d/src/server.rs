@@ -147,23 +147,19 @@ impl<R: Registers, D: DmaRegion> Server<R, D> {
             op,
             since: None,
         };
-        match &parked.op {
-            // In order of arrival: nobody overtakes those who wait. A non-blocking read does not wait.
+        // In order of arrival: frames that have just come belong to those who wait already.
+        let wait = match &parked.op {
             Op::Read(read) if !self.reads.is_empty() && self.scheme.is_data(read.fd) => {
-                if parked.op.is_explicitly_nonblock() {
-                    self.out.push_back(Response::err(EAGAIN, parked.op));
-                } else {
-                    self.park(parked);
-                }
+                self.retry_reads();
+                !self.reads.is_empty() && !parked.op.is_explicitly_nonblock()
             }
-            Op::Write(write) if !self.writes.is_empty() && self.scheme.is_data(write.fd) => {
-                self.park(parked);
-            }
-            _ => {
-                if let Some(parked) = self.attempt(parked) {
-                    self.park(parked);
-                }
-            }
+            Op::Write(write) => !self.writes.is_empty() && self.scheme.is_data(write.fd),
+            _ => false,
+        };
+        if wait {
+            self.park(parked);
+        } else if let Some(parked) = self.attempt(parked) {
+            self.park(parked);
         }
     }
 
