@@ -1,0 +1,238 @@
+//! The server and its scheme over the fake chip, through real sockets: what no emulator shows, because it sends
+//! every frame at once.
+
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use e1000_hw::chip::find;
+use e1000_hw::fake::{FakeMachine, FakeRegion, FakeRegisters, Faults};
+use e1000_hw::nic::{Nic, RingSizes};
+use e1000_hw::ring::RingSize;
+use e1000d::files::Description;
+use e1000d::scheme::NetworkScheme;
+use e1000d::server::{BATCH, Server};
+use e1000d::subscriber::Occasion;
+use event::{EventFlags, RawEventQueue};
+use libredox::flag::{O_NONBLOCK, O_RDWR};
+use libredox::{Fd, call};
+use redox_scheme::scheme::SchemeSync;
+use redox_scheme::{SignalBehavior, Socket};
+
+type FakeServer = Server<FakeRegisters, FakeRegion>;
+type Command = Box<dyn FnOnce(&FakeMachine, &mut FakeServer) + Send>;
+
+const NAME: &str = "network.fake";
+const SOON: Duration = Duration::from_secs(5);
+
+/// A daemon's inside in a thread of its own: the scheme `network.fake` of a fake NIC with rings of 8.
+struct Daemon {
+    commands: Option<Sender<Command>>,
+    thread: Option<JoinHandle<()>>,
+    // The scheme's name is one for the process.
+    _alone: MutexGuard<'static, ()>,
+}
+
+impl Daemon {
+    fn start() -> Self {
+        static DIRECTORY: OnceLock<tempfile::TempDir> = OnceLock::new();
+        static ALONE: Mutex<()> = Mutex::new(());
+        let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+        let directory = DIRECTORY.get_or_init(|| tempfile::tempdir().expect("a directory"));
+        redox_shim::set_directory(directory.path());
+        let _ = redox_shim::unlink_scheme(NAME);
+        let (commands, inbox) = channel();
+        let (ready, is_ready) = channel();
+        let thread = thread::spawn(move || serve(&inbox, &ready));
+        is_ready.recv_timeout(SOON).expect("ready");
+        Self {
+            commands: Some(commands),
+            thread: Some(thread),
+            _alone: alone,
+        }
+    }
+
+    /// Does something with the machine and the server, in their thread, and returns what came of it.
+    fn with<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&FakeMachine, &mut FakeServer) -> T + Send + 'static,
+    ) -> T {
+        let (sender, result) = channel();
+        let command: Command = Box::new(move |machine, server| {
+            let _ = sender.send(work(machine, server));
+        });
+        self.commands
+            .as_ref()
+            .expect("running")
+            .send(command)
+            .expect("running");
+        result.recv_timeout(SOON).expect("an answer")
+    }
+
+    fn deliver(&self, fill: u8) {
+        self.with(move |machine, server| {
+            assert!(machine.deliver(&[fill; 60]));
+            // What the interrupt would lead to.
+            server.settle(Occasion::Check).expect("settle");
+        });
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        self.commands = None;
+        if let Some(thread) = self.thread.take() {
+            let result = thread.join();
+            assert!(result.is_ok() || thread::panicking());
+        }
+    }
+}
+
+fn serve(commands: &Receiver<Command>, ready: &Sender<()>) {
+    let chip = find(0x8086, 0x100E).expect("82540EM");
+    let machine = FakeMachine::new(chip);
+    let size = RingSize::new(8).expect("a ring size");
+    let sizes = RingSizes { rx: size, tx: size };
+    let nic =
+        Nic::bring_up(machine.registers(), chip, sizes, &mut machine.dma(), &machine).expect("bring-up");
+    let mut scheme = NetworkScheme::new(NAME.to_owned(), nic, Description::default());
+    let socket = Arc::new(Socket::nonblock().expect("a socket"));
+    let root = scheme.scheme_root().expect("a root");
+    let root = socket
+        .create_this_scheme_fd(0, root, 0, 0)
+        .expect("a root descriptor");
+    call::register_scheme_to_ns(call::getns().expect("a namespace"), NAME, root).expect("registered");
+    let mut server = Server::new(Arc::clone(&socket), scheme);
+    let mut requests = Vec::with_capacity(BATCH);
+    ready.send(()).expect("somebody waits");
+    loop {
+        if socket
+            .read_requests(&mut requests, SignalBehavior::Restart)
+            .is_ok()
+        {
+            server.serve(&mut requests).expect("serve");
+        }
+        match commands.recv_timeout(Duration::from_millis(1)) {
+            Ok(command) => command(&machine, &mut server),
+            Err(std::sync::mpsc::RecvTimeoutError::Timeout) => {}
+            Err(std::sync::mpsc::RecvTimeoutError::Disconnected) => return,
+        }
+    }
+}
+
+fn open(flags: i32) -> Fd {
+    Fd::open(&format!("/scheme/{NAME}"), O_RDWR | flags, 0).expect("open")
+}
+
+/// Waits until the daemon has `count` requests parked.
+fn wait_for_parked_writes(daemon: &Daemon) {
+    let start = Instant::now();
+    while !daemon.with(|_, server| server.writes_wait()) {
+        assert!(start.elapsed() < SOON, "no write is parked");
+    }
+}
+
+#[test]
+fn reader_that_finds_none_beside_a_parked_one_is_told_of_the_next_frame() {
+    let daemon = Daemon::start();
+    let reader = open(O_NONBLOCK);
+    let queue = RawEventQueue::new().expect("a queue");
+    queue
+        .subscribe(reader.raw(), 1, EventFlags::READ)
+        .expect("subscribed");
+    daemon.deliver(1);
+    assert_eq!(queue.next_event().expect("an event").user_data, 1);
+    assert_eq!(reader.read(&mut [0; 64]).expect("the frame"), 60);
+
+    let parked = thread::spawn(|| open(0).read(&mut [0; 64]).map_err(|error| error.errno()));
+    // Until the other one waits; then this one finds none beside it.
+    thread::sleep(Duration::from_millis(200));
+    let none = reader.read(&mut [0; 64]).map_err(|error| error.errno());
+    assert_eq!(none, Err(libredox::errno::EAGAIN));
+    daemon.deliver(2);
+    assert_eq!(
+        parked.join().expect("no panic"),
+        Ok(60),
+        "who waited longer gets it"
+    );
+    daemon.deliver(3);
+    assert_eq!(queue.next_event().expect("an event").user_data, 1);
+    let mut frame = [0; 64];
+    assert_eq!(reader.read(&mut frame).expect("the frame"), 60);
+    assert_eq!(frame[0], 3);
+}
+
+#[test]
+fn writes_to_a_full_ring_wait_for_room_and_keep_their_order() {
+    let daemon = Daemon::start();
+    daemon.with(|machine, _| {
+        machine.set_faults(Faults {
+            transmitter_stalled: true,
+            ..Faults::default()
+        })
+    });
+    let writer = open(O_NONBLOCK);
+    for n in 0..7u8 {
+        assert_eq!(writer.write(&[n; 60]).expect("room"), 60);
+    }
+    let blocked: Vec<_> = (7..10u8)
+        .map(|n| {
+            let thread =
+                thread::spawn(move || open(O_NONBLOCK).write(&[n; 60]).map_err(|error| error.errno()));
+            // One after the other.
+            thread::sleep(Duration::from_millis(100));
+            thread
+        })
+        .collect();
+    wait_for_parked_writes(&daemon);
+    assert!(
+        blocked.iter().all(|thread| !thread.is_finished()),
+        "never EAGAIN: smolnetd would drop the frame"
+    );
+    daemon.with(|machine, server| {
+        machine.resume_transmitter();
+        server.settle(Occasion::Check).expect("settle");
+    });
+    for thread in blocked {
+        assert_eq!(thread.join().expect("no panic"), Ok(60));
+    }
+    let order: Vec<u8> = daemon
+        .with(|machine, _| machine.take_sent())
+        .iter()
+        .map(|frame| frame[0])
+        .collect();
+    assert_eq!(order, (0..10).collect::<Vec<u8>>());
+}
+
+#[test]
+fn stuck_transmitter_costs_a_writer_two_seconds_and_its_frame() {
+    let daemon = Daemon::start();
+    daemon.with(|machine, _| {
+        machine.set_faults(Faults {
+            transmitter_stalled: true,
+            ..Faults::default()
+        })
+    });
+    let writer = open(0);
+    for n in 0..7u8 {
+        writer.write(&[n; 60]).expect("room");
+    }
+    let start = Instant::now();
+    let blocked = thread::spawn(|| open(0).write(&[9; 60]).map_err(|error| error.errno()));
+    while !blocked.is_finished() {
+        // What the alarm would lead to.
+        daemon.with(|_, server| server.settle(Occasion::Check).expect("settle"));
+        thread::sleep(Duration::from_millis(10));
+        assert!(start.elapsed() < SOON, "the writer waits for ever");
+    }
+    assert_eq!(
+        blocked.join().expect("no panic"),
+        Ok(60),
+        "an error would be dropped just so, with a log line each"
+    );
+    assert_eq!(
+        daemon.with(|_, server| server.scheme().nic().tx_counters().dropped),
+        1
+    );
+}
