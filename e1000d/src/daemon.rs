@@ -22,6 +22,7 @@ use redox_scheme::{Request, SignalBehavior, Socket};
 use syscall::error::{EINTR, ENODEV};
 
 use crate::alarm::Alarm;
+use crate::clock::SystemClock;
 use crate::dma::{DmaBlock, DmaMemory};
 use crate::events::{Events, Source};
 use crate::files::Description;
@@ -44,6 +45,8 @@ const LINK_INTERVAL: Duration = Duration::from_millis(500);
 const HOLD_LIMIT: Duration = Duration::from_secs(35);
 /// Delay after which a reader that stopped with frames left is reminded, and room to transmit looked for.
 const CHECK_DELAY: Duration = Duration::from_millis(10);
+/// Interval of looking after frames that are with the hardware.
+const WATCH_INTERVAL: Duration = Duration::from_secs(1);
 /// Interval of looking at the rings when there is no interrupt: the kernel's timer tick.
 const POLL_INTERVAL: Duration = Duration::from_millis(4);
 
@@ -123,18 +126,6 @@ impl<T> Doing<T> for io::Result<T> {
     }
 }
 
-struct SystemClock(Instant);
-
-impl Clock for SystemClock {
-    fn now(&self) -> Duration {
-        self.0.elapsed()
-    }
-
-    fn sleep(&self, duration: Duration) {
-        std::thread::sleep(duration);
-    }
-}
-
 /// Runs the daemon until it is told to end.
 ///
 /// # Errors
@@ -159,16 +150,21 @@ pub fn run<P: Platform>(
     let name = format!("network.{}_e1000", function.address.scheme_name());
     logger::init(&name);
 
-    let clock = SystemClock(Instant::now());
-    let mut daemon = Daemon::start(&mut platform, &channel, &function, chip, &name, &options, &clock)?;
-    let result = daemon
-        .announce(&mut platform, &environment, &name)
-        .and_then(|()| daemon.serve());
-    let counters = daemon.stop(&clock, if result.is_ok() { EINTR } else { ENODEV });
+    let clock = SystemClock::default();
+    let result = Daemon::start(&mut platform, &channel, &function, chip, &name, &options, &clock).and_then(
+        |mut daemon| {
+            let result = daemon
+                .announce(&mut platform, &environment, &name)
+                .and_then(|()| daemon.serve());
+            let counters = daemon.stop(&clock, if result.is_ok() { EINTR } else { ENODEV });
+            platform.stopped(&counters);
+            result
+        },
+    );
+    // Also after a start that failed half-way: pcid leaves it on when the channel closes.
     if let Err(error) = channel.set_bus_master(false) {
         log::warn!("bus mastering stays on: {error}");
     }
-    platform.stopped(&counters);
     result
 }
 
@@ -179,6 +175,8 @@ struct Service<R: Registers> {
     alarm: Alarm,
     /// Whether the rings are polled for want of an interrupt.
     polling: bool,
+    /// The alarm is set, so that the transmitter will be looked after.
+    watching: bool,
     /// When the first of the frames that wait for the link was found waiting.
     held_since: Option<Instant>,
 }
@@ -217,9 +215,17 @@ impl<R: Registers> Service<R> {
         let Some(server) = &mut self.server else {
             return Ok(());
         };
+        self.watching = false;
+        let reads_wait = server.reads_wait();
         let scheme = server.scheme();
+        if !self.polling {
+            scheme.note_lost_interrupt(reads_wait);
+        }
         if !scheme.nic().link().is_up() {
             scheme.look_at_link();
+        }
+        if scheme.watch() {
+            return Err(DaemonError::DeviceGone);
         }
         let nic = scheme.nic();
         if nic.held_frames() == 0 || nic.link().is_up() {
@@ -232,7 +238,8 @@ impl<R: Registers> Service<R> {
         self.plan()
     }
 
-    /// Arms the alarm for what will be due. Nothing is, while no frame moves.
+    /// Arms the alarm for what will be due. Nothing is, while no frame moves. Frames that are sent cost one setting of
+    /// the alarm a second.
     fn plan(&mut self) -> Result<(), DaemonError> {
         let Some(server) = &mut self.server else {
             return Ok(());
@@ -243,9 +250,12 @@ impl<R: Registers> Service<R> {
             CHECK_DELAY
         } else if server.scheme().nic().held_frames() > 0 {
             LINK_INTERVAL
+        } else if !self.watching && server.scheme().nic().needs_watching() {
+            WATCH_INTERVAL
         } else {
             return Ok(());
         };
+        self.watching = true;
         self.alarm.within(delay).doing("set the timer")
     }
 }
@@ -343,6 +353,7 @@ impl<R: Registers + Clone + Send + Sync + 'static> Daemon<R> {
             server: Some(Server::new(Arc::clone(&socket), scheme)),
             alarm,
             polling: interrupts.kind() == Kind::Polling,
+            watching: false,
             held_since: None,
         };
         Ok(Self {

@@ -4,13 +4,16 @@
 //! the scheme `network.pci-SSSS-BB-DD.F_e1000`, through which the netstack reads and writes frames.
 //!
 //! By whom it talks to: [`daemon`] is start, event loop and end; [`server`] the scheme socket, [`scheme`] and [`files`] what
-//! the operations mean, [`screen`] what clients must not be able to do, [`subscriber`] who is told of frames;
+//! the operations mean ([`open_file`] and [`demand`] are what a client may hold open), [`screen`] what clients must not
+//! be able to do, [`subscriber`] who is told of frames;
 //! [`interrupts`] how the NIC's interrupts get here, [`events`] what is waited for;
-//! [`namespace`], [`dma`], [`mmio`], [`alarm`], [`signals`] the kernel and its schemes; [`platform`] what differs
+//! [`namespace`], [`dma`], [`mmio`], [`alarm`], [`clock`], [`signals`] the kernel and its schemes; [`platform`] what differs
 //! on Linux, where the hosted mode (`host/`) runs the same code against QEMU's device models.
 
 pub mod alarm;
+pub mod clock;
 pub mod daemon;
+pub mod demand;
 pub mod dma;
 pub mod events;
 pub mod files;
@@ -18,6 +21,7 @@ pub mod interrupts;
 pub mod logger;
 pub mod mmio;
 pub mod namespace;
+pub mod open_file;
 pub mod platform;
 pub mod scheme;
 pub mod screen;

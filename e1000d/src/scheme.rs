@@ -1,39 +1,43 @@
-//! What the scheme `network.*` does: its files and what each operation means.
+//! The scheme `network.*`: the NIC, the open handles, and what has to be done about either.
 //!
 //! | file | what it is |
 //! |---|---|
 //! | `` (empty) | frames: one read or write is one Ethernet frame, without FCS |
 //! | `mac` | the 6 bytes of the MAC address |
-//! | `info`, `link`, `stats` | text ([`crate::files`]) |
+//! | others | text ([`crate::files`]) |
 //!
-//! Errors are the answer to whatever a client does wrong; nothing a client does changes more than its own handle.
-//! Blocking is the business of [`crate::server`]: an operation that has to wait answers `EWOULDBLOCK` here, which
-//! is not the `EAGAIN` (11) that clients see.
+//! What each operation means is in `scheme/operations.rs`.
+
+mod operations;
 
 use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 
 use e1000_hw::nic::{Interrupt, Nic};
+use e1000_hw::nvm::MacAddress;
 use e1000_hw::platform::{DmaRegion, Registers};
 use e1000_hw::regs::Causes;
-use e1000_hw::tx::TransmitError;
-use redox_scheme::scheme::SchemeSync;
-use redox_scheme::{CallerCtx, OpenResult};
-use syscall::dirent::{DirEntry, DirentBuf, DirentKind};
-use syscall::error::{EACCES, EAGAIN, EBADF, EINVAL, EISDIR, EMSGSIZE, ENOENT, ENOTDIR, EWOULDBLOCK};
-use syscall::flag::{EventFlags, MODE_DIR, MODE_FILE, O_DIRECTORY, O_NONBLOCK};
-use syscall::schemev2::NewFdFlags;
-use syscall::{Error, Result, Stat};
+use e1000_hw::watchdog::Finding;
+use syscall::flag::EventFlags;
+use syscall::{Error, Result, error::EBADF};
 
-use crate::files::{Description, File};
+use crate::clock::SystemClock;
+use crate::demand::Demand;
+use crate::files::{self, Activity, Description, File};
+use crate::open_file::OpenFile;
 use crate::subscriber::{Occasion, Subscriber};
+
+/// The hardware's counters are not read again before this time has passed: a client that asks for them in a loop must
+/// not slow the NIC down.
+const COLLECT_INTERVAL: Duration = Duration::from_millis(500);
 
 enum Handle {
     /// The root that the namespace holds, and listings of it.
     Root,
     /// Frames.
     Data(Subscriber),
-    /// Another file, with what it held when it was opened.
-    File(File, Vec<u8>),
+    /// Another file.
+    File(OpenFile),
 }
 
 /// The scheme of one NIC.
@@ -43,6 +47,14 @@ pub struct NetworkScheme<R: Registers, D: DmaRegion> {
     description: Description,
     handles: BTreeMap<usize, Handle>,
     next_id: usize,
+    clock: SystemClock,
+    activity: Activity,
+    /// Interrupts when it was last checked whether one was lost.
+    interrupts_at_check: u64,
+    /// The link changed, and those who want to know were not told.
+    link_news: bool,
+    /// When the hardware's counters were last read.
+    collected: Option<Instant>,
 }
 
 impl<R: Registers, D: DmaRegion> NetworkScheme<R, D> {
@@ -54,6 +66,11 @@ impl<R: Registers, D: DmaRegion> NetworkScheme<R, D> {
             description,
             handles: BTreeMap::new(),
             next_id: 1,
+            clock: SystemClock::default(),
+            activity: Activity::default(),
+            interrupts_at_check: 0,
+            link_news: false,
+            collected: None,
         }
     }
 
@@ -83,6 +100,7 @@ impl<R: Registers, D: DmaRegion> NetworkScheme<R, D> {
             Interrupt::NotOurs => false,
             Interrupt::DeviceGone => true,
             Interrupt::Causes(causes) => {
+                self.activity.interrupts += 1;
                 if causes.contains(Causes::LSC) {
                     self.look_at_link();
                 }
@@ -98,10 +116,46 @@ impl<R: Registers, D: DmaRegion> NetworkScheme<R, D> {
         }
     }
 
+    /// Counts requests of clients.
+    pub fn count_requests(&mut self, count: usize) {
+        self.activity.requests += count as u64;
+    }
+
     /// Looks at the link and logs what changed.
     pub fn look_at_link(&mut self) {
         if let Some(link) = self.nic.refresh_link() {
             log::info!("link {link}");
+            self.activity.link_changes += 1;
+            self.link_news = true;
+        }
+    }
+
+    /// Looks after a transmitter that has frames. Returns whether the device is gone.
+    pub fn watch(&mut self) -> bool {
+        match self.nic.watch(&self.clock) {
+            Finding::Idle | Finding::Busy => {}
+            Finding::Hung => log::debug!("the transmitter still hangs"),
+            Finding::Reset => {
+                log::warn!("the transmitter hung; the NIC was reset (details in the file hang)");
+                self.look_at_link();
+            }
+            Finding::DeviceGone => return true,
+        }
+        false
+    }
+
+    /// Counts an interrupt as lost if frames wait that a reader should have been told of by one. Whoever calls this
+    /// then serves that reader anyway.
+    pub fn note_lost_interrupt(&mut self, reads_wait: bool) {
+        let quiet = self.interrupts_at_check == self.activity.interrupts;
+        self.interrupts_at_check = self.activity.interrupts;
+        if !quiet || !self.frames_pending() {
+            return;
+        }
+        let untold =
+            |handle: &Handle| matches!(handle, Handle::Data(subscriber) if subscriber.waits_untold());
+        if reads_wait || self.handles.values().any(untold) {
+            self.activity.lost_interrupts += 1;
         }
     }
 
@@ -113,6 +167,20 @@ impl<R: Registers, D: DmaRegion> NetworkScheme<R, D> {
         for (&id, handle) in &mut self.handles {
             if let Handle::Data(subscriber) = handle
                 && subscriber.tell(occasion)
+            {
+                post(id, EventFlags::EVENT_READ);
+            }
+        }
+    }
+
+    /// The handles that are to be told that the link changed.
+    pub fn tell_link(&mut self, mut post: impl FnMut(usize, EventFlags)) {
+        if !std::mem::take(&mut self.link_news) {
+            return;
+        }
+        for (&id, handle) in &mut self.handles {
+            if let Handle::File(open) = handle
+                && open.tell(self.activity.link_changes)
             {
                 post(id, EventFlags::EVENT_READ);
             }
@@ -134,7 +202,7 @@ impl<R: Registers, D: DmaRegion> NetworkScheme<R, D> {
     pub fn reader_may_have_stopped(&mut self) -> bool {
         let stopped = self.handles.values().any(|handle| match handle {
             Handle::Data(subscriber) => subscriber.may_have_stopped(),
-            Handle::Root | Handle::File(..) => false,
+            Handle::Root | Handle::File(_) => false,
         });
         stopped && self.frames_pending()
     }
@@ -155,178 +223,59 @@ impl<R: Registers, D: DmaRegion> NetworkScheme<R, D> {
     fn handle(&self, id: usize) -> Result<&Handle> {
         self.handles.get(&id).ok_or(Error::new(EBADF))
     }
-}
 
-/// Copies `bytes` from `offset` on; nothing from the end on, whatever the offset.
-fn read_at(bytes: &[u8], offset: u64, out: &mut [u8]) -> usize {
-    let rest = usize::try_from(offset)
-        .ok()
-        .and_then(|offset| bytes.get(offset..))
-        .unwrap_or_default();
-    let len = rest.len().min(out.len());
-    let (Some(out), Some(rest)) = (out.get_mut(..len), rest.get(..len)) else {
-        return 0;
-    };
-    out.copy_from_slice(rest);
-    len
-}
-
-impl<R: Registers, D: DmaRegion> SchemeSync for NetworkScheme<R, D> {
-    fn scheme_root(&mut self) -> Result<usize> {
-        Ok(self.insert(Handle::Root))
-    }
-
-    fn openat(
-        &mut self,
-        dir: usize,
-        path: &str,
-        flags: usize,
-        _fcntl_flags: u32,
-        caller: &CallerCtx,
-    ) -> Result<OpenResult> {
-        if caller.uid != 0 || !matches!(self.handle(dir)?, Handle::Root) {
-            return Err(Error::new(EACCES));
-        }
-        let path = path.trim_matches('/');
-        let directory = flags & O_DIRECTORY == O_DIRECTORY;
-        let (handle, new) = if path.is_empty() && directory {
-            (Handle::Root, NewFdFlags::POSITIONED)
-        } else if path.is_empty() {
-            (Handle::Data(Subscriber::default()), NewFdFlags::empty())
-        } else {
-            let file = File::find(path).ok_or(Error::new(ENOENT))?;
-            if directory {
-                return Err(Error::new(ENOTDIR));
-            }
-            let content = file.content(&self.nic, &self.description);
-            (Handle::File(file, content), NewFdFlags::POSITIONED)
-        };
-        let number = self.insert(handle);
-        Ok(OpenResult::ThisScheme { number, flags: new })
-    }
-
-    fn read(
-        &mut self,
-        id: usize,
-        buf: &mut [u8],
-        offset: u64,
-        fcntl_flags: u32,
-        _caller: &CallerCtx,
-    ) -> Result<usize> {
-        let subscriber = match self.handles.get_mut(&id).ok_or(Error::new(EBADF))? {
-            Handle::Data(subscriber) => subscriber,
-            Handle::File(_, content) => return Ok(read_at(content, offset, buf)),
-            Handle::Root => return Err(Error::new(EISDIR)),
-        };
-        // 0 would mean the end of the file, and smolnetd would take it for a frame.
-        if buf.is_empty() {
-            return Err(Error::new(EINVAL));
-        }
-        match self.nic.receive(buf) {
-            Some(len) => {
-                subscriber.read_frame();
-                Ok(len)
-            }
-            None => {
-                subscriber.found_none();
-                let nonblocking = fcntl_flags as usize & O_NONBLOCK == O_NONBLOCK;
-                Err(Error::new(if nonblocking { EAGAIN } else { EWOULDBLOCK }))
+    /// What all handles together ask of the receive filter.
+    fn total_demand(&self) -> Demand {
+        let mut total = Demand::default();
+        for handle in self.handles.values() {
+            if let Handle::File(open) = handle {
+                total.merge(&open.demand);
             }
         }
+        total
     }
 
-    fn write(
-        &mut self,
-        id: usize,
-        buf: &[u8],
-        _offset: u64,
-        _fcntl_flags: u32,
-        _caller: &CallerCtx,
-    ) -> Result<usize> {
-        match self.handle(id)? {
-            Handle::Data(_) => {}
-            Handle::Root | Handle::File(..) => return Err(Error::new(EINVAL)),
+    /// Programs what all handles together ask for; a client changed its mind or is gone.
+    fn apply_demand(&mut self) {
+        let total = self.total_demand();
+        let groups = total.groups.iter().copied().map(MacAddress);
+        self.nic
+            .set_filter(total.promiscuous, total.all_multicast, groups);
+    }
+
+    /// The bytes of a file, for a handle that asks for `demand`.
+    fn content(&mut self, file: File, demand: &Demand) -> Vec<u8> {
+        if file == File::Stats
+            && self
+                .collected
+                .is_none_or(|when| when.elapsed() >= COLLECT_INTERVAL)
+        {
+            self.nic.collect_statistics();
+            self.collected = Some(Instant::now());
         }
-        match self.nic.transmit(buf) {
-            Ok(()) => Ok(buf.len()),
-            Err(TransmitError::TooShort) => Err(Error::new(EINVAL)),
-            Err(TransmitError::TooLong { .. }) => Err(Error::new(EMSGSIZE)),
-            // Non-blocking or not: smolnetd drops a frame for good on any error.
-            Err(TransmitError::Full) => Err(Error::new(EWOULDBLOCK)),
+        let nic = &self.nic;
+        match file {
+            File::Mac => return nic.mac().0.to_vec(),
+            File::Info => files::info(nic, &self.description),
+            File::Link => files::link(nic.link()),
+            File::Stats => files::stats(nic, self.activity),
+            File::Mtu => files::mtu(nic),
+            File::Filter => files::filter(demand, &self.total_demand()),
+            File::Hang => files::hang(nic),
+            File::Registers => files::registers(nic),
         }
+        .into_bytes()
     }
 
-    fn fcntl(&mut self, id: usize, _cmd: usize, _arg: usize, _caller: &CallerCtx) -> Result<usize> {
-        // The kernel keeps the flags and passes them with each read and write.
-        self.handle(id).map(|_| 0)
-    }
-
-    fn fevent(&mut self, id: usize, flags: EventFlags, _caller: &CallerCtx) -> Result<EventFlags> {
-        let frames = self.nic.next_frame_len().is_some();
-        let room = self.nic.has_room();
-        match self.handles.get_mut(&id).ok_or(Error::new(EBADF))? {
-            Handle::Data(subscriber) => Ok(subscriber.subscribe(flags, frames, room)),
-            Handle::Root | Handle::File(..) => Ok(EventFlags::empty()),
-        }
-    }
-
-    fn fpath(&mut self, id: usize, buf: &mut [u8], _caller: &CallerCtx) -> Result<usize> {
-        let file = match self.handle(id)? {
-            Handle::Root | Handle::Data(_) => "",
-            Handle::File(file, _) => file.name(),
+    /// Brings the bytes of an open file up to date.
+    fn refresh(&mut self, id: usize) {
+        let Some(Handle::File(open)) = self.handles.get(&id) else {
+            return;
         };
-        let path = format!("/scheme/{}/{file}", self.name);
-        Ok(read_at(path.as_bytes(), 0, buf))
-    }
-
-    fn fstat(&mut self, id: usize, stat: &mut Stat, _caller: &CallerCtx) -> Result<()> {
-        let (mode, size) = match self.handle(id)? {
-            Handle::Root => (MODE_DIR | 0o500, 0),
-            Handle::Data(_) => (MODE_FILE | 0o700, 0),
-            Handle::File(_, content) => (MODE_FILE | 0o400, content.len() as u64),
-        };
-        *stat = Stat {
-            st_mode: mode,
-            st_size: size,
-            st_nlink: 1,
-            ..Stat::default()
-        };
-        Ok(())
-    }
-
-    fn fsync(&mut self, id: usize, _caller: &CallerCtx) -> Result<()> {
-        self.handle(id).map(|_| ())
-    }
-
-    fn getdents<'buf>(
-        &mut self,
-        id: usize,
-        mut buf: DirentBuf<&'buf mut [u8]>,
-        opaque_offset: u64,
-    ) -> Result<DirentBuf<&'buf mut [u8]>> {
-        if !matches!(self.handle(id)?, Handle::Root) {
-            return Err(Error::new(ENOTDIR));
+        let (file, demand) = (open.file, open.demand.clone());
+        let content = self.content(file, &demand);
+        if let Some(Handle::File(open)) = self.handles.get_mut(&id) {
+            open.refresh(content, self.activity.link_changes);
         }
-        let first = usize::try_from(opaque_offset).unwrap_or(usize::MAX);
-        for (n, file) in File::ALL.into_iter().enumerate().skip(first) {
-            let next = n as u64 + 1;
-            let entry = DirEntry {
-                inode: next,
-                next_opaque_id: next,
-                name: file.name(),
-                kind: DirentKind::Regular,
-            };
-            match buf.entry(entry) {
-                Ok(()) => {}
-                // The rest comes with the next call; only a buffer too small for one entry is an error.
-                Err(_) if n > first => break,
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(buf)
-    }
-
-    fn on_close(&mut self, id: usize) {
-        self.handles.remove(&id);
     }
 }

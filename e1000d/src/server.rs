@@ -61,6 +61,11 @@ impl<R: Registers, D: DmaRegion> Server<R, D> {
         &mut self.scheme
     }
 
+    /// Whether reads wait for frames.
+    pub fn reads_wait(&self) -> bool {
+        !self.reads.is_empty()
+    }
+
     /// Whether frames to transmit wait for room.
     pub fn writes_wait(&self) -> bool {
         !self.writes.is_empty()
@@ -72,6 +77,7 @@ impl<R: Registers, D: DmaRegion> Server<R, D> {
     ///
     /// When the socket fails.
     pub fn serve(&mut self, requests: &mut Vec<Request>) -> syscall::Result<()> {
+        self.scheme.count_requests(requests.len());
         for request in requests.drain(..) {
             self.request(request);
         }
@@ -90,6 +96,7 @@ impl<R: Registers, D: DmaRegion> Server<R, D> {
         let out = &mut self.out;
         self.scheme
             .tell_readers(occasion, |id, flags| out.push_back(event(id, flags)));
+        self.scheme.tell_link(|id, flags| out.push_back(event(id, flags)));
         self.write_out()
     }
 

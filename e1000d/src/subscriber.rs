@@ -83,6 +83,11 @@ impl Subscriber {
         self.wants_read && self.told && self.reads > 0
     }
 
+    /// Whether the client wants to be told of frames and was not.
+    pub fn waits_untold(&self) -> bool {
+        self.wants_read && !self.told
+    }
+
     /// Whether room to transmit is worth an event.
     pub fn wants_write(&self) -> bool {
         self.wants_write

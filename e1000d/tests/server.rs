@@ -154,6 +154,7 @@ fn reader_that_finds_none_beside_a_parked_one_is_told_of_the_next_frame() {
     queue
         .subscribe(reader.raw(), 1, EventFlags::READ)
         .expect("subscribed");
+    let events = events(queue);
     daemon.deliver(1);
     assert_eq!(events.recv_timeout(SOON), Ok(1));
     assert_eq!(reader.read(&mut [0; 64]).expect("the frame"), 60);

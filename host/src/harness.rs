@@ -4,6 +4,7 @@ mod wire;
 
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader};
+use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -195,6 +196,8 @@ impl Hosted {
             .arg(schemes.path())
             .arg("--monitor")
             .arg(files.path().join("monitor"))
+            .arg("--pokes")
+            .arg(files.path().join("pokes"))
             .arg("--counters")
             .arg(files.path().join("counters.json"));
         if let Some(mac) = options.mac {
@@ -299,6 +302,20 @@ impl Hosted {
     /// When QEMU's monitor does not do it.
     pub fn set_link(&self, on: bool) -> io::Result<()> {
         monitor::set_link(&self.files.path().join("monitor"), on)
+    }
+
+    /// Writes a register behind the daemon's back, soon.
+    ///
+    /// # Errors
+    ///
+    /// When the daemon does not take it.
+    pub fn poke(&self, offset: u32, value: u32) -> io::Result<()> {
+        let mut poke = [0; 8];
+        poke[..4].copy_from_slice(&offset.to_ne_bytes());
+        poke[4..].copy_from_slice(&value.to_ne_bytes());
+        UnixDatagram::unbound()?
+            .send_to(&poke, self.files.path().join("pokes"))
+            .map(|_| ())
     }
 
     /// Kills the daemon without warning. Its scheme's name stays.

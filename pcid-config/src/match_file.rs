@@ -46,13 +46,12 @@ mod tests {
         let ids = driver["ids"].as_table().unwrap();
         assert_eq!(ids.keys().map(|key| vendor(key)).collect::<Vec<_>>(), [0x8086]);
         let ids: Vec<u16> = ids["0x8086"].as_array().unwrap().iter().map(integer).collect();
-        assert_eq!(
-            ids,
-            [
-                0x1004, 0x100C, 0x100D, 0x100E, 0x1015, 0x1016, 0x1017, 0x101E, 0x100F, 0x109A, 0x10D3,
-                0x10F6, 0x1503
-            ]
-        );
+        // The chip table has the last word; the daemon's tests compare all of them.
+        for qemu in [0x100C, 0x100E, 0x100F, 0x10D3] {
+            assert!(ids.contains(&qemu), "{qemu:#06x}");
+        }
+        let once: std::collections::BTreeSet<_> = ids.iter().collect();
+        assert_eq!(once.len(), ids.len(), "an id is listed twice");
     }
 
     #[test]

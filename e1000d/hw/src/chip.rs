@@ -2,7 +2,11 @@
 //!
 //! Code never asks for a device id; it asks for a [`Limits`] field or a [`Quirks`] flag.
 
-use bitflags::bitflags;
+mod quirks;
+mod table;
+
+pub use quirks::Quirks;
+pub use table::CHIPS;
 
 /// PCI vendor id of every chip in [`CHIPS`].
 pub const VENDOR_INTEL: u16 = 0x8086;
@@ -14,154 +18,183 @@ pub struct Chip {
     pub device_id: u16,
     /// Intel's name of the part.
     pub name: &'static str,
+    /// What the cable is.
+    pub media: Media,
     /// Limits of the MAC type.
     pub limits: &'static Limits,
     /// What is odd about it.
     pub quirks: Quirks,
 }
 
-/// Limits that all parts with the same MAC share.
+impl Chip {
+    /// The value of ITR (or EITR) closest to `interval`, in units of 256 ns between interrupts, that this part
+    /// takes: 82547 hangs at zero and may not do more than 75 000 a second (HF 10.4).
+    pub fn throttle(&self, interval: u32) -> u32 {
+        /// 1e9 / (75 000 * 256), rounded up.
+        const SHORTEST_82547: u32 = 53;
+        if self.quirks.contains(Quirks::ITR_NONZERO) {
+            interval.max(SHORTEST_82547)
+        } else {
+            interval
+        }
+    }
+}
+
+/// What a part is connected to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Media {
+    /// Twisted pair, through a PHY.
+    Copper,
+    /// Optical fiber: no PHY, code words in TXCW and RXCW.
+    Fiber,
+    /// A backplane: as fiber.
+    Serdes,
+}
+
+/// Limits that all parts with the same MAC share (HF 1.2).
 #[derive(Debug, PartialEq, Eq)]
 pub struct Limits {
+    /// MAC type, as Linux calls it.
+    pub mac: &'static str,
     /// Descriptors that a ring may have at most.
     pub max_descriptors: u32,
-    /// Share of the packet buffer that receive gets, in KiB; the value of PBA.
+    /// The packet buffer, receive and transmit together, in KiB.
+    pub packet_buffer_kib: u32,
+    /// Share of the packet buffer that receive gets, in KiB, for standard frames; the value of PBA.
     pub rx_packet_buffer_kib: u32,
+    /// How the packet buffer is split for longer frames.
+    pub jumbo_split: JumboSplit,
+    /// Longest frame with FCS and VLAN tag, in bytes.
+    pub max_frame: u32,
+    /// Bits of a bus address that the part drives: 32 or 64. Parts of 32 here drive 64 on PCI-X only.
+    pub dma_bits: u32,
     /// Entries of the receive address table that a driver may write.
     pub receive_addresses: u32,
     /// Registers of the multicast table.
     pub mta_registers: u32,
+    /// How the NVM is read.
+    pub nvm: Nvm,
+    /// How the PHY is reached.
+    pub phy: PhyAccess,
     /// How the MAC is reset.
     pub reset: Reset,
+    /// What has to be held for PHY and NVM, and around a reset.
+    pub semaphore: Semaphore,
+    /// Where firmware learns that a driver is loaded.
+    pub driver_load: DriverLoad,
+    /// Which moderation registers there are.
+    pub moderation: Moderation,
+    /// Which interrupts a driver may use.
+    pub interrupts: Interrupts,
 }
 
-/// What has to happen around CTRL.RST.
+/// How the packet buffer is split for frames above 1522 bytes (HF 6).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum JumboSplit {
+    /// So many KiB for receive once frames are above 8192 bytes (8254x: Linux e1000, `e1000_reset`).
+    Above8192(u32),
+    /// Computed: two frames on the transmit side, at least one on the receive side.
+    Computed,
+    /// So many KiB for receive for any jumbo frame (PCH2 and later: Linux e1000e, `e1000e_reset`).
+    AboveStandard(u32),
+}
+
+/// How the NVM is read (HF 4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Nvm {
+    /// 82543, 82544: no EERD; a microwire EEPROM behind the pins of EECD.
+    Microwire,
+    /// 82540, 82545, 82546: EERD with DONE in bit 4 and the address from bit 8.
+    EerdSmall,
+    /// 82541, 82547, 8257x: EERD with DONE in bit 1 and the address from bit 2.
+    EerdLarge,
+    /// ICH/PCH: in the SPI flash of the chipset. Not read.
+    Flash,
+}
+
+/// How the PHY is reached (HF 5.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PhyAccess {
+    /// 82543: MDIO by hand, on pins of CTRL.
+    BitBang,
+    /// Through MDIC.
+    Mdic,
+    /// ICH/PCH: through MDIC, but firmware has configured the PHY and shares it. Left alone.
+    Firmware,
+}
+
+/// What has to happen around CTRL.RST (HF 3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reset {
     /// 82543, 82544: 10 us after RST reload the EEPROM (CTRL_EXT.EE_RST), then 2 ms.
     ReloadEeprom,
-    /// 82540, 82545: the EEPROM reloads by itself within 5 ms.
+    /// 82540, 82545, 82546: the EEPROM reloads by itself within 5 ms.
     Eeprom,
-    /// 82573, 82574: stop bus mastering first; wait for EECD.AUTO_RD, then 25 ms until the PHY is configured.
+    /// 82541, 82547: the EEPROM reloads by itself within 20 ms.
+    EepromSlow,
+    /// 82571, 82572: stop bus mastering first; wait for EECD.AUTO_RD; give the EEPROM back (EECD.REQ, GNT).
     Pcie,
-    /// 82579: stop bus mastering first; no register access for 20 ms after RST, or the part hangs.
+    /// 82573, 82574, 82583: as [`Reset::Pcie`], but the NVM may be flash and needs CTRL_EXT.EE_RST, and the PHY is
+    /// configured from it: 25 ms.
+    PciePhyFromNvm,
+    /// 82579, I217, I218: stop bus mastering first; no register access for 20 ms after RST, or the part hangs.
     Pch,
 }
 
-bitflags! {
-    /// What is odd about a part, named after the reason.
-    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-    pub struct Quirks: u32 {
-        /// Parts on conventional PCI: rings and buffers belong below 4 GiB, 64-bit addresses hang the
-        /// transmitter (Linux e1000, `pci_using_dac` only with PCI-X).
-        const DMA32 = 1 << 0;
-        /// 82543, 82544: RCTL.SECRC does not exist; lengths include the FCS (8254x manual, 13.4.22).
-        const NO_SECRC = 1 << 1;
-        /// 82544: write the multicast table from high to low with a flush after each (Linux e1000,
-        /// `e1000_write_mta` erratum).
-        const MTA_REVERSE = 1 << 2;
-        /// 82543, 82544: no ITR, RADV and TADV registers.
-        const NO_MODERATION = 1 << 3;
-        /// 82543: no usable auto-speed detection; speed and duplex are forced.
-        const FORCE_SPEED = 1 << 4;
-        /// MACs from 82540 on: firmware may answer ARP for the host; MANC.ARP_EN must go.
-        const MANAGED_ARP = 1 << 5;
-        /// 8257x and later: PCIe registers exist (RFCTL, MRQC, TARC0, second queue), TXDCTL bit 22 and
-        /// TCTL.MULR must be one.
-        const PCIE = 1 << 6;
-        /// 82574, 82583: once set, RCTL.EN may only be cleared by a reset (Linux e1000e, FLAG2_NO_DISABLE_RX).
-        const NO_RX_DISABLE = 1 << 7;
-        /// 82573, 82574: CTRL bit 29 and CTRL_EXT bit 23 must be zero, CTRL_EXT bit 22 one (Linux e1000e,
-        /// `e1000_initialize_hw_bits_82571`).
-        const HW_BITS_82573 = 1 << 8;
-        /// 82574, 82583: GCR bit 22, GCR2 bit 0 and TARC0 bit 26 one, against lost PCIe completions.
-        const LOST_COMPLETIONS = 1 << 9;
-        /// 82571 to 82573: malformed IPv6 extension headers hang the receiver; RFCTL bits 16 and 17 turn the
-        /// parser off.
-        const IPV6_EXT_DIS = 1 << 10;
-        /// 82574: MSI-X with causes routed by IVAR.
-        const MSIX = 1 << 12;
-        /// 82573: RDTR 0x20 against latency (FreeBSD em, DPDK).
-        const RDTR_20 = 1 << 11;
+impl Reset {
+    /// Whether bus mastering is stopped with CTRL.GIO_MASTER_DISABLE first.
+    pub(crate) fn stops_bus_master(self) -> bool {
+        matches!(self, Self::Pcie | Self::PciePhyFromNvm | Self::Pch)
     }
 }
 
-const MAC_82543: Limits = Limits {
-    max_descriptors: 256,
-    rx_packet_buffer_kib: 48,
-    receive_addresses: 15,
-    mta_registers: 128,
-    reset: Reset::ReloadEeprom,
-};
-const MAC_82544: Limits = Limits {
-    max_descriptors: 4096,
-    ..MAC_82543
-};
-const MAC_82540: Limits = Limits {
-    reset: Reset::Eeprom,
-    ..MAC_82544
-};
-const MAC_82573: Limits = Limits {
-    rx_packet_buffer_kib: 20,
-    reset: Reset::Pcie,
-    ..MAC_82544
-};
-const MAC_82574: Limits = MAC_82573;
-const MAC_82579: Limits = Limits {
-    rx_packet_buffer_kib: 26,
-    receive_addresses: 1,
-    mta_registers: 32,
-    reset: Reset::Pch,
-    ..MAC_82544
-};
-
-const Q_82543: Quirks = Q_82544.difference(Quirks::MTA_REVERSE).union(Quirks::FORCE_SPEED);
-const Q_82544: Quirks = Quirks::DMA32
-    .union(Quirks::NO_SECRC)
-    .union(Quirks::MTA_REVERSE)
-    .union(Quirks::NO_MODERATION);
-const Q_82540: Quirks = Quirks::DMA32.union(Quirks::MANAGED_ARP);
-const Q_82573: Quirks = Quirks::MANAGED_ARP
-    .union(Quirks::PCIE)
-    .union(Quirks::HW_BITS_82573)
-    .union(Quirks::IPV6_EXT_DIS)
-    .union(Quirks::RDTR_20);
-const Q_82574: Quirks = Quirks::MANAGED_ARP
-    .union(Quirks::PCIE)
-    .union(Quirks::NO_RX_DISABLE)
-    .union(Quirks::HW_BITS_82573)
-    .union(Quirks::LOST_COMPLETIONS)
-    .union(Quirks::MSIX);
-const Q_82579: Quirks = Quirks::PCIE;
-
-const fn chip(device_id: u16, name: &'static str, limits: &'static Limits, quirks: Quirks) -> Chip {
-    Chip {
-        device_id,
-        name,
-        limits,
-        quirks,
-    }
+/// What firmware, the other port and software pass each other (HF 7).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Semaphore {
+    /// 8254x: nothing.
+    None,
+    /// 82571, 82572: SWSM.SMBI between ports, then SWESMBI with firmware. Nothing around a reset.
+    Swsm,
+    /// 82573: as [`Semaphore::Swsm`] for PHY and NVM, EXTCNF_CTRL.MDIO_SW_OWNERSHIP around a reset.
+    SwsmMdio,
+    /// 82574, 82583: EXTCNF_CTRL.MDIO_SW_OWNERSHIP.
+    Mdio,
+    /// ICH/PCH: EXTCNF_CTRL.SWFLAG, which is the same bit, with firmware as a contender.
+    SwFlag,
 }
 
-/// Every chip that this driver takes. The match file of `pcid-config` lists the same ids; a test compares them.
-///
-/// 82543GC, 82573L and 82579V are here because the stock driver lists them: they run on the common path and
-/// were tried on no hardware.
-pub static CHIPS: &[Chip] = &[
-    chip(0x1004, "82543GC", &MAC_82543, Q_82543),
-    chip(0x100C, "82544GC", &MAC_82544, Q_82544),
-    chip(0x100D, "82544GC (LOM)", &MAC_82544, Q_82544),
-    chip(0x100E, "82540EM", &MAC_82540, Q_82540),
-    chip(0x1015, "82540EM (LOM)", &MAC_82540, Q_82540),
-    chip(0x1016, "82540EP (LOM)", &MAC_82540, Q_82540),
-    chip(0x1017, "82540EP", &MAC_82540, Q_82540),
-    chip(0x101E, "82540EP (low power)", &MAC_82540, Q_82540),
-    chip(0x100F, "82545EM", &MAC_82540, Q_82540),
-    chip(0x109A, "82573L", &MAC_82573, Q_82573),
-    chip(0x10D3, "82574L", &MAC_82574, Q_82574),
-    chip(0x10F6, "82574LA", &MAC_82574, Q_82574),
-    chip(0x1503, "82579V", &MAC_82579, Q_82579),
-];
+/// Where firmware learns that a driver is loaded (HF 3.3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DriverLoad {
+    /// 8254x: nowhere.
+    None,
+    /// CTRL_EXT bit 28.
+    CtrlExt,
+    /// 82573: SWSM bit 3.
+    Swsm,
+}
+
+/// Which moderation registers there are (HF 1.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Moderation {
+    /// 82543, 82544: the packet timers RDTR and TIDV only; no ITR, RADV and TADV.
+    Delays,
+    /// ITR, RADV and TADV too.
+    Itr,
+    /// 82574: an EITR for each MSI-X vector besides.
+    Eitr,
+}
+
+/// Which interrupts a driver may use (HF 1.3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Interrupts {
+    /// INTx. Some 82545 and 82546 advertise MSI; no driver uses it.
+    Line,
+    /// INTx, or one MSI.
+    Msi,
+    /// INTx, MSI, or MSI-X with causes routed by IVAR.
+    MsiX,
+}
 
 /// The chip with this PCI id, if this driver knows it.
 pub fn find(vendor: u16, device: u16) -> Option<&'static Chip> {
@@ -178,10 +211,9 @@ mod tests {
     #[test]
     fn ids_are_listed_once() {
         for (i, chip) in CHIPS.iter().enumerate() {
+            let mut rest = CHIPS[i + 1..].iter();
             assert!(
-                CHIPS[i + 1..]
-                    .iter()
-                    .all(|other| other.device_id != chip.device_id),
+                rest.all(|other| other.device_id != chip.device_id && other.name != chip.name),
                 "{}",
                 chip.name
             );
@@ -199,5 +231,42 @@ mod tests {
             assert_eq!(find(VENDOR_INTEL, id).map(|chip| chip.name), Some(name));
         }
         assert_eq!(find(0x10EC, 0x100E), None);
+    }
+
+    #[test]
+    fn limits_and_quirks_agree() {
+        for chip in CHIPS {
+            let (limits, quirks, name) = (chip.limits, chip.quirks, chip.name);
+            assert_eq!(quirks.contains(Quirks::DMA32), limits.dma_bits == 32, "{name}");
+            assert_eq!(
+                quirks.contains(Quirks::PCIE),
+                limits.reset.stops_bus_master(),
+                "{name}"
+            );
+            assert_ne!(
+                quirks.contains(Quirks::PAD_60),
+                quirks.contains(Quirks::PAD_17),
+                "{name}"
+            );
+            assert!(limits.rx_packet_buffer_kib < limits.packet_buffer_kib, "{name}");
+            assert!(limits.max_frame >= 1522, "{name}");
+            assert!(limits.max_descriptors.is_multiple_of(8), "{name}");
+            assert_eq!(
+                quirks.contains(Quirks::FEXTNVM),
+                limits.reset == Reset::Pch,
+                "{name}"
+            );
+            // Entry 14 is taken where it holds the copy of the address.
+            if quirks.contains(Quirks::LAA_RESTORE) {
+                assert_eq!(limits.receive_addresses, 14, "{name}");
+            }
+        }
+    }
+
+    #[test]
+    fn throttle_of_82547_is_never_zero() {
+        let of = |id| find(VENDOR_INTEL, id).map(|chip| (chip.throttle(0), chip.throttle(195)));
+        assert_eq!(of(0x1019), Some((53, 195)));
+        assert_eq!(of(0x100E), Some((0, 195)));
     }
 }

@@ -13,7 +13,8 @@ use std::rc::Rc;
 use std::vec;
 use std::vec::Vec;
 
-use crate::chip::{Chip, Quirks, Reset};
+use crate::chip::{Chip, Nvm, PhyAccess, Quirks};
+use crate::nvm::CHECKSUM;
 use crate::platform::{Clock, DmaAllocator, DmaRegion, Registers};
 use crate::regs::{self, Causes, Ctrl, Rctl, Status, Tctl};
 use crate::ring::{BUFFER_LEN, DESCRIPTOR_LEN};
@@ -22,6 +23,18 @@ use crate::ring::{BUFFER_LEN, DESCRIPTOR_LEN};
 const FIRST_BUS_ADDRESS: u64 = 0x1000_0000;
 /// Receive address of the fake NIC.
 pub const FAKE_MAC: [u8; 6] = [0x52, 0x54, 0x00, 0x12, 0x34, 0x56];
+
+/// PHY registers of the fake: an 88E1011 with a link, which offers all speeds and no pause.
+pub const FAKE_PHY: [u16; 32] = {
+    let mut phy = [0; 32];
+    phy[0] = 0x1140;
+    phy[1] = 0x796D;
+    phy[2] = 0x0141;
+    phy[3] = 0x0C20;
+    phy[4] = 0x01E1;
+    phy[9] = 0x0200;
+    phy
+};
 
 /// How the NVM of the fake answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,6 +58,8 @@ pub struct Faults {
     pub reset_ignored: bool,
     /// Frames are not sent: descriptors stay with the hardware.
     pub transmitter_stalled: bool,
+    /// Frames are sent, but that descriptors are done is written only when TIDV.FPD asks for it.
+    pub writes_back_late: bool,
 }
 
 /// Register accesses since the last [`FakeMachine::take_accesses`].
@@ -61,6 +76,7 @@ struct Inner {
     registers: BTreeMap<u32, u32>,
     eeprom: FakeEeprom,
     eeprom_words: [u16; 3],
+    phy: [u16; 32],
     faults: Faults,
     accesses: Accesses,
     time: Duration,
@@ -68,6 +84,8 @@ struct Inner {
     next_bus_address: u64,
     largest_block: usize,
     sent: Vec<Vec<u8>>,
+    /// Descriptors that are done, which was not written yet: ring, slot, low word.
+    late: Vec<(u64, u32, u32)>,
 }
 
 /// A NIC in a machine, all of it fake. Clones are the same machine.
@@ -98,12 +116,13 @@ impl FakeMachine {
         let inner = Inner {
             chip,
             registers: BTreeMap::new(),
-            eeprom: match chip.limits.reset {
-                Reset::ReloadEeprom | Reset::Pch => FakeEeprom::None,
-                Reset::Eeprom => FakeEeprom::Small,
-                Reset::Pcie => FakeEeprom::Large,
+            eeprom: match chip.limits.nvm {
+                Nvm::Microwire | Nvm::Flash => FakeEeprom::None,
+                Nvm::EerdSmall => FakeEeprom::Small,
+                Nvm::EerdLarge => FakeEeprom::Large,
             },
             eeprom_words: words,
+            phy: FAKE_PHY,
             faults: Faults::default(),
             accesses: Accesses::default(),
             time: Duration::from_secs(1),
@@ -111,6 +130,7 @@ impl FakeMachine {
             next_bus_address: FIRST_BUS_ADDRESS,
             largest_block: 4 << 20,
             sent: vec![],
+            late: vec![],
         };
         let machine = Self(Rc::new(RefCell::new(inner)));
         machine.power_on();
@@ -150,6 +170,16 @@ impl FakeMachine {
         let mut inner = self.0.borrow_mut();
         inner.eeprom = eeprom;
         inner.eeprom_words = words;
+    }
+
+    /// Value of PHY register `number`.
+    pub fn peek_phy(&self, number: u8) -> u16 {
+        self.0.borrow().phy[usize::from(number & 31)]
+    }
+
+    /// Changes PHY register `number`.
+    pub fn poke_phy(&self, number: u8, value: u16) {
+        self.0.borrow_mut().phy[usize::from(number & 31)] = value;
     }
 
     /// Refuses DMA blocks above `len` bytes from now on, as fragmented memory does.
@@ -310,14 +340,26 @@ impl Inner {
         let size = self.get(regs::TDLEN) / DESCRIPTOR_LEN as u32;
         let ring = self.pair(regs::TDBAL, regs::TDBAH);
         let mut head = self.get(regs::TDH);
+        let mut frame = vec![];
         while head != self.get(regs::TDT) {
-            let (address, command, _) = self.descriptor(ring, head);
-            assert_eq!(command >> 24, 0b1011, "EOP, IFCS and RS on every descriptor");
-            let frame = self.load(address, (command & 0xFFFF) as usize);
-            self.sent.push(frame);
-            self.store_words(ring, head, command, 1);
+            let (address, command, high) = self.descriptor(ring, head);
+            assert_eq!(command >> 24 & !0x41, 0b1010, "IFCS and RS on every descriptor");
+            frame.extend(self.load(address, (command & 0xFFFF) as usize));
+            if command >> 30 & 1 != 0 && self.get(regs::CTRL) & Ctrl::VME.bits() != 0 {
+                let tag = (high >> 16) as u16;
+                frame.splice(12..12, [0x81, 0x00].into_iter().chain(tag.to_be_bytes()));
+            }
+            if command >> 24 & 1 != 0 {
+                self.sent.push(core::mem::take(&mut frame));
+            }
+            if self.faults.writes_back_late {
+                self.late.push((ring, head, command));
+            } else {
+                self.store_words(ring, head, command, 1);
+            }
             head = (head + 1) % size;
         }
+        assert!(frame.is_empty(), "the tail is in the middle of a frame");
         self.registers.insert(regs::TDH, head);
         *self.registers.entry(regs::ICR).or_default() |= Causes::TXDW.bits();
     }
@@ -328,7 +370,8 @@ impl Inner {
             return regs::ALL_ONES;
         }
         match offset {
-            regs::ICR => self.registers.insert(regs::ICR, 0).unwrap_or(0),
+            // Cleared by reading: causes and statistics.
+            regs::ICR | 0x4000..0x4128 => self.registers.insert(offset, 0).unwrap_or(0),
             _ => self.get(offset),
         }
     }
@@ -340,7 +383,11 @@ impl Inner {
         }
         match offset {
             regs::STATUS => {}
-            regs::CTRL if value & Ctrl::RST.bits() != 0 => self.reset(value),
+            regs::CTRL | regs::CTRL_DUP if value & Ctrl::RST.bits() != 0 => self.reset(value),
+            regs::MDIC => {
+                let answer = self.access_phy(value);
+                self.registers.insert(regs::MDIC, answer);
+            }
             regs::IMC => *self.registers.entry(regs::IMS).or_default() &= !value,
             regs::IMS => *self.registers.entry(regs::IMS).or_default() |= value,
             regs::ICR => *self.registers.entry(regs::ICR).or_default() &= !value,
@@ -353,6 +400,11 @@ impl Inner {
                 self.registers.insert(offset, value);
                 self.transmit();
             }
+            regs::TIDV if value & regs::TIDV_FPD != 0 => {
+                for (ring, slot, low) in core::mem::take(&mut self.late) {
+                    self.store_words(ring, slot, low, 1);
+                }
+            }
             _ => {
                 self.registers.insert(offset, value);
             }
@@ -360,6 +412,7 @@ impl Inner {
     }
 
     fn reset(&mut self, ctrl: u32) {
+        self.late.clear();
         if self.faults.reset_stuck {
             self.registers.insert(regs::CTRL, ctrl);
             return;
@@ -387,12 +440,32 @@ impl Inner {
             FakeEeprom::Small => (1 << 4, 8),
             FakeEeprom::Large => (1 << 1, 2),
         };
-        let word = self
+        let sum = self
             .eeprom_words
-            .get((request >> shift & 0xFF) as usize)
-            .copied()
-            .unwrap_or(0xFFFF);
+            .iter()
+            .fold(0u16, |sum, word| sum.wrapping_add(*word));
+        let word = match (request >> shift & 0xFF) as usize {
+            n @ 0..3 => self.eeprom_words[n],
+            0x3F => CHECKSUM.wrapping_sub(sum),
+            _ => 0,
+        };
         u32::from(word) << 16 | done
+    }
+
+    /// One access through MDIC, which ends at once, like QEMU's.
+    fn access_phy(&mut self, command: u32) -> u32 {
+        let address = match self.chip.limits.phy {
+            PhyAccess::Firmware => 2,
+            PhyAccess::BitBang | PhyAccess::Mdic => 1,
+        };
+        if command >> 21 & 31 != address {
+            return command | regs::MDIC_READY | regs::MDIC_ERROR;
+        }
+        let register = &mut self.phy[(command >> 16 & 31) as usize];
+        if command & regs::MDIC_OP_WRITE != 0 {
+            *register = command as u16;
+        }
+        command & !0xFFFF | u32::from(*register) | regs::MDIC_READY
     }
 }
 

@@ -3,13 +3,18 @@
 //! Called in the order of the 8254x manual, section 14, by [`crate::nic::Nic::bring_up`], with the device reset and
 //! interrupts, receiver and transmitter off. A part's oddity is a flag of the chip table, consulted here.
 
-use crate::chip::{Chip, Quirks};
+use crate::chip::{Chip, Media, Moderation, Quirks};
+use crate::errata;
+use crate::firmware;
 use crate::nvm::MacAddress;
 use crate::platform::Registers;
 use crate::regs::{self, Ctrl, Rctl, Tctl};
 
 /// Interrupts at most every 50 us, 20 000 a second, in units of 256 ns.
 pub(crate) const ITR_20000: u32 = 195;
+/// Receive address entry that holds a second copy of the NIC's address where another port's reset may erase the
+/// first.
+const SECOND_COPY: u32 = 14;
 
 /// The one value of RCTL: it is written once.
 pub(crate) fn rctl(chip: &Chip) -> Rctl {
@@ -59,23 +64,22 @@ pub(crate) fn program_mac(registers: &impl Registers, chip: &Chip) {
     registers.write(regs::CTRL, ctrl & !clear.bits() | set.bits());
 
     registers.write(regs::VET, regs::VET_8021Q);
+    // What pause frames look like; the offsets are something else on PCH (HF 6).
+    if !chip.quirks.contains(Quirks::FEXTNVM) {
+        registers.write(regs::FCAL, regs::FCAL_PAUSE);
+        registers.write(regs::FCAH, regs::FCAH_PAUSE);
+        registers.write(regs::FCT, regs::FCT_PAUSE);
+    }
     registers.write(regs::FCTTV, 0);
     registers.write(regs::FCRTL, 0);
     registers.write(regs::FCRTH, 0);
     registers.write(regs::PBA, chip.limits.rx_packet_buffer_kib);
-
-    if chip.quirks.contains(Quirks::MANAGED_ARP) {
-        let manc = registers.read(regs::MANC);
-        registers.write(regs::MANC, manc & !regs::MANC_ARP_EN);
+    // No PHY negotiates for fiber and serdes: the MAC does, and offers full duplex without pause (HF 5.3).
+    if chip.media != Media::Copper {
+        registers.write(regs::TXCW, regs::TXCW_ANE | regs::TXCW_FD);
     }
-    if chip.quirks.contains(Quirks::HW_BITS_82573) {
-        let extended = registers.read(regs::CTRL_EXT);
-        registers.write(regs::CTRL_EXT, extended & !(1 << 23) | 1 << 22);
-    }
-    if chip.quirks.contains(Quirks::LOST_COMPLETIONS) {
-        registers.write(regs::GCR, registers.read(regs::GCR) | 1 << 22);
-        registers.write(regs::GCR2, registers.read(regs::GCR2) | 1);
-    }
+    errata::apply(registers, chip);
+    firmware::set_driver_loaded(registers, chip, true);
 }
 
 /// Own address and broadcast pass; multicast and foreign unicast do not; no VLAN filter.
@@ -86,6 +90,10 @@ pub(crate) fn program_filter(registers: &impl Registers, chip: &Chip, mac: MacAd
     for entry in 1..chip.limits.receive_addresses {
         registers.write(regs::rah(entry), 0);
         registers.write(regs::ral(entry), 0);
+    }
+    if chip.quirks.contains(Quirks::LAA_RESTORE) {
+        registers.write(regs::ral(SECOND_COPY), low);
+        registers.write(regs::rah(SECOND_COPY), high | regs::RAH_AV);
     }
     let last = chip.limits.mta_registers - 1;
     for n in 0..=last {
@@ -103,7 +111,6 @@ pub(crate) fn program_filter(registers: &impl Registers, chip: &Chip, mac: MacAd
 
 /// Delays, thresholds, moderation; no checksums, one queue, legacy descriptors.
 pub(crate) fn program_receive_unit(registers: &impl Registers, chip: &Chip) {
-    let pcie = chip.quirks.contains(Quirks::PCIE);
     let delay = if chip.quirks.contains(Quirks::RDTR_20) {
         0x20
     } else {
@@ -112,26 +119,25 @@ pub(crate) fn program_receive_unit(registers: &impl Registers, chip: &Chip) {
     registers.write(regs::RDTR, delay);
     registers.write(regs::RXDCTL, regs::DCTL_EACH_DESCRIPTOR);
     registers.write(regs::RXCSUM, 0);
-    if !chip.quirks.contains(Quirks::NO_MODERATION) {
+    if chip.limits.moderation != Moderation::Delays {
         registers.write(regs::RADV, 0);
-        registers.write(regs::ITR, ITR_20000);
+        registers.write(regs::ITR, chip.throttle(ITR_20000));
     }
-    if pcie {
-        let ipv6 = if chip.quirks.contains(Quirks::IPV6_EXT_DIS) {
-            regs::RFCTL_IPV6_EXT_DIS
-        } else {
-            0
-        };
-        registers.write(regs::RFCTL, ipv6);
+    if chip.quirks.contains(Quirks::PCIE) {
+        registers.write(regs::RFCTL, errata::rfctl(chip));
         registers.write(regs::MRQC, 0);
     }
 }
 
 /// Inter-packet gap, delays, thresholds.
 pub(crate) fn program_transmit_unit(registers: &impl Registers, chip: &Chip) {
-    registers.write(regs::TIPG, regs::TIPG_COPPER);
+    let gap = match chip.media {
+        Media::Copper => regs::TIPG_COPPER,
+        Media::Fiber | Media::Serdes => regs::TIPG_FIBER,
+    };
+    registers.write(regs::TIPG, gap);
     registers.write(regs::TIDV, 0);
-    if !chip.quirks.contains(Quirks::NO_MODERATION) {
+    if chip.limits.moderation != Moderation::Delays {
         registers.write(regs::TADV, 0);
     }
     if chip.quirks.contains(Quirks::PCIE) {
@@ -139,13 +145,6 @@ pub(crate) fn program_transmit_unit(registers: &impl Registers, chip: &Chip) {
         registers.write(regs::TXDCTL, txdctl);
         // Both queues, though one is used (Linux e1000e, `e1000_configure_tx`).
         registers.write(regs::TXDCTL1, txdctl);
-        let tarc = registers.read(regs::TARC0) & !(0b1111 << 27);
-        let completions = if chip.quirks.contains(Quirks::LOST_COMPLETIONS) {
-            1 << 26
-        } else {
-            0
-        };
-        registers.write(regs::TARC0, tarc | completions);
     } else {
         registers.write(regs::TXDCTL, regs::DCTL_EACH_DESCRIPTOR);
     }

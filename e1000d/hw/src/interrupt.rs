@@ -4,7 +4,7 @@
 //! the 82574 routes causes to vectors (IVAR); those of a vector of their own clear themselves when it fires (EIAC),
 //! so that receiving takes no register access at all.
 
-use crate::chip::{Chip, Quirks};
+use crate::chip::{Chip, Interrupts};
 use crate::platform::Registers;
 use crate::regs::{self, Causes};
 
@@ -25,7 +25,7 @@ impl Routing {
     /// Boards of the 82574 ship with 3 vectors or 5; the other two are those of a second queue.
     pub fn for_vectors(chip: &Chip, vectors: u16) -> Option<Self> {
         match vectors {
-            _ if !chip.quirks.contains(Quirks::MSIX) => None,
+            _ if chip.limits.interrupts != Interrupts::MsiX => None,
             0 => None,
             1 | 2 => Some(Self::OneVector),
             _ => Some(Self::ThreeVectors),

@@ -22,27 +22,36 @@
 //! # Ok::<(), e1000_hw::nic::BringUpError>(())
 //! ```
 //!
-//! From the inside out: [`ring`] is the DMA memory, [`rx`] and [`tx`] the two directions, [`reset`] and [`nvm`]
-//! what bring-up needs, [`nic`] the whole.
+//! From the inside out: [`ring`] is the DMA memory, [`rx`] and [`tx`] the two directions, [`chip`] the table of parts,
+//! [`reset`], [`firmware`], [`nvm`], [`phy`] and [`packet_buffer`] what bring-up needs, [`nic`] the whole; [`filter`],
+//! [`stats`] and [`watchdog`] are what it does besides frames.
 #![no_std]
 
 #[cfg(any(test, feature = "fake"))]
 extern crate std;
 
 pub mod chip;
+mod errata;
 #[cfg(any(test, feature = "fake"))]
 pub mod fake;
+pub mod filter;
+pub mod firmware;
 mod init;
 pub mod interrupt;
 pub mod link;
 pub mod nic;
+pub mod notes;
 pub mod nvm;
+pub mod packet_buffer;
+pub mod phy;
 pub mod platform;
 pub mod regs;
 pub mod reset;
 pub mod ring;
 pub mod rx;
+pub mod stats;
 pub mod tx;
 mod wait;
+pub mod watchdog;
 
 pub use wait::TimedOut;

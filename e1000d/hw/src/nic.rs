@@ -1,20 +1,34 @@
 //! One NIC, from bring-up to stop.
+//!
+//! Here is what every user needs; `control` has what may be changed while it runs, `recovery` what happens when it
+//! hangs.
+
+mod control;
+mod recovery;
 
 use core::fmt;
 use core::mem;
 
 use crate::chip::{Chip, Quirks};
+use crate::filter::Filter;
+use crate::firmware;
 use crate::init;
 use crate::interrupt::{Purpose, Routing};
-use crate::link::Link;
+use crate::link::{self, Link};
+use crate::notes::Notes;
 use crate::nvm::{self, MacAddress, MacAddressError};
+use crate::phy::{self, Advertise};
 use crate::platform::{Clock, DmaAllocator, DmaRegion, Registers};
 use crate::regs::{self, Causes};
 use crate::reset;
 use crate::ring::{OutOfDmaMemory, RingSize};
 use crate::rx::{RxCounters, RxRing};
+use crate::stats::Statistics;
 use crate::tx::{TransmitError, TxCounters, TxRing};
 use crate::wait::TimedOut;
+use crate::watchdog::Watchdog;
+
+pub use control::{DEFAULT_MTU, MIN_MTU, MtuError};
 
 /// How large the rings are. Limited to what the chip takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,6 +104,7 @@ pub struct Nic<R: Registers, D: DmaRegion> {
     // First, so that the device stops before anything else is dropped.
     device: Running<R>,
     mac: MacAddress,
+    notes: Notes,
     link: Link,
     rx: RxRing<D>,
     tx: TxRing<D>,
@@ -98,6 +113,18 @@ pub struct Nic<R: Registers, D: DmaRegion> {
     receive_masked: bool,
     /// Frames have been waiting since the interrupt before the last.
     backlog: bool,
+    /// [`Self::enable_interrupts`] was called.
+    interrupts_enabled: bool,
+    /// Interrupts for sent frames were asked for.
+    transmit_interrupt: bool,
+    /// The value last written to RCTL.
+    rctl: u32,
+    filter: Filter,
+    mtu: usize,
+    /// VLAN tags are stripped and inserted.
+    vlan_offload: bool,
+    statistics: Statistics,
+    watchdog: Watchdog,
 }
 
 /// A device whose rings are programmed; dropping it stops the device.
@@ -116,8 +143,8 @@ impl<R: Registers, D: DmaRegion> Nic<R, D> {
     /// Takes the device from whatever state it is in to sending and receiving, with interrupts masked.
     ///
     /// The order is that of the 8254x manual, section 14, with the parts' own steps from the chip table. The
-    /// receive filter takes the NIC's own address and broadcast: what smolnetd uses. Waits no longer than 200 ms
-    /// in all, and not for the link.
+    /// receive filter takes the NIC's own address and broadcast: what smolnetd uses. Waits not for the link; where
+    /// nothing is wrong, less than 100 ms in all, and below a second whatever is.
     ///
     /// # Errors
     ///
@@ -136,12 +163,12 @@ impl<R: Registers, D: DmaRegion> Nic<R, D> {
         if registers.read(regs::STATUS) == regs::ALL_ONES {
             return Err(BringUpError::DeviceGone);
         }
-        reset::reset(&registers, chip, clock).map_err(BringUpError::Reset)?;
-        let mac = nvm::mac_address(&registers, clock).map_err(BringUpError::MacAddress)?;
+        let mut notes = reset::reset(&registers, chip, clock).map_err(BringUpError::Reset)?;
+        let mac = nvm::mac_address(&registers, chip, clock).map_err(BringUpError::MacAddress)?;
 
         let limit = chip.limits.max_descriptors;
-        let mut rx = RxRing::new(allocator, sizes.rx.at_most(limit), chip)?;
-        let mut tx = match TxRing::new(allocator, sizes.tx.at_most(limit)) {
+        let rx = RxRing::new(allocator, sizes.rx.at_most(limit), chip)?;
+        let tx = match TxRing::new(allocator, sizes.tx.at_most(limit)) {
             Ok(tx) => tx,
             Err(error) => {
                 rx.quiesced();
@@ -149,27 +176,50 @@ impl<R: Registers, D: DmaRegion> Nic<R, D> {
             }
         };
 
-        init::program_mac(&registers, chip);
-        init::program_filter(&registers, chip, mac);
-        rx.program(&registers);
-        init::program_receive_unit(&registers, chip);
-        tx.program(&registers);
-        init::program_transmit_unit(&registers, chip);
-        registers.write(regs::TCTL, init::tctl(chip).bits());
-        registers.write(regs::RCTL, init::rctl(chip).bits());
-        rx.start(&registers);
-
-        let link = Link::from_status(registers.read(regs::STATUS));
-        Ok(Self {
+        notes |= nvm::check(&registers, chip, clock);
+        notes |= phy::bring_up(&registers, chip, clock, Advertise::default());
+        Statistics::discard(&registers);
+        let mut nic = Self {
             device: Running { registers, chip },
             mac,
-            link,
+            notes,
+            link: Link::Down,
             rx,
             tx,
             routing: Routing::Single,
             receive_masked: false,
             backlog: false,
-        })
+            interrupts_enabled: false,
+            transmit_interrupt: false,
+            rctl: 0,
+            filter: Filter::new(),
+            mtu: DEFAULT_MTU,
+            vlan_offload: false,
+            statistics: Statistics::default(),
+            watchdog: Watchdog::default(),
+        };
+        nic.program();
+        Ok(nic)
+    }
+
+    /// Programs the device, which was just reset, up to sending and receiving.
+    fn program(&mut self) {
+        let Running { registers, chip } = &self.device;
+        init::program_mac(registers, chip);
+        control::split_packet_buffer(registers, chip, self.mtu);
+        control::program_vlan_offload(registers, self.vlan_offload);
+        init::program_filter(registers, chip, self.mac);
+        self.filter.restore(registers, chip);
+        self.rx.program(registers);
+        init::program_receive_unit(registers, chip);
+        self.tx.program(registers);
+        init::program_transmit_unit(registers, chip);
+        registers.write(regs::TCTL, init::tctl(chip).bits());
+        link::program(registers, chip, Link::from_status(registers.read(regs::STATUS)));
+        self.rctl = control::rctl(chip, &self.filter, self.mtu).bits();
+        registers.write(regs::RCTL, self.rctl);
+        self.rx.start(registers);
+        self.link = Link::from_status(registers.read(regs::STATUS));
     }
 
     /// The chip.
@@ -180,6 +230,11 @@ impl<R: Registers, D: DmaRegion> Nic<R, D> {
     /// The NIC's own address.
     pub fn mac(&self) -> MacAddress {
         self.mac
+    }
+
+    /// What bring-up met that is worth telling.
+    pub fn notes(&self) -> Notes {
+        self.notes
     }
 
     /// The link as last looked at.
@@ -194,7 +249,8 @@ impl<R: Registers, D: DmaRegion> Nic<R, D> {
 
     /// Looks at the link and returns it if it changed. While it is down, frames to send are kept back.
     ///
-    /// Reads one register. On the way up, frames that were kept back are sent.
+    /// Reads one register, and a few more when the link has come up, to tell the MAC of speed and duplex. Frames that
+    /// were kept back are sent then.
     pub fn refresh_link(&mut self) -> Option<Link> {
         let status = self.device.registers.read(regs::STATUS);
         let link = if status == regs::ALL_ONES {
@@ -206,6 +262,7 @@ impl<R: Registers, D: DmaRegion> Nic<R, D> {
             return None;
         }
         self.link = link;
+        link::program(&self.device.registers, self.device.chip, link);
         self.post();
         Some(link)
     }
@@ -231,6 +288,7 @@ impl<R: Registers, D: DmaRegion> Nic<R, D> {
         let causes = self.routing.receive_causes() | self.routing.other_causes();
         self.device.registers.write(regs::IMS, causes.bits());
         self.receive_masked = false;
+        self.interrupts_enabled = true;
     }
 
     /// Raises an interrupt as if a frame had arrived, to see whether it comes through.
@@ -242,6 +300,7 @@ impl<R: Registers, D: DmaRegion> Nic<R, D> {
 
     /// Masks all causes, and forgets those that are pending.
     pub fn disable_interrupts(&mut self) {
+        self.interrupts_enabled = false;
         self.device.registers.write(regs::IMC, regs::ALL_ONES);
         self.routing.acknowledge(&self.device.registers);
     }
@@ -249,6 +308,7 @@ impl<R: Registers, D: DmaRegion> Nic<R, D> {
     /// Asks for an interrupt, or stops asking, when descriptors were sent: for a caller that met
     /// [`TransmitError::Full`].
     pub fn set_transmit_interrupt(&mut self, wanted: bool) {
+        self.transmit_interrupt = wanted;
         let register = if wanted { regs::IMS } else { regs::IMC };
         self.device
             .registers
@@ -317,7 +377,16 @@ impl<R: Registers, D: DmaRegion> Nic<R, D> {
     ///
     /// See [`TransmitError`].
     pub fn transmit(&mut self, frame: &[u8]) -> Result<(), TransmitError> {
-        match self.tx.transmit(frame) {
+        self.transmit_tagged(frame, None)
+    }
+
+    /// As [`Self::transmit`]; the device inserts a VLAN tag, if there is one and [`Self::set_vlan_offload`] is on.
+    ///
+    /// # Errors
+    ///
+    /// See [`TransmitError`].
+    pub fn transmit_tagged(&mut self, frame: &[u8], tag: Option<u16>) -> Result<(), TransmitError> {
+        match self.tx.transmit(frame, tag) {
             Err(TransmitError::Full) if !self.link.is_up() => {
                 self.tx.count_dropped();
                 Ok(())
@@ -325,7 +394,7 @@ impl<R: Registers, D: DmaRegion> Nic<R, D> {
             // The ring may be full of frames that the device was not told of.
             Err(TransmitError::Full) if self.tx.unposted() > 0 => {
                 self.post();
-                self.tx.transmit(frame)
+                self.tx.transmit(frame, tag)
             }
             result => result,
         }
@@ -333,10 +402,7 @@ impl<R: Registers, D: DmaRegion> Nic<R, D> {
 
     /// Whether [`Self::transmit`] would take a frame now.
     pub fn has_room(&mut self) -> bool {
-        if self.tx.space() == 0 {
-            self.tx.reclaim();
-        }
-        self.tx.space() > 0
+        self.tx.has_room()
     }
 
     /// Counts a frame that its sender was told was taken, but that was dropped.
@@ -389,6 +455,7 @@ impl<R: Registers, D: DmaRegion> Nic<R, D> {
             // The receiver may still run: dropping `device` tries once more, the memory is leaked.
             return;
         }
+        firmware::set_driver_loaded(&device.registers, device.chip, false);
         mem::forget(device);
         rx.quiesced();
         tx.quiesced();

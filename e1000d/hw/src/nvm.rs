@@ -1,10 +1,14 @@
-//! The MAC address: from the receive address registers, which hardware loads from the NVM, else from the NVM.
+//! The NVM: the MAC address, which hardware loads into the receive address registers, and a checksum. Never written.
+
+mod microwire;
 
 use core::fmt;
 use core::time::Duration;
 
+use crate::chip::{Chip, Nvm, Quirks};
+use crate::notes::Notes;
 use crate::platform::{Clock, Registers};
-use crate::regs;
+use crate::regs::{self, Status};
 use crate::wait::{TimedOut, wait_until};
 
 /// An Ethernet address, in the order of transmission.
@@ -73,9 +77,10 @@ impl EerdLayout {
 /// No usable MAC address was found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MacAddressError {
-    /// Neither RAL/RAH nor a readable NVM; 82543 and 82544 have no EERD.
+    /// RAL/RAH hold none, and the NVM does not answer.
     NvmSilent(TimedOut),
-    /// What the NVM holds is no address of a NIC.
+    /// RAL/RAH hold none, and what the NVM holds is no address of a NIC either. On ICH/PCH, whose NVM is not read,
+    /// what RAL/RAH hold.
     Invalid(MacAddress),
 }
 
@@ -84,6 +89,10 @@ const NVM_INTERVAL: Duration = Duration::from_micros(50);
 
 /// Finds out which layout EERD has by reading word 0: the address field is zero in both layouts, so the request
 /// is the same and only the place of DONE differs. Returns the layout and the word.
+///
+/// # Errors
+///
+/// When neither DONE appears within 100 ms.
 pub fn detect_eerd(registers: &impl Registers, clock: &impl Clock) -> Result<(EerdLayout, u16), TimedOut> {
     registers.write(regs::EERD, regs::EERD_START);
     let mut answer = None;
@@ -109,7 +118,11 @@ pub fn detect_eerd(registers: &impl Registers, clock: &impl Clock) -> Result<(Ee
     })
 }
 
-/// Reads one 16-bit word of the NVM.
+/// Reads one 16-bit word of the NVM; `word` is below 64 on the small parts.
+///
+/// # Errors
+///
+/// When DONE does not appear within 100 ms.
 pub fn read_word(
     registers: &impl Registers,
     clock: &impl Clock,
@@ -128,26 +141,106 @@ pub fn read_word(
     Ok((value >> 16) as u16)
 }
 
-/// The NIC's own address.
-pub fn mac_address(registers: &impl Registers, clock: &impl Clock) -> Result<MacAddress, MacAddressError> {
+/// The NIC's own address: from RAL/RAH, where the NVM was loaded to; if there is none, from the NVM itself.
+///
+/// The NVM of 82546 and 82571 holds the address of the first port; the second port's differs in the last bit. RAL and
+/// RAH have it right (HF 4).
+///
+/// # Errors
+///
+/// See [`MacAddressError`]; after at most 100 ms.
+pub fn mac_address(
+    registers: &impl Registers,
+    chip: &Chip,
+    clock: &impl Clock,
+) -> Result<MacAddress, MacAddressError> {
     let high = registers.read(regs::RAH);
     let loaded = MacAddress::from_registers(registers.read(regs::RAL), high);
     if high & regs::RAH_AV != 0 && high != regs::ALL_ONES && loaded.is_valid() {
         return Ok(loaded);
     }
-    let (layout, word0) = detect_eerd(registers, clock).map_err(MacAddressError::NvmSilent)?;
-    let mut bytes = [0; 6];
-    for (word, pair) in bytes.chunks_exact_mut(2).enumerate() {
-        let value = match word {
-            0 => word0,
-            word => read_word(registers, clock, layout, word as u8).map_err(MacAddressError::NvmSilent)?,
-        };
-        pair.copy_from_slice(&value.to_le_bytes());
-    }
-    let address = MacAddress(bytes);
-    if address.is_valid() {
+    let words = match chip.limits.nvm {
+        Nvm::Flash => return Err(MacAddressError::Invalid(loaded)),
+        Nvm::Microwire => [0, 1, 2].map(|word| microwire::read_word(registers, clock, word)),
+        // Emulators of one part have been seen with the layout of another: it is found out, not looked up.
+        Nvm::EerdSmall | Nvm::EerdLarge => {
+            eerd_words(registers, clock).map_err(MacAddressError::NvmSilent)?
+        }
+    };
+    let [[a, b], [c, d], [e, f]] = words.map(u16::to_le_bytes);
+    let second_port = chip.quirks.contains(Quirks::DUAL_PORT_MAC)
+        && registers.read(regs::STATUS) & Status::FUNC.bits() == regs::STATUS_FUNC_1;
+    let address = MacAddress([a, b, c, d, e, f ^ u8::from(second_port)]);
+    // Judged as it stands in the NVM: an empty one is no address with a bit inverted.
+    if MacAddress([a, b, c, d, e, f]).is_valid() {
         Ok(address)
     } else {
         Err(MacAddressError::Invalid(address))
     }
+}
+
+fn eerd_words(registers: &impl Registers, clock: &impl Clock) -> Result<[u16; 3], TimedOut> {
+    let (layout, first) = detect_eerd(registers, clock)?;
+    let mut words = [first, 0, 0];
+    for (word, value) in (1..).zip(&mut words[1..]) {
+        *value = read_word(registers, clock, layout, word)?;
+    }
+    Ok(words)
+}
+
+/// What bring-up notes of the NVM; a bit-banged one is not asked, which would take 170 ms.
+pub(crate) fn check(registers: &impl Registers, chip: &Chip, clock: &impl Clock) -> Notes {
+    if chip.limits.nvm == Nvm::Microwire {
+        return Notes::empty();
+    }
+    match checksum_is_good(registers, chip, clock) {
+        Ok(None | Some(true)) => Notes::empty(),
+        Ok(Some(false)) => Notes::NVM_CHECKSUM,
+        Err(_) => Notes::NVM_SILENT,
+    }
+}
+
+/// Words that the checksum covers.
+const CHECKSUM_WORDS: u8 = 0x40;
+/// Longest time for all of them through EERD: an answer takes below 0.1 ms, but a short sleep may be much longer.
+const CHECKSUM_LIMIT: Duration = Duration::from_millis(400);
+/// What they add up to (HF 4).
+pub const CHECKSUM: u16 = 0xBABA;
+
+/// Whether words 0 to 0x3F of the NVM add up to [`CHECKSUM`]: worth a warning, no reason to refuse a NIC, since
+/// blank NVMs exist. `None` where the NVM is flash, which is not read. Takes about 200 ms on 82543 and 82544, a few ms
+/// elsewhere.
+///
+/// # Errors
+///
+/// When the NVM does not answer one word within 100 ms, or all within 400 ms.
+pub fn checksum_is_good(
+    registers: &impl Registers,
+    chip: &Chip,
+    clock: &impl Clock,
+) -> Result<Option<bool>, TimedOut> {
+    let mut sum = 0u16;
+    match chip.limits.nvm {
+        Nvm::Flash => return Ok(None),
+        Nvm::Microwire => {
+            for word in 0..CHECKSUM_WORDS {
+                sum = sum.wrapping_add(microwire::read_word(registers, clock, word));
+            }
+        }
+        Nvm::EerdSmall | Nvm::EerdLarge => {
+            let (layout, first) = detect_eerd(registers, clock)?;
+            sum = first;
+            let start = clock.now();
+            for word in 1..CHECKSUM_WORDS {
+                if clock.now().saturating_sub(start) >= CHECKSUM_LIMIT {
+                    return Err(TimedOut {
+                        waited_for: "all words of the EEPROM",
+                        limit: CHECKSUM_LIMIT,
+                    });
+                }
+                sum = sum.wrapping_add(read_word(registers, clock, layout, word)?);
+            }
+        }
+    }
+    Ok(Some(sum == CHECKSUM))
 }

@@ -3,7 +3,9 @@
 //! Source: Intel, *PCI/PCI-X Family of Gigabit Ethernet Controllers Software Developer's Manual* (8254x), section
 //! 13, and *82574 GbE Controller Family Datasheet*, section 10. Offsets are byte offsets into BAR 0.
 
-use bitflags::bitflags;
+mod bits;
+
+pub use bits::{Causes, Ctrl, Rctl, Status, Tctl};
 
 /// Device control.
 pub const CTRL: u32 = 0x0000;
@@ -106,11 +108,38 @@ pub const GCR: u32 = 0x5B00;
 /// PCIe control 2 (82574, 82583).
 pub const GCR2: u32 = 0x5B64;
 
+/// Shadow of [`CTRL`] (8254x): the way to reset revision 3 parts.
+pub const CTRL_DUP: u32 = 0x0004;
+/// MDI control: one access to the PHY.
+pub const MDIC: u32 = 0x0020;
+/// Flow control address low: of the frames that pause.
+pub const FCAL: u32 = 0x0028;
+/// Flow control address high.
+pub const FCAH: u32 = 0x002C;
+/// Flow control EtherType.
+pub const FCT: u32 = 0x0030;
+/// Transmit configuration word (fiber): what autonegotiation sends.
+pub const TXCW: u32 = 0x0178;
+/// Extended configuration control: who owns the MDIO pins (82573 and later, ICH/PCH).
+pub const EXTCNF_CTRL: u32 = 0x0F00;
+/// Packet buffer ECC status and control (I217 and later).
+pub const PBECCSTS: u32 = 0x100C;
+/// Packet buffer ECC (82571).
+pub const PBA_ECC: u32 = 0x1100;
+/// Analog control of the gigabit block (ICH/PCH).
+pub const KABGTXD: u32 = 0x3004;
+/// Transmit arbitration counter, queue 1 (8257x).
+pub const TARC1: u32 = 0x3940;
+/// Software semaphore (82571 to 82573).
+pub const SWSM: u32 = 0x5B50;
+
 /// Bytes of BAR 0 that hold registers.
 pub const BAR_LEN: usize = 0x20000;
 /// What every register of a device that is gone reads as.
 pub const ALL_ONES: u32 = u32::MAX;
 
+/// [`TIDV`]: write back at once what is cached of descriptors (8257x).
+pub const TIDV_FPD: u32 = 1 << 31;
 /// [`RAH`]: the entry takes part in address filtering.
 pub const RAH_AV: u32 = 1 << 31;
 /// [`EECD`] of 8257x: the NVM was loaded.
@@ -140,113 +169,113 @@ pub const TXDCTL_COUNT_DESC: u32 = 1 << 22;
 /// [`RFCTL`]: IPV6_EX_DIS and NEW_IPV6_EXT_DIS.
 pub const RFCTL_IPV6_EXT_DIS: u32 = 1 << 16 | 1 << 17;
 
-bitflags! {
-    /// Bits of [`CTRL`].
-    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-    pub struct Ctrl: u32 {
-        /// PCIe: stop issuing requests as a bus master.
-        const GIO_MASTER_DISABLE = 1 << 2;
-        /// Link reset.
-        const LRST = 1 << 3;
-        /// Auto-speed detection.
-        const ASDE = 1 << 5;
-        /// Set link up.
-        const SLU = 1 << 6;
-        /// Invert loss of signal.
-        const ILOS = 1 << 7;
-        /// Force speed.
-        const FRCSPD = 1 << 11;
-        /// Force duplex.
-        const FRCDPX = 1 << 12;
-        /// Device reset, self-clearing.
-        const RST = 1 << 26;
-        /// Receive flow control.
-        const RFCE = 1 << 27;
-        /// Transmit flow control.
-        const TFCE = 1 << 28;
-        /// Reserved on 82573, 82574: must be zero.
-        const RESERVED_29 = 1 << 29;
-        /// VLAN mode: strip and insert tags.
-        const VME = 1 << 30;
-        /// PHY reset.
-        const PHY_RST = 1 << 31;
-    }
+/// [`STATUS`]: the value of [`Status::FUNC`] on the second port.
+pub const STATUS_FUNC_1: u32 = 1 << 2;
+/// [`EECD`]: clock of the EEPROM.
+pub const EECD_SK: u32 = 1 << 0;
+/// [`EECD`]: chip select of the EEPROM.
+pub const EECD_CS: u32 = 1 << 1;
+/// [`EECD`]: data to the EEPROM.
+pub const EECD_DI: u32 = 1 << 2;
+/// [`EECD`]: data from the EEPROM.
+pub const EECD_DO: u32 = 1 << 3;
+/// [`EECD`]: software asks for the EEPROM.
+pub const EECD_REQ: u32 = 1 << 6;
+/// [`EECD`]: software has the EEPROM.
+pub const EECD_GNT: u32 = 1 << 7;
+/// [`EECD`] of 8254x: the EEPROM has 8 address bits, else 6. The same bit as [`EECD_AUTO_RD`].
+pub const EECD_SIZE: u32 = 1 << 9;
+/// [`EECD`] of 82573, 82574 and 82583: both bits set when the NVM is flash (Linux e1000e,
+/// `e1000_init_nvm_params_82571`).
+pub const EECD_FLASH: u32 = 0b11 << 15;
+/// [`MDIC`]: write.
+pub const MDIC_OP_WRITE: u32 = 1 << 26;
+/// [`MDIC`]: read.
+pub const MDIC_OP_READ: u32 = 1 << 27;
+/// [`MDIC`]: the access has ended.
+pub const MDIC_READY: u32 = 1 << 28;
+/// [`MDIC`]: the PHY did not answer, or has no such register.
+pub const MDIC_ERROR: u32 = 1 << 30;
+/// [`CTRL_EXT`]: software owns the port.
+pub const CTRL_EXT_DRV_LOAD: u32 = 1 << 28;
+/// [`EXTCNF_CTRL`]: software owns the MDIO pins (82573 and later); on ICH/PCH the flag SWFLAG.
+pub const EXTCNF_CTRL_OWNED: u32 = 1 << 5;
+/// [`SWSM`]: one of the ports has the semaphore. Reading sets it.
+pub const SWSM_SMBI: u32 = 1 << 0;
+/// [`SWSM`]: software, not firmware, has the semaphore.
+pub const SWSM_SWESMBI: u32 = 1 << 1;
+/// [`SWSM`] of 82573: software owns the port.
+pub const SWSM_DRV_LOAD: u32 = 1 << 3;
+/// [`KABGTXD`]: what a reset of ICH/PCH loses (Linux e1000e, `E1000_KABGTXD_BGSQLBIAS`).
+pub const KABGTXD_BIAS: u32 = 0x0005_0000;
+/// [`TXCW`]: autonegotiation.
+pub const TXCW_ANE: u32 = 1 << 31;
+/// [`TXCW`]: full duplex is offered.
+pub const TXCW_FD: u32 = 1 << 5;
+/// [`TXCW`]: both kinds of pause are offered.
+pub const TXCW_PAUSE: u32 = 0b11 << 7;
+/// [`FCAL`]: 01:80:C2:00, of the address that pause frames go to.
+pub const FCAL_PAUSE: u32 = 0x00C2_8001;
+/// [`FCAH`]: 00:01.
+pub const FCAH_PAUSE: u32 = 0x0100;
+/// [`FCT`]: EtherType of pause frames.
+pub const FCT_PAUSE: u32 = 0x8808;
+/// [`FCRTL`]: send XON below the threshold.
+pub const FCRTL_XONE: u32 = 1 << 31;
+/// [`TIPG`] for fiber: IPGT 9, IPGR1 8, IPGR2 6.
+pub const TIPG_FIBER: u32 = 9 | 8 << 10 | 6 << 20;
+/// [`TIPG`]: the field IPGT, the gap between two frames sent one after the other.
+pub const TIPG_IPGT: u32 = 0x3FF;
+/// [`TARC0`] of 82571 and 82572: speed mode, one at 1000 Mbit/s.
+pub const TARC0_SPEED_MODE: u32 = 1 << 21;
+/// [`RFCTL`]: NFSW_DIS and NFSR_DIS.
+pub const RFCTL_NFS_DIS: u32 = 1 << 6 | 1 << 7;
 
-    /// Bits of [`STATUS`].
-    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-    pub struct Status: u32 {
-        /// Full duplex.
-        const FD = 1 << 0;
-        /// Link up.
-        const LU = 1 << 1;
-        /// PCIe: requests as a bus master are enabled.
-        const GIO_MASTER_ENABLE = 1 << 19;
-    }
-
-    /// Bits of [`RCTL`].
-    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-    pub struct Rctl: u32 {
-        /// Receiver enable.
-        const EN = 1 << 1;
-        /// Store bad packets. Never set: a hostile wire would reach the descriptors.
-        const SBP = 1 << 2;
-        /// Unicast promiscuous.
-        const UPE = 1 << 3;
-        /// Multicast promiscuous.
-        const MPE = 1 << 4;
-        /// Long packets, above 1522 bytes with FCS.
-        const LPE = 1 << 5;
-        /// Broadcast accept.
-        const BAM = 1 << 15;
-        /// Strip the FCS. Not on 82543 and 82544.
-        const SECRC = 1 << 26;
-        // BSIZE 17:16 and BSEX 25 zero: buffers of 2048 bytes.
-    }
-
-    /// Bits of [`TCTL`].
-    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-    pub struct Tctl: u32 {
-        /// Transmitter enable.
-        const EN = 1 << 1;
-        /// Pad short packets.
-        const PSP = 1 << 3;
-        /// Collision threshold 15.
-        const CT_15 = 15 << 4;
-        /// Collision distance 63, full duplex.
-        const COLD_FULL_DUPLEX = 0x3F << 12;
-        /// Retransmit on late collision.
-        const RTLC = 1 << 24;
-        /// 8257x: several outstanding read requests.
-        const MULR = 1 << 28;
-    }
-
-    /// Interrupt causes: bits of [`ICR`], [`ICS`], [`IMS`] and [`IMC`].
-    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-    pub struct Causes: u32 {
-        /// A transmit descriptor was written back.
-        const TXDW = 1 << 0;
-        /// The transmit queue is empty.
-        const TXQE = 1 << 1;
-        /// Link status change.
-        const LSC = 1 << 2;
-        /// Receive sequence error.
-        const RXSEQ = 1 << 3;
-        /// Receive descriptors are running low.
-        const RXDMT0 = 1 << 4;
-        /// Receiver overrun: a frame found no descriptor.
-        const RXO = 1 << 6;
-        /// Receiver timer: frames arrived.
-        const RXT0 = 1 << 7;
-        /// 82574 with MSI-X: frames arrived in queue 0.
-        const RXQ0 = 1 << 20;
-        /// 82574 with MSI-X: frames of queue 0 were sent.
-        const TXQ0 = 1 << 22;
-        /// 82574 with MSI-X: one of the causes without a queue.
-        const OTHER = 1 << 24;
-        /// 8257x: the interrupt line is asserted for one of the other bits.
-        const INT_ASSERTED = 1 << 31;
-    }
-}
+/// Registers that tell something and that reading does not change: name, offset, and whether only PCIe parts have it.
+/// Not among them: ICR and the statistics, which reading clears, and SWSM, of which reading takes a lock.
+pub const DUMP: [(&str, u32, bool); 41] = [
+    ("CTRL", CTRL, false),
+    ("STATUS", STATUS, false),
+    ("EECD", EECD, false),
+    ("CTRL_EXT", CTRL_EXT, false),
+    ("VET", VET, false),
+    ("ITR", ITR, false),
+    ("IMS", IMS, false),
+    ("EIAC", EIAC, true),
+    ("IVAR", IVAR, true),
+    ("RCTL", RCTL, false),
+    ("FCTTV", FCTTV, false),
+    ("TCTL", TCTL, false),
+    ("TIPG", TIPG, false),
+    ("PBA", PBA, false),
+    ("FCRTL", FCRTL, false),
+    ("FCRTH", FCRTH, false),
+    ("RDBAL", RDBAL, false),
+    ("RDBAH", RDBAH, false),
+    ("RDLEN", RDLEN, false),
+    ("RDH", RDH, false),
+    ("RDT", RDT, false),
+    ("RDTR", RDTR, false),
+    ("RXDCTL", RXDCTL, false),
+    ("RADV", RADV, false),
+    ("TDBAL", TDBAL, false),
+    ("TDBAH", TDBAH, false),
+    ("TDLEN", TDLEN, false),
+    ("TDH", TDH, false),
+    ("TDT", TDT, false),
+    ("TIDV", TIDV, false),
+    ("TXDCTL", TXDCTL, false),
+    ("TADV", TADV, false),
+    ("TARC0", TARC0, true),
+    ("RXCSUM", RXCSUM, false),
+    ("RFCTL", RFCTL, true),
+    ("RAL0", RAL, false),
+    ("RAH0", RAH, false),
+    ("MRQC", MRQC, true),
+    ("MANC", MANC, false),
+    ("GCR", GCR, true),
+    ("GCR2", GCR2, true),
+];
 
 /// Offset of receive address entry `entry`, low register.
 pub const fn ral(entry: u32) -> u32 {

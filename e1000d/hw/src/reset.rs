@@ -4,6 +4,8 @@
 use core::time::Duration;
 
 use crate::chip::{Chip, Quirks, Reset};
+use crate::firmware::{Claim, Purpose};
+use crate::notes::Notes;
 use crate::platform::{Clock, Registers};
 use crate::regs::{self, Ctrl, Rctl, Status, Tctl};
 use crate::wait::{TimedOut, wait_until};
@@ -33,7 +35,7 @@ pub fn stop_now(registers: &impl Registers, chip: &Chip) {
 /// Stops the device and waits until its DMA has ended.
 ///
 /// Writes RCTL only if the receiver is on: on QEMU's `e1000` each write of RCTL holds reception up for a second.
-pub fn quiesce(registers: &impl Registers, chip: &Chip, clock: &impl Clock) {
+pub fn quiesce(registers: &impl Registers, chip: &Chip, clock: &impl Clock) -> Notes {
     registers.write(regs::IMC, regs::ALL_ONES);
     let receiving = registers.read(regs::RCTL) & Rctl::EN.bits() != 0;
     let transmitting = registers.read(regs::TCTL) & Tctl::EN.bits() != 0;
@@ -48,41 +50,69 @@ pub fn quiesce(registers: &impl Registers, chip: &Chip, clock: &impl Clock) {
         registers.read(regs::STATUS);
         clock.sleep(DRAIN);
     }
-    if matches!(chip.limits.reset, Reset::Pcie | Reset::Pch) {
+    if chip.limits.reset.stops_bus_master() {
         let ctrl = registers.read(regs::CTRL);
         registers.write(regs::CTRL, ctrl | Ctrl::GIO_MASTER_DISABLE.bits());
-        // A part that does not answer is reset all the same.
-        let _ = wait_until(
+        let ended = wait_until(
             clock,
             "end of bus mastering",
             MASTER_DISABLE_LIMIT,
             Duration::from_micros(100),
             || registers.read(regs::STATUS) & Status::GIO_MASTER_ENABLE.bits() == 0,
         );
+        // A part that does not answer is reset all the same.
+        if ended.is_err() {
+            return Notes::BUS_MASTER_BUSY;
+        }
     }
+    Notes::empty()
 }
 
 /// Quiesces the device, resets it, and leaves it with interrupts masked and receiver and transmitter off.
 ///
+/// The steps are those of HF 3.2 to 3.4 for the part's [`Reset`]. One deviation: parts with [`Quirks::IO_RESET`] are
+/// reset through memory like the others, since the core has no I/O BAR; emulators take that, and metal of those
+/// parts was not tried.
+///
 /// # Errors
 ///
-/// When CTRL.RST does not clear.
-pub fn reset(registers: &impl Registers, chip: &Chip, clock: &impl Clock) -> Result<(), TimedOut> {
-    quiesce(registers, chip, clock);
-    registers.write(regs::CTRL, registers.read(regs::CTRL) | Ctrl::RST.bits());
-    match chip.limits.reset {
+/// When CTRL.RST does not clear, or 8257x do not load their NVM (EECD.AUTO_RD): their registers may not be touched
+/// then (Linux e1000e, `e1000_reset_hw_82571`).
+pub fn reset(registers: &impl Registers, chip: &Chip, clock: &impl Clock) -> Result<Notes, TimedOut> {
+    let mut notes = quiesce(registers, chip, clock);
+    let kind = chip.limits.reset;
+    if chip.quirks.contains(Quirks::PHY_FIRST) {
+        let ctrl = registers.read(regs::CTRL);
+        registers.write(regs::CTRL, ctrl | Ctrl::PHY_RST.bits());
+        registers.read(regs::STATUS);
+        clock.sleep(Duration::from_millis(5));
+    }
+    let flash =
+        kind == Reset::PciePhyFromNvm && registers.read(regs::EECD) & regs::EECD_FLASH == regs::EECD_FLASH;
+    let claim = Claim::new(registers, chip, clock, Purpose::Reset);
+    notes |= claim.notes();
+    let ctrl = registers.read(regs::CTRL);
+    // A PHY reset that was asked for above has ended, and is not asked for again.
+    let ctrl = ctrl & !Ctrl::PHY_RST.bits() | Ctrl::RST.bits();
+    let path = if chip.quirks.contains(Quirks::SHADOW_RESET) {
+        regs::CTRL_DUP
+    } else {
+        regs::CTRL
+    };
+    registers.write(path, ctrl);
+    match kind {
         Reset::ReloadEeprom => {
             clock.sleep(Duration::from_micros(10));
-            let extended = registers.read(regs::CTRL_EXT);
-            registers.write(regs::CTRL_EXT, extended | regs::CTRL_EXT_EE_RST);
-            registers.read(regs::STATUS);
+            reload_nvm(registers);
             clock.sleep(Duration::from_millis(2));
         }
         Reset::Eeprom => clock.sleep(Duration::from_millis(5)),
+        Reset::EepromSlow => clock.sleep(Duration::from_millis(20)),
         // No access before the part is back, a read least of all.
-        Reset::Pcie => clock.sleep(Duration::from_millis(1)),
+        Reset::Pcie | Reset::PciePhyFromNvm => clock.sleep(Duration::from_millis(1)),
         Reset::Pch => clock.sleep(Duration::from_millis(20)),
     }
+    drop(claim);
     wait_until(
         clock,
         "end of reset (CTRL.RST clear)",
@@ -90,17 +120,30 @@ pub fn reset(registers: &impl Registers, chip: &Chip, clock: &impl Clock) -> Res
         Duration::from_micros(100),
         || registers.read(regs::CTRL) & Ctrl::RST.bits() == 0,
     )?;
-    if chip.limits.reset == Reset::Pcie {
-        // Absent on boards without NVM; what follows checks the MAC address anyway.
-        let _ = wait_until(
+    if flash {
+        reload_nvm(registers);
+    }
+    if matches!(kind, Reset::Pcie | Reset::PciePhyFromNvm) {
+        wait_until(
             clock,
-            "NVM load",
+            "load of the NVM (EECD.AUTO_RD)",
             AUTO_READ_LIMIT,
             Duration::from_millis(1),
             || registers.read(regs::EECD) & regs::EECD_AUTO_RD != 0,
-        );
+        )?;
+    }
+    match kind {
+        Reset::Pcie => {
+            let eecd = registers.read(regs::EECD);
+            registers.write(regs::EECD, eecd & !(regs::EECD_REQ | regs::EECD_GNT));
+        }
         // The PHY is configured from the NVM (Linux e1000e, `e1000_reset_hw_82571`).
-        clock.sleep(Duration::from_millis(25));
+        Reset::PciePhyFromNvm => clock.sleep(Duration::from_millis(25)),
+        Reset::Pch => {
+            let bias = registers.read(regs::KABGTXD);
+            registers.write(regs::KABGTXD, bias | regs::KABGTXD_BIAS);
+        }
+        Reset::ReloadEeprom | Reset::Eeprom | Reset::EepromSlow => {}
     }
     registers.write(regs::IMC, regs::ALL_ONES);
     registers.read(regs::ICR);
@@ -110,5 +153,12 @@ pub fn reset(registers: &impl Registers, chip: &Chip, clock: &impl Clock) -> Res
         registers.read(regs::STATUS);
         clock.sleep(DRAIN);
     }
-    Ok(())
+    Ok(notes)
+}
+
+/// Loads the NVM again, and flushes.
+fn reload_nvm(registers: &impl Registers) {
+    let extended = registers.read(regs::CTRL_EXT);
+    registers.write(regs::CTRL_EXT, extended | regs::CTRL_EXT_EE_RST);
+    registers.read(regs::STATUS);
 }

@@ -3,28 +3,37 @@
 //! Hardware owns the descriptors from TDH up to, not including, TDT. Counters run free: descriptors from
 //! `reclaimed` to `posted` are with the hardware, those from `posted` to `filled` wait for the next write of TDT.
 //! One slot stays unused, because equal head and tail mean empty.
+//!
+//! A frame longer than [`PIECE_LEN`] takes several descriptors, all posted with the same write of TDT.
 
 use core::sync::atomic::{Ordering, fence};
 
 use crate::platform::{DmaAllocator, DmaRegion, Registers};
 use crate::regs;
-use crate::ring::{Buffers, DescriptorRing, OutOfDmaMemory, RingSize, Words};
+use crate::ring::{BUFFER_LEN, Buffers, DescriptorRing, OutOfDmaMemory, RingSize, Words};
 
 /// Command byte, bits 31:24 of the low word: end of packet.
 const EOP: u32 = 1 << 24;
 /// Command byte: insert the FCS. QEMU appends none either way, real parts send none without it.
 const IFCS: u32 = 1 << 25;
-/// Command byte: report status, sets DD when done.
+/// Command byte: report status, sets DD when done. On every descriptor, so that each is taken back by its own.
 const RS: u32 = 1 << 27;
+/// Command byte: insert the VLAN tag from bits 31:16 of the high word. Takes CTRL.VME on 8254x.
+const VLE: u32 = 1 << 30;
 /// Status, bits 3:0 of the high word: descriptor done.
 const DD: u32 = 1 << 0;
 
 /// Bytes of an Ethernet header, the shortest frame that is accepted.
 pub const MIN_FRAME_LEN: usize = 14;
-/// Bytes, without FCS, of the longest untagged frame.
+/// Bytes of an Ethernet header, which the MTU does not count.
+pub const HEADER_LEN: usize = 14;
+/// Bytes of a VLAN tag, which a frame may carry on top.
+pub const TAG_LEN: usize = 4;
+/// Bytes, without FCS, of the longest untagged frame with an MTU of 1500.
 pub const MAX_FRAME_LEN: usize = 1514;
-/// Bytes, without FCS, of the longest frame that carries a VLAN tag.
-pub const MAX_TAGGED_FRAME_LEN: usize = MAX_FRAME_LEN + 4;
+/// Bytes that one descriptor takes. The first descriptor of a frame must not have more than 2015 on 82545 and 82546
+/// on PCI-X (hardware-facts 13, PCIX_TX2015).
+pub const PIECE_LEN: usize = 1984;
 /// Shorter frames are filled up with zeroes to this length: padding by the MAC (TCTL.PSP) corrupts short frames
 /// on PCI and PCI-X parts, and 8257x wants at least 17 bytes.
 const PADDED_LEN: usize = 60;
@@ -36,7 +45,7 @@ const TAG_TYPES: [[u8; 2]; 2] = [[0x81, 0x00], [0x88, 0xA8]];
 pub enum TransmitError {
     /// Fewer bytes than an Ethernet header has ([`MIN_FRAME_LEN`]).
     TooShort,
-    /// More bytes than a frame of its kind may have ([`MAX_FRAME_LEN`], [`MAX_TAGGED_FRAME_LEN`]).
+    /// More bytes than a frame may have with this MTU; a VLAN tag may come on top.
     TooLong {
         /// The most that would have been taken.
         limit: usize,
@@ -64,26 +73,34 @@ pub struct TxRing<D: DmaRegion> {
     reclaimed: u32,
     posted: u32,
     filled: u32,
+    /// Frames, not descriptors, from `posted` to `filled`.
+    held: u32,
+    /// Bytes, without FCS, of the longest untagged frame.
+    max_len: usize,
     counters: TxCounters,
 }
 
-/// Checks the length of a frame; the same rule for every caller.
-pub fn check_len(frame: &[u8]) -> Result<(), TransmitError> {
+/// Checks the length of a frame against that of the longest untagged one.
+fn check_len(frame: &[u8], max_len: usize) -> Result<(), TransmitError> {
     if frame.len() < MIN_FRAME_LEN {
         return Err(TransmitError::TooShort);
+    }
+    if frame.len() <= max_len {
+        return Ok(());
     }
     let tagged = frame
         .get(12..14)
         .is_some_and(|ty| TAG_TYPES.iter().any(|tag| tag == ty));
-    let limit = if tagged {
-        MAX_TAGGED_FRAME_LEN
-    } else {
-        MAX_FRAME_LEN
-    };
+    let limit = if tagged { max_len + TAG_LEN } else { max_len };
     if frame.len() > limit {
         return Err(TransmitError::TooLong { limit });
     }
     Ok(())
+}
+
+/// Longest frame that a ring of `size` can take.
+pub(crate) fn capacity(size: RingSize) -> usize {
+    (size.get() - 1) as usize * PIECE_LEN
 }
 
 impl<D: DmaRegion> TxRing<D> {
@@ -111,12 +128,20 @@ impl<D: DmaRegion> TxRing<D> {
             reclaimed: 0,
             posted: 0,
             filled: 0,
+            held: 0,
+            max_len: MAX_FRAME_LEN,
             counters,
         })
     }
 
-    /// Programs base, length, head and tail. The transmitter must be disabled.
+    /// Programs base, length, head and tail. Frames that are in the ring are dropped and counted. The transmitter
+    /// must be disabled, its DMA ended.
     pub fn program(&mut self, registers: &impl Registers) {
+        let lost = (0..self.in_flight())
+            .filter(|n| self.descriptors.low(self.reclaimed.wrapping_add(*n)) & EOP != 0)
+            .count();
+        self.counters.dropped += lost as u64 + u64::from(self.held);
+        (self.reclaimed, self.posted, self.filled, self.held) = (0, 0, 0, 0);
         let base = self.descriptors.bus_address();
         registers.write(regs::TDBAL, base as u32);
         registers.write(regs::TDBAH, (base >> 32) as u32);
@@ -142,43 +167,86 @@ impl<D: DmaRegion> TxRing<D> {
             .max(self.descriptors.bus_address() + u64::from(self.descriptors.byte_len()))
     }
 
-    /// Frames that can be taken now.
-    pub fn space(&self) -> u32 {
+    /// Refuses frames of more than `max_len` bytes, without FCS; a VLAN tag may come on top.
+    pub fn set_max_len(&mut self, max_len: usize) {
+        self.max_len = max_len.min(capacity(self.size) - TAG_LEN);
+    }
+
+    /// Descriptors that the longest frame takes.
+    fn longest(&self) -> u32 {
+        (self.max_len + TAG_LEN).div_ceil(PIECE_LEN) as u32
+    }
+
+    /// Descriptors that are free now.
+    fn space(&self) -> u32 {
         self.size.get() - 1 - self.filled.wrapping_sub(self.reclaimed)
+    }
+
+    /// Whether a frame can be taken now, whatever its length.
+    pub fn has_room(&mut self) -> bool {
+        if self.space() < self.longest() {
+            self.reclaim();
+        }
+        self.space() >= self.longest()
     }
 
     /// Frames taken that the hardware was not told of yet.
     pub fn unposted(&self) -> u32 {
-        self.filled.wrapping_sub(self.posted)
+        self.held
     }
 
-    /// Frames that the hardware was told of and has not reported as sent.
+    /// Descriptors that the hardware was told of and that were not taken back.
     pub fn in_flight(&self) -> u32 {
         self.posted.wrapping_sub(self.reclaimed)
     }
 
-    /// Takes one frame into the ring. The hardware learns of it with the next [`Self::post`].
-    pub fn transmit(&mut self, frame: &[u8]) -> Result<(), TransmitError> {
-        check_len(frame)?;
-        if self.space() == 0 {
+    /// Oldest descriptor with the hardware, first that it was not told of, first free one: free-running.
+    pub fn position(&self) -> (u32, u32, u32) {
+        (self.reclaimed, self.posted, self.filled)
+    }
+
+    /// The second half of descriptor `counter`, for a report.
+    pub fn words(&self, counter: u32) -> Words {
+        Words {
+            low: self.descriptors.low(counter),
+            high: self.descriptors.high(counter),
+        }
+    }
+
+    /// Takes one frame into the ring, with a VLAN tag to insert if there is one. The hardware learns of it with the
+    /// next [`Self::post`].
+    pub fn transmit(&mut self, frame: &[u8], tag: Option<u16>) -> Result<(), TransmitError> {
+        check_len(frame, self.max_len)?;
+        let needed = frame.len().div_ceil(PIECE_LEN) as u32;
+        if self.space() < needed {
             self.reclaim();
-            if self.space() == 0 {
+            if self.space() < needed {
                 return Err(TransmitError::Full);
             }
         }
-        let Some(len) = self.buffers.copy_in(self.filled, frame, PADDED_LEN) else {
-            return Err(TransmitError::TooLong {
-                limit: MAX_TAGGED_FRAME_LEN,
-            });
+        let (command, high) = match tag {
+            Some(tag) => (IFCS | RS | VLE, u32::from(tag) << 16),
+            None => (IFCS | RS, 0),
         };
-        self.descriptors.set_words(
-            self.filled,
-            Words {
-                low: len as u32 | EOP | IFCS | RS,
-                high: 0,
-            },
-        );
-        self.filled = self.filled.wrapping_add(1);
+        let (mut rest, mut filled, mut padded) = (frame, self.filled, PADDED_LEN);
+        loop {
+            let (piece, after) = rest.split_at(rest.len().min(PIECE_LEN));
+            let limit = BUFFER_LEN;
+            let len = self
+                .buffers
+                .copy_in(filled, piece, padded)
+                .ok_or(TransmitError::TooLong { limit })?;
+            let end = if after.is_empty() { EOP } else { 0 };
+            let low = len as u32 | command | end;
+            self.descriptors.set_words(filled, Words { low, high });
+            filled = filled.wrapping_add(1);
+            if after.is_empty() {
+                break;
+            }
+            (rest, padded) = (after, 0);
+        }
+        self.filled = filled;
+        self.held = self.held.wrapping_add(1);
         self.counters.frames += 1;
         self.counters.bytes += frame.len() as u64;
         Ok(())
@@ -191,6 +259,7 @@ impl<D: DmaRegion> TxRing<D> {
             return;
         }
         self.posted = self.filled;
+        self.held = 0;
         fence(Ordering::Release);
         registers.write(regs::TDT, self.size.slot(self.posted));
     }
@@ -205,8 +274,8 @@ impl<D: DmaRegion> TxRing<D> {
 
     /// Drops the frames that the hardware was not told of, and counts them. Returns how many.
     pub fn drop_unposted(&mut self) -> u32 {
-        let dropped = self.unposted();
-        self.filled = self.posted;
+        let dropped = self.held;
+        (self.filled, self.held) = (self.posted, 0);
         self.counters.dropped += u64::from(dropped);
         dropped
     }

@@ -239,7 +239,7 @@ fn dropping_stops_the_device_but_keeps_its_memory() {
 #[test]
 fn receiver_of_82574_is_only_stopped_by_reset() {
     let chip = chip(0x10D3);
-    assert!(chip.quirks.contains(Quirks::NO_RX_DISABLE) && chip.limits.reset == Reset::Pcie);
+    assert!(chip.quirks.contains(Quirks::NO_RX_DISABLE) && chip.limits.reset == Reset::PciePhyFromNvm);
     let machine = FakeMachine::new(chip);
     let nic = bring_up(&machine, chip).expect("bring-up");
     machine.take_accesses();

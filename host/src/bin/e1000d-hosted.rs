@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::fs;
 use std::os::fd::IntoRawFd;
+use std::os::unix::net::UnixDatagram;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -11,6 +12,7 @@ use e1000_host::machine::{DEFAULT_SLOT, Machine, MachineOptions, Netdev, NicMode
 use e1000_host::memory::FIRST_FREE;
 use e1000_host::platform::HostedPlatform;
 use e1000_host::{pci, pcid};
+use e1000_hw::platform::Registers;
 use e1000d::platform::{Environment, Options};
 use pcid_config::environment::{INIT_NOTIFY, parse_fd};
 
@@ -41,6 +43,10 @@ struct Arguments {
     /// Write counters into this file (JSON) at the end.
     #[arg(long)]
     counters: Option<PathBuf>,
+    /// Datagram socket on which tests write registers behind the daemon's back: OFFSET VALUE, two times four
+    /// bytes in the order of this machine.
+    #[arg(long)]
+    pokes: Option<PathBuf>,
     /// Pull out the cable before the daemon starts.
     #[arg(long)]
     link_down: bool,
@@ -83,7 +89,11 @@ fn run(arguments: Arguments) -> Result<(), Box<dyn Error>> {
         machine.set_link(false)?;
     }
     let nic = pci::configure(machine.qtest(), machine.slot())?;
-    let platform = HostedPlatform::new(nic.registers(machine.qtest())?);
+    let registers = nic.registers(machine.qtest())?;
+    if let Some(path) = arguments.pokes {
+        take_pokes(UnixDatagram::bind(path)?, registers.clone())?;
+    }
+    let platform = HostedPlatform::new(registers);
     redox_shim::memory::set_arena(machine.ram()?, 0, FIRST_FREE, machine.ram_size());
     let channel = pcid::serve(&nic)?.into_raw_fd();
     let environment = Environment {
@@ -96,6 +106,18 @@ fn run(arguments: Arguments) -> Result<(), Box<dyn Error>> {
         fs::write(path, serde_json::to_string_pretty(&platform.report())?)?;
     }
     Ok(result?)
+}
+
+/// Writes registers as a broken device or a rival driver would change them.
+fn take_pokes(socket: UnixDatagram, registers: impl Registers + Send + 'static) -> std::io::Result<()> {
+    let take = move || {
+        let mut poke = [0; 8];
+        while let Ok(8) = socket.recv(&mut poke) {
+            let [a, b, c, d, e, f, g, h] = poke;
+            registers.write(u32::from_ne_bytes([a, b, c, d]), u32::from_ne_bytes([e, f, g, h]));
+        }
+    };
+    redox_shim::spawn_without_signals("pokes", take)
 }
 
 #[cfg(test)]

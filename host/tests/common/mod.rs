@@ -110,7 +110,7 @@ impl Cable {
 
     /// The next frame, if one comes within `limit`.
     pub fn try_receive(&self, limit: Duration) -> Option<Vec<u8>> {
-        let mut frame = vec![0; 4096];
+        let mut frame = vec![0; 20_000];
         self.socket.set_read_timeout(Some(limit)).unwrap();
         let length = self.socket.recv(&mut frame).ok()?;
         frame.truncate(length);
@@ -296,7 +296,7 @@ impl Bench {
 
 /// The next frame of the NIC.
 pub fn receive(nic: &mut ModelNic) -> Vec<u8> {
-    let mut buffer = vec![0; 4096];
+    let mut buffer = vec![0; 20_000];
     let length = wait_for("frame", || nic.receive(&mut buffer));
     buffer.truncate(length);
     buffer

@@ -1,0 +1,200 @@
+//! Which received frames pass: the own address and broadcast always, more on demand.
+//!
+//! Everything is kept in a shadow, and only what changes is written: QEMU's `e1000` stops receiving for a second on
+//! each write of RCTL (hardware-facts 14.3). Single groups are a matter of the multicast table (MTA) alone; RCTL is for
+//! all groups, promiscuous mode and the VLAN filter. A table full of ones would do for all groups, but QEMU looks up
+//! unicast addresses there, too.
+
+use crate::chip::{Chip, Quirks};
+use crate::nvm::MacAddress;
+use crate::platform::Registers;
+use crate::regs::{self, Rctl};
+
+/// Registers of the largest multicast table.
+const MTA_REGISTERS: usize = 128;
+
+/// Position of a group address in a multicast table of `registers` registers (128, or 32 on ICH and PCH parts): the
+/// number of a bit, counted from bit 0 of the first register.
+///
+/// `offset` is RCTL.MO, which of the address' last 12 (or 10) bits count. This driver leaves it at 0.
+pub fn hash(address: MacAddress, offset: u8, registers: u32) -> u32 {
+    let [.., b4, b5] = address.0;
+    let shift = match offset & 0b11 {
+        0 => 4,
+        1 => 3,
+        2 => 2,
+        _ => 0,
+    };
+    // The smaller table takes the bits from two further up.
+    let shift = if registers < MTA_REGISTERS as u32 {
+        shift + 2
+    } else {
+        shift
+    };
+    let bits = u32::from(b5) << 8 | u32::from(b4);
+    bits >> shift & (registers * 32 - 1)
+}
+
+/// What passes the receive filter, as programmed.
+pub struct Filter {
+    promiscuous: bool,
+    all_multicast: bool,
+    multicast: [u32; MTA_REGISTERS],
+    /// One bit for each VLAN id; None while the VLAN filter is off.
+    vlans: Option<[u32; regs::VFTA_REGISTERS as usize]>,
+}
+
+impl Filter {
+    /// Own address and broadcast, all VLANs: what bring-up programs.
+    pub(crate) const fn new() -> Self {
+        Self {
+            promiscuous: false,
+            all_multicast: false,
+            multicast: [0; MTA_REGISTERS],
+            vlans: None,
+        }
+    }
+
+    /// Whether everything passes.
+    pub fn promiscuous(&self) -> bool {
+        self.promiscuous
+    }
+
+    /// Whether frames to all groups pass.
+    pub fn all_multicast(&self) -> bool {
+        self.promiscuous || self.all_multicast
+    }
+
+    /// Whether a frame to `group` passes; another group with the same hash may have let it in.
+    pub fn accepts(&self, chip: &Chip, group: MacAddress) -> bool {
+        let bit = hash(group, 0, chip.limits.mta_registers);
+        let word = self.multicast.get((bit / 32) as usize);
+        self.all_multicast() || word.is_some_and(|word| word >> (bit % 32) & 1 != 0)
+    }
+
+    /// What RCTL has to say about it.
+    pub(crate) fn rctl(&self) -> Rctl {
+        let mut rctl = Rctl::empty();
+        // Promiscuous is also about VLANs.
+        rctl.set(Rctl::VFE, self.vlans.is_some() && !self.promiscuous);
+        rctl.set(Rctl::UPE, self.promiscuous);
+        rctl.set(Rctl::MPE, self.all_multicast());
+        rctl
+    }
+
+    /// Sets promiscuous and all-multicast mode; RCTL is the caller's to write.
+    pub(crate) fn set_modes(&mut self, promiscuous: bool, all_multicast: bool) {
+        (self.promiscuous, self.all_multicast) = (promiscuous, all_multicast);
+    }
+
+    /// Lets frames to `groups` pass.
+    pub(crate) fn set_multicast(
+        &mut self,
+        registers: &impl Registers,
+        chip: &Chip,
+        groups: impl IntoIterator<Item = MacAddress>,
+    ) {
+        let mut table = [0; MTA_REGISTERS];
+        for group in groups {
+            let bit = hash(group, 0, chip.limits.mta_registers);
+            if let Some(word) = table.get_mut((bit / 32) as usize) {
+                *word |= 1 << (bit % 32);
+            }
+        }
+        let old = core::mem::replace(&mut self.multicast, table);
+        if old != table {
+            self.write_multicast(registers, chip, &old);
+        }
+    }
+
+    /// Lets tagged frames of `vlans` pass and of no other VLAN, or of all with `None`.
+    pub(crate) fn set_vlans(
+        &mut self,
+        registers: &impl Registers,
+        vlans: Option<impl IntoIterator<Item = u16>>,
+    ) {
+        self.vlans = vlans.map(|vlans| {
+            let mut table = [0; regs::VFTA_REGISTERS as usize];
+            // Frames with a priority and no VLAN have the id 0.
+            for id in core::iter::once(0).chain(vlans) {
+                if let Some(word) = table.get_mut(usize::from(id >> 5)) {
+                    *word |= 1 << (id & 31);
+                }
+            }
+            table
+        });
+        self.write_vlans(registers);
+    }
+
+    /// Writes all of it into a device whose tables are empty.
+    pub(crate) fn restore(&self, registers: &impl Registers, chip: &Chip) {
+        let empty = [0; MTA_REGISTERS];
+        if self.multicast != empty {
+            self.write_multicast(registers, chip, &empty);
+        }
+        self.write_vlans(registers);
+    }
+
+    fn write_multicast(&self, registers: &impl Registers, chip: &Chip, old: &[u32; MTA_REGISTERS]) {
+        let count = chip.limits.mta_registers as usize;
+        let words = self.multicast.iter().zip(old).enumerate().take(count);
+        if chip.quirks.contains(Quirks::MTA_REVERSE) {
+            // A write may disturb the registers after it: all of them, from high to low, flushed one by one.
+            for (n, (new, _)) in words.rev() {
+                registers.write(regs::MTA + 4 * n as u32, *new);
+                registers.read(regs::STATUS);
+            }
+            return;
+        }
+        for (n, (new, _)) in words.filter(|(_, (new, old))| new != old) {
+            registers.write(regs::MTA + 4 * n as u32, *new);
+        }
+    }
+
+    fn write_vlans(&self, registers: &impl Registers) {
+        for (n, word) in self.vlans.iter().flatten().enumerate() {
+            registers.write(regs::VFTA + 4 * n as u32, *word);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An address of which only the last two bytes matter.
+    fn ending(b4: u8, b5: u8) -> MacAddress {
+        MacAddress([1, 0, 0x5E, 0, b4, b5])
+    }
+
+    #[test]
+    fn hash_takes_the_bits_that_mo_says() {
+        // The last 16 bits are 0xBCAA, highest byte last; bits 47:36, 46:35, 45:34 and 43:32 of the address
+        // (8254x manual, 13.4.22).
+        for (offset, large, small) in [
+            (0, 0xBCA, 0x2F2),
+            (1, 0x795, 0x1E5),
+            (2, 0xF2A, 0x3CA),
+            (3, 0xCAA, 0x32A),
+        ] {
+            assert_eq!(hash(ending(0xAA, 0xBC), offset, 128), large, "MO {offset}");
+            assert_eq!(
+                hash(ending(0xAA, 0xBC), offset, 32),
+                small,
+                "MO {offset}, small table"
+            );
+        }
+    }
+
+    #[test]
+    fn hash_stays_inside_the_table() {
+        for registers in [32, 128] {
+            for offset in 0..=u8::MAX {
+                for byte in 0..=u8::MAX {
+                    assert!(hash(ending(byte, !byte), offset, registers) < registers * 32);
+                    assert!(hash(ending(byte, 0xFF), offset, registers) < registers * 32);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,47 @@
+//! What bring-up met that is worth telling, but no reason to stop.
+
+use core::fmt;
+
+use bitflags::bitflags;
+
+bitflags! {
+    /// What bring-up met that is worth telling, but no reason to stop.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+    pub struct Notes: u32 {
+        /// Requests as a bus master did not end within 80 ms (HF 3.1, step 3).
+        const BUS_MASTER_BUSY = 1 << 0;
+        /// Firmware or the other port did not give up a semaphore in time (HF 7).
+        const SEMAPHORE_BUSY = 1 << 1;
+        /// Words 0 to 0x3F of the NVM do not add up to 0xBABA (HF 4). Blank NVMs of emulators do not either.
+        const NVM_CHECKSUM = 1 << 2;
+        /// The NVM did not answer; the MAC address came from RAL and RAH.
+        const NVM_SILENT = 1 << 3;
+        /// The PHY did not answer; it was left as it is.
+        const PHY_SILENT = 1 << 4;
+    }
+}
+
+impl Notes {
+    /// What one note says, in a sentence for a log.
+    fn sentence(self) -> &'static str {
+        match self {
+            Self::BUS_MASTER_BUSY => "bus mastering did not end before the reset",
+            Self::SEMAPHORE_BUSY => "firmware or the other port did not give up the semaphore",
+            Self::NVM_CHECKSUM => "the checksum of the NVM is wrong",
+            Self::NVM_SILENT => "the NVM did not answer",
+            Self::PHY_SILENT => "the PHY did not answer",
+            _ => "an unknown note",
+        }
+    }
+}
+
+impl fmt::Display for Notes {
+    /// All of them, separated by semicolons.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (n, note) in self.iter().enumerate() {
+            f.write_str(if n == 0 { "" } else { "; " })?;
+            f.write_str(note.sentence())?;
+        }
+        Ok(())
+    }
+}

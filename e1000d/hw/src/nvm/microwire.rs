@@ -1,0 +1,69 @@
+//! The microwire EEPROM of 82543 and 82544, by hand on the pins of EECD.
+//!
+//! Chip select up, the opcode of a read, 6 or 8 address bits (EECD.SIZE), then 16 data bits, each bit with one pulse
+//! of the clock (8254x manual, 5.2; HF 4). These parts have no REQ/GNT handshake. It takes a fixed time whatever the
+//! EEPROM does: below 3 ms a word.
+
+use core::time::Duration;
+
+use crate::platform::{Clock, Registers};
+use crate::regs;
+
+/// Between two edges (Linux e1000, `eeprom->delay_usec`).
+const EDGE: Duration = Duration::from_micros(50);
+/// Start bit and opcode of a read.
+const READ: u32 = 0b110;
+const READ_BITS: u32 = 3;
+
+/// Reads word `word`. An EEPROM that is absent reads as all zeroes or all ones.
+pub(super) fn read_word(registers: &impl Registers, clock: &impl Clock, word: u8) -> u16 {
+    let pins = Pins { registers, clock };
+    let eecd = registers.read(regs::EECD);
+    let idle = eecd & !(regs::EECD_SK | regs::EECD_CS | regs::EECD_DI);
+    let address_bits = if eecd & regs::EECD_SIZE == 0 { 6 } else { 8 };
+    pins.set(idle);
+    let selected = idle | regs::EECD_CS;
+    pins.set(selected);
+    for bit in (0..READ_BITS).rev() {
+        pins.clock_out(selected, READ >> bit & 1 != 0);
+    }
+    for bit in (0..address_bits).rev() {
+        pins.clock_out(selected, u32::from(word) >> bit & 1 != 0);
+    }
+    let value = (0..16).fold(0, |value, _| value << 1 | u16::from(pins.clock_in(selected)));
+    // Deselected, and one more pulse: the EEPROM is back at rest.
+    pins.set(idle);
+    pins.pulse(idle);
+    value
+}
+
+struct Pins<'a, R, C> {
+    registers: &'a R,
+    clock: &'a C,
+}
+
+impl<R: Registers, C: Clock> Pins<'_, R, C> {
+    fn set(&self, eecd: u32) {
+        self.registers.write(regs::EECD, eecd);
+        self.registers.read(regs::STATUS);
+        self.clock.sleep(EDGE);
+    }
+
+    fn pulse(&self, eecd: u32) {
+        self.set(eecd | regs::EECD_SK);
+        self.set(eecd);
+    }
+
+    fn clock_out(&self, eecd: u32, bit: bool) {
+        let data = if bit { regs::EECD_DI } else { 0 };
+        self.set(eecd | data);
+        self.pulse(eecd | data);
+    }
+
+    fn clock_in(&self, eecd: u32) -> bool {
+        self.set(eecd | regs::EECD_SK);
+        let bit = self.registers.read(regs::EECD) & regs::EECD_DO != 0;
+        self.set(eecd);
+        bit
+    }
+}

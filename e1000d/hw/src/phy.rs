@@ -1,0 +1,256 @@
+//! The PHY: its registers (IEEE 802.3 clause 22), which one it is, and what is done to it.
+
+mod bitbang;
+mod copper;
+
+use core::fmt;
+use core::time::Duration;
+
+use bitflags::bitflags;
+
+pub use copper::{Advertise, HangCheck, bring_up, copy_speed};
+
+use crate::chip::{Chip, Media, PhyAccess};
+use crate::firmware::{Claim, Purpose};
+use crate::notes::Notes;
+use crate::platform::{Clock, Registers};
+use crate::regs;
+use crate::wait::{TimedOut, wait_until};
+
+/// Address of the internal PHY of 8254x and 8257x on its MDIO bus.
+const PHY_ADDRESS: u32 = 1;
+/// Longest wait for one access: Linux polls 64 times on 8254x, and 640 times on 8257x, every 50 us.
+const MDIC_LIMIT: Duration = Duration::from_millis(10);
+const MDIC_INTERVAL: Duration = Duration::from_micros(50);
+
+/// Registers of a PHY.
+pub mod register {
+    /// Control: [`Bmcr`](super::Bmcr).
+    pub const BMCR: u8 = 0;
+    /// First half of the identity.
+    pub const ID_HIGH: u8 = 2;
+    /// Second half of the identity; the low four bits are a revision.
+    pub const ID_LOW: u8 = 3;
+    /// What is offered at 10 and 100 Mbit/s: [`AnAdvertise`](super::AnAdvertise).
+    pub const AN_ADVERTISE: u8 = 4;
+    /// What the partner offers; as [`AN_ADVERTISE`].
+    pub const AN_PARTNER: u8 = 5;
+    /// What is offered at 1000 Mbit/s: [`GigControl`](super::GigControl).
+    pub const GIG_CONTROL: u8 = 9;
+    /// State of the link at 1000 Mbit/s; bits 7:0 count idle errors.
+    pub const GIG_STATUS: u8 = 10;
+    /// 88E1000 and later: speed in bits 15:14, full duplex 13, both resolved 11.
+    pub const M88_STATUS: u8 = 17;
+    /// 82574: receive errors.
+    pub const RECEIVE_ERRORS: u8 = 21;
+}
+
+bitflags! {
+    /// Bits of register 0.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub struct Bmcr: u16 {
+        /// Restart autonegotiation; clears itself.
+        const RESTART = 1 << 9;
+        /// Cut off from the MAC.
+        const ISOLATE = 1 << 10;
+        /// Powered down.
+        const POWER_DOWN = 1 << 11;
+        /// Autonegotiation is on.
+        const AUTONEGOTIATE = 1 << 12;
+    }
+
+    /// Bits of registers 4 and 5.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub struct AnAdvertise: u16 {
+        /// IEEE 802.3, the only protocol there is.
+        const SELECTOR_802_3 = 1;
+        /// 10 Mbit/s, half duplex.
+        const HALF_10 = 1 << 5;
+        /// 10 Mbit/s, full duplex.
+        const FULL_10 = 1 << 6;
+        /// 100 Mbit/s, half duplex.
+        const HALF_100 = 1 << 7;
+        /// 100 Mbit/s, full duplex.
+        const FULL_100 = 1 << 8;
+        /// Pauses when asked, and asks.
+        const PAUSE = 1 << 10;
+        /// Pause in one direction only is possible.
+        const ASM_DIR = 1 << 11;
+    }
+
+    /// Bits of register 9.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub struct GigControl: u16 {
+        /// 1000 Mbit/s, half duplex. Never offered.
+        const HALF_1000 = 1 << 8;
+        /// 1000 Mbit/s, full duplex.
+        const FULL_1000 = 1 << 9;
+    }
+}
+
+/// Registers 2 and 3 as one word: which PHY it is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct PhyId(pub u32);
+
+impl PhyId {
+    /// Its name, without regard to the revision (HF 5.1).
+    pub fn name(self) -> &'static str {
+        match self.0 & !0xF {
+            0x0141_0C50 => "88E1000E",
+            0x0141_0C30 => "88E1000I",
+            0x0141_0C20 => "88E1011",
+            0x02A8_0380 => "IGP01",
+            0x0141_0CC0 => "88E1111",
+            0x0141_0CB0 => "BM",
+            0x0154_0090 => "82579",
+            0x0154_00A0 => "I217",
+            _ => "unknown",
+        }
+    }
+}
+
+impl fmt::Display for PhyId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({:08x})", self.name(), self.0)
+    }
+}
+
+impl fmt::Debug for PhyId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// Why the PHY could not be reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PhyError {
+    /// The part has fiber or serdes: there is no PHY.
+    NoPhy,
+    /// Firmware or the other port did not give it up.
+    NotOwned,
+    /// An access did not end.
+    Busy(TimedOut),
+    /// Nobody answered at the PHY's address, or it has no such register.
+    NoAnswer,
+}
+
+impl fmt::Display for PhyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoPhy => f.write_str("the part has no PHY"),
+            Self::NotOwned => f.write_str("firmware or the other port did not give up the PHY"),
+            Self::Busy(error) => write!(f, "access to the PHY: {error}"),
+            Self::NoAnswer => f.write_str("the PHY did not answer"),
+        }
+    }
+}
+
+impl core::error::Error for PhyError {}
+
+/// The PHY, held against firmware and the other port until it is dropped.
+pub struct Phy<'a, R: Registers, C: Clock> {
+    registers: &'a R,
+    clock: &'a C,
+    access: PhyAccess,
+    claim: Claim<'a, R>,
+}
+
+impl<'a, R: Registers, C: Clock> Phy<'a, R, C> {
+    /// Takes the PHY.
+    ///
+    /// # Errors
+    ///
+    /// [`PhyError::NoPhy`], or [`PhyError::NotOwned`] after the bound of [`Claim::new`].
+    pub fn open(registers: &'a R, chip: &Chip, clock: &'a C) -> Result<Self, PhyError> {
+        if chip.media != Media::Copper {
+            return Err(PhyError::NoPhy);
+        }
+        let claim = Claim::new(registers, chip, clock, Purpose::Phy);
+        if !claim.is_obtained() {
+            return Err(PhyError::NotOwned);
+        }
+        Ok(Self {
+            registers,
+            clock,
+            access: chip.limits.phy,
+            claim,
+        })
+    }
+
+    /// What happened when the PHY was taken.
+    pub fn notes(&self) -> Notes {
+        self.claim.notes()
+    }
+
+    /// Which PHY it is.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::read`].
+    pub fn id(&self) -> Result<PhyId, PhyError> {
+        let high = self.read(register::ID_HIGH)?;
+        let low = self.read(register::ID_LOW)?;
+        Ok(PhyId(u32::from(high) << 16 | u32::from(low)))
+    }
+
+    /// Reads register `number`, 0 to 31.
+    ///
+    /// # Errors
+    ///
+    /// [`PhyError::Busy`] after 10 ms, or [`PhyError::NoAnswer`]. 82543 cannot tell: what nobody answered reads as
+    /// all ones or all zeroes.
+    pub fn read(&self, number: u8) -> Result<u16, PhyError> {
+        match self.access {
+            PhyAccess::BitBang => Ok(bitbang::read(self.registers, self.clock, number & 31)),
+            PhyAccess::Mdic | PhyAccess::Firmware => self.mdic(number, regs::MDIC_OP_READ),
+        }
+    }
+
+    /// Writes register `number`, 0 to 31.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::read`].
+    pub fn write(&self, number: u8, value: u16) -> Result<(), PhyError> {
+        match self.access {
+            PhyAccess::BitBang => bitbang::write(self.registers, self.clock, number & 31, value),
+            PhyAccess::Mdic | PhyAccess::Firmware => {
+                self.mdic(number, regs::MDIC_OP_WRITE | u32::from(value))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// One access. The command word is clean, without READY and INT_EN: VirtualBox ignores the one and never ends the
+    /// other (HF 5.1).
+    fn mdic(&self, number: u8, command: u32) -> Result<u16, PhyError> {
+        let target = u32::from(number & 31) << 16 | self.address() << 21;
+        self.registers.write(regs::MDIC, command | target);
+        let mut answer = 0;
+        wait_until(
+            self.clock,
+            "end of MDIC access",
+            MDIC_LIMIT,
+            MDIC_INTERVAL,
+            || {
+                answer = self.registers.read(regs::MDIC);
+                answer & regs::MDIC_READY != 0
+            },
+        )
+        .map_err(PhyError::Busy)?;
+        // All ones of a device that is gone have the error bit too.
+        if answer & regs::MDIC_ERROR == 0 {
+            Ok(answer as u16)
+        } else {
+            Err(PhyError::NoAnswer)
+        }
+    }
+
+    /// Of 82579 and later it is 2 (HF 5.1).
+    fn address(&self) -> u32 {
+        match self.access {
+            PhyAccess::Firmware => 2,
+            PhyAccess::BitBang | PhyAccess::Mdic => PHY_ADDRESS,
+        }
+    }
+}

@@ -1,0 +1,154 @@
+//! What is done to a copper PHY: as little as possible, and nothing while the link is up (HF 5.2).
+
+use super::{AnAdvertise, Bmcr, GigControl, Phy, PhyError, PhyId, register};
+use crate::chip::{Chip, Media, PhyAccess, Quirks};
+use crate::notes::Notes;
+use crate::platform::{Clock, Registers};
+use crate::regs::{self, Ctrl, Status};
+
+/// What autonegotiation offers besides all speeds in full duplex.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Advertise {
+    /// That the NIC pauses when asked, and asks. Off by default: a small receive ring would stall the switch port
+    /// (HF 6).
+    pub pause: bool,
+}
+
+impl Advertise {
+    /// The value of register 4.
+    fn base(self, chip: &Chip) -> AnAdvertise {
+        let half = if chip.quirks.contains(Quirks::HD_FIFO) {
+            AnAdvertise::empty()
+        } else {
+            AnAdvertise::HALF_10 | AnAdvertise::HALF_100
+        };
+        let pause = if self.pause {
+            AnAdvertise::PAUSE | AnAdvertise::ASM_DIR
+        } else {
+            AnAdvertise::empty()
+        };
+        AnAdvertise::SELECTOR_802_3 | AnAdvertise::FULL_10 | AnAdvertise::FULL_100 | half | pause
+    }
+}
+
+/// Makes a copper PHY negotiate what is wanted.
+///
+/// A link that is up stays up: nothing is written. A negotiation that already offers what is wanted is left to
+/// end. Otherwise registers 4 and 9 are set and negotiation is restarted. Nobody waits for it. Parts without a PHY,
+/// and those whose PHY belongs to firmware, are left alone.
+///
+/// Not done: the analog init script of 82541 and 82547, and the clock and downshift settings of old 88E1000
+/// revisions; the PHY keeps what its reset and its straps give.
+pub fn bring_up(registers: &impl Registers, chip: &Chip, clock: &impl Clock, advertise: Advertise) -> Notes {
+    if chip.media != Media::Copper || chip.limits.phy == PhyAccess::Firmware {
+        return Notes::empty();
+    }
+    let link_up = registers.read(regs::STATUS) & Status::LU.bits() != 0;
+    if link_up && !chip.quirks.contains(Quirks::FORCE_SPEED) {
+        return Notes::empty();
+    }
+    let phy = match Phy::open(registers, chip, clock) {
+        Ok(phy) => phy,
+        Err(PhyError::NotOwned) => return Notes::SEMAPHORE_BUSY,
+        Err(_) => return Notes::PHY_SILENT,
+    };
+    let done = if link_up {
+        copy_speed(registers, &phy)
+    } else {
+        negotiate(&phy, chip, advertise)
+    };
+    let silent = if done.is_err() {
+        Notes::PHY_SILENT
+    } else {
+        Notes::empty()
+    };
+    phy.notes() | silent
+}
+
+fn negotiate<R: Registers, C: Clock>(
+    phy: &Phy<'_, R, C>,
+    chip: &Chip,
+    advertise: Advertise,
+) -> Result<(), PhyError> {
+    if !phy.id()?.is_present() {
+        return Err(PhyError::NoAnswer);
+    }
+    let control = Bmcr::from_bits_retain(phy.read(register::BMCR)?);
+    let base = phy.read(register::AN_ADVERTISE)?;
+    let gig = phy.read(register::GIG_CONTROL)?;
+    let wanted_base = advertise.base(chip).bits();
+    // Master or slave stays as it is.
+    let wanted_gig = gig & !GigControl::HALF_1000.bits() | GigControl::FULL_1000.bits();
+    let negotiates =
+        control.contains(Bmcr::AUTONEGOTIATE) && !control.intersects(Bmcr::POWER_DOWN | Bmcr::ISOLATE);
+    if negotiates && base == wanted_base && gig == wanted_gig {
+        return Ok(());
+    }
+    phy.write(register::AN_ADVERTISE, wanted_base)?;
+    phy.write(register::GIG_CONTROL, wanted_gig)?;
+    phy.write(register::BMCR, (Bmcr::AUTONEGOTIATE | Bmcr::RESTART).bits())
+}
+
+/// 82543: forces in CTRL the speed and duplex that the PHY negotiated, once its link is up (HF 5.2).
+///
+/// # Errors
+///
+/// When the PHY does not answer.
+pub fn copy_speed<R: Registers, C: Clock>(registers: &R, phy: &Phy<'_, R, C>) -> Result<(), PhyError> {
+    const RESOLVED: u16 = 1 << 11;
+    const FULL_DUPLEX: u16 = 1 << 13;
+    if !phy.id()?.is_present() {
+        return Err(PhyError::NoAnswer);
+    }
+    let status = phy.read(register::M88_STATUS)?;
+    if status & RESOLVED == 0 {
+        return Ok(());
+    }
+    // Bits 15:14 have the coding of CTRL.SPEED.
+    let speed = u32::from(status >> 14) << 8;
+    let duplex = if status & FULL_DUPLEX != 0 {
+        Ctrl::FD.bits()
+    } else {
+        0
+    };
+    let ctrl = registers.read(regs::CTRL) & !(Ctrl::SPEED | Ctrl::FD | Ctrl::ASDE).bits();
+    let forced = (Ctrl::FRCSPD | Ctrl::FRCDPX | Ctrl::SLU).bits();
+    registers.write(regs::CTRL, ctrl | forced | speed & Ctrl::SPEED.bits() | duplex);
+    Ok(())
+}
+
+/// Whether the PHY of an 82574 hangs: asked every two seconds or so by a watchdog, on parts with
+/// [`Quirks::PHY_HANG_CHECK`].
+///
+/// Two looks in a row at a receive error counter that is stuck at its end, with the idle error counter at its end
+/// too, mean that only a reset of the adapter helps (HF 5.3; Linux e1000e, `e1000_check_phy_82574`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct HangCheck {
+    strikes: u8,
+}
+
+impl HangCheck {
+    /// Looks once; whether the PHY hangs. One PHY access, two when in doubt.
+    ///
+    /// # Errors
+    ///
+    /// When the PHY does not answer; that is no strike.
+    pub fn look<R: Registers, C: Clock>(&mut self, phy: &Phy<'_, R, C>) -> Result<bool, PhyError> {
+        const IDLE_ERRORS: u16 = 0xFF;
+        let suspect = phy.read(register::RECEIVE_ERRORS)? == u16::MAX
+            && phy.read(register::GIG_STATUS)? & IDLE_ERRORS == IDLE_ERRORS;
+        self.strikes = if suspect {
+            self.strikes.saturating_add(1)
+        } else {
+            0
+        };
+        Ok(self.strikes >= 2)
+    }
+}
+
+impl PhyId {
+    /// Whether something answered: an MDIO line that nobody drives reads as all ones or all zeroes.
+    pub fn is_present(self) -> bool {
+        self.0 != 0 && self.0 != u32::MAX
+    }
+}

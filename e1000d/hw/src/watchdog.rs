@@ -1,0 +1,228 @@
+//! When the transmitter hangs: how that is noticed, what is tried, and what is kept to be read afterwards.
+//!
+//! Evidence is the oldest descriptor: with the hardware for too long, while the link is up and the other side does not
+//! ask for a pause (hardware-facts 9.6). Then, in this order: take back what is done, have the device write back what
+//! it holds in its cache, keep a snapshot, reset. Resets that do not help come ever more rarely.
+//!
+//! The owner calls [`crate::nic::Nic::watch`] every second or so, and only while frames are with the hardware.
+
+use core::fmt;
+use core::time::Duration;
+
+use crate::ring::Words;
+
+/// How long the oldest descriptor may be with the hardware at 100 and 1000 Mbit/s. A ring of the longest frames takes
+/// 0.7 s at 100.
+const HANG_LIMIT: Duration = Duration::from_secs(2);
+/// The same at 10 Mbit/s.
+const HANG_LIMIT_10: Duration = Duration::from_secs(16);
+/// Shortest time between two resets; doubled with each that did not help.
+const RESET_INTERVAL: Duration = Duration::from_secs(4);
+/// How often it is doubled at most: to 64 s.
+const MAX_DOUBLINGS: u32 = 4;
+/// Descriptors of a ring that a snapshot keeps.
+pub const SNAPSHOT_DESCRIPTORS: usize = 8;
+
+/// What has to be done about the transmitter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Finding {
+    /// Nothing is with the hardware: it need not be watched until the next frame.
+    Idle,
+    /// Frames are with the hardware, and that is as it should be.
+    Busy,
+    /// It hung; it was reset, and works as far as can be told.
+    Reset,
+    /// It hangs, and the next reset is not due yet, or the reset failed.
+    Hung,
+    /// Registers read as all ones: the device is gone.
+    DeviceGone,
+}
+
+/// What the watchdog did since bring-up.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Recoveries {
+    /// Times that descriptors were only done once the device was told to write them back.
+    pub flushes: u64,
+    /// Times that the transmitter hung.
+    pub hangs: u64,
+    /// Resets that ended.
+    pub resets: u64,
+    /// Resets that did not.
+    pub failed_resets: u64,
+}
+
+/// Progress of the transmitter as seen from time to time.
+#[derive(Debug, Default)]
+pub(crate) struct Watchdog {
+    /// The oldest descriptor, and since when it has been that; None while there is none.
+    oldest: Option<(u32, Duration)>,
+    /// When the last reset was, and how many in a row up to that one have not helped.
+    last_reset: Option<(Duration, u32)>,
+    pub(crate) recoveries: Recoveries,
+    pub(crate) snapshot: Option<Snapshot>,
+}
+
+impl Watchdog {
+    /// The transmitter has nothing to do; so many descriptors were done since the last reset.
+    pub(crate) fn idle(&mut self, done: u32) {
+        self.oldest = None;
+        if done != 0 {
+            self.last_reset = self.last_reset.map(|(when, _)| (when, 0));
+        }
+    }
+
+    /// `descriptor` is the oldest with the hardware now. Returns whether it has been for too long.
+    pub(crate) fn overdue(&mut self, descriptor: u32, now: Duration, mbit_s: u16) -> bool {
+        match self.oldest {
+            Some((same, since)) if same == descriptor => {
+                let limit = if mbit_s == 10 { HANG_LIMIT_10 } else { HANG_LIMIT };
+                now.saturating_sub(since) >= limit
+            }
+            before => {
+                if before.is_some() {
+                    self.last_reset = self.last_reset.map(|(when, _)| (when, 0));
+                }
+                self.oldest = Some((descriptor, now));
+                false
+            }
+        }
+    }
+
+    /// There is a good reason why nothing moves: time counts from now on.
+    pub(crate) fn excused(&mut self, now: Duration) {
+        self.oldest = self.oldest.map(|(descriptor, _)| (descriptor, now));
+    }
+
+    /// Whether a reset may be tried. If so, it counts as tried.
+    pub(crate) fn may_reset(&mut self, now: Duration) -> bool {
+        let useless = match self.last_reset {
+            None => 0,
+            Some((when, useless)) => {
+                let interval = RESET_INTERVAL * (1 << useless.saturating_sub(1));
+                if now.saturating_sub(when) < interval {
+                    return false;
+                }
+                useless
+            }
+        };
+        self.last_reset = Some((now, useless.min(MAX_DOUBLINGS) + 1));
+        true
+    }
+
+    /// The device was reset: nothing is with the hardware. What comes next shows whether it helped.
+    pub(crate) fn was_reset(&mut self) {
+        self.recoveries.resets += 1;
+        self.oldest = None;
+    }
+}
+
+/// What the device and the rings looked like when the transmitter hung, or whenever a snapshot was asked for.
+///
+/// Taken by reading only: neither ICR nor a statistics register, which reading would clear.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Snapshot {
+    /// When: the time of the clock that the owner uses.
+    pub time: Duration,
+    /// Name and value of registers, in the order of [`Snapshot::REGISTERS`].
+    pub registers: [u32; Snapshot::REGISTERS.len()],
+    /// Oldest transmit descriptor with the hardware, first that it was not told of, first free one: free-running.
+    pub tx: (u32, u32, u32),
+    /// Next receive descriptor to be looked at, and the end of those with the hardware: free-running.
+    pub rx: (u32, u32),
+    /// Second halves of transmit descriptors, from the oldest on.
+    pub tx_descriptors: [Words; SNAPSHOT_DESCRIPTORS],
+    /// Second halves of receive descriptors, from the next on.
+    pub rx_descriptors: [Words; SNAPSHOT_DESCRIPTORS],
+}
+
+impl Snapshot {
+    /// Registers that a snapshot has.
+    pub const REGISTERS: [(&'static str, u32); 14] = {
+        use crate::regs::*;
+        [
+            ("CTRL", CTRL),
+            ("STATUS", STATUS),
+            ("RCTL", RCTL),
+            ("TCTL", TCTL),
+            ("IMS", IMS),
+            ("TDBAL", TDBAL),
+            ("TDLEN", TDLEN),
+            ("TDH", TDH),
+            ("TDT", TDT),
+            ("TXDCTL", TXDCTL),
+            ("RDLEN", RDLEN),
+            ("RDH", RDH),
+            ("RDT", RDT),
+            ("RXDCTL", RXDCTL),
+        ]
+    };
+}
+
+/// One `key value` a line.
+impl fmt::Display for Snapshot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "time {}.{:03}", self.time.as_secs(), self.time.subsec_millis())?;
+        for ((name, _), value) in Self::REGISTERS.iter().zip(self.registers) {
+            writeln!(f, "{name} {value:#010x}")?;
+        }
+        let ((oldest, posted, filled), (consumed, tail)) = (self.tx, self.rx);
+        writeln!(f, "tx_oldest {oldest}\ntx_posted {posted}\ntx_filled {filled}")?;
+        writeln!(f, "rx_next {consumed}\nrx_tail {tail}")?;
+        for (kind, first, descriptors) in [
+            ("tx", oldest, &self.tx_descriptors),
+            ("rx", consumed, &self.rx_descriptors),
+        ] {
+            for (n, Words { low, high }) in (0..).zip(descriptors) {
+                let number = first.wrapping_add(n);
+                writeln!(f, "{kind}_descriptor_{number} {low:#010x} {high:#010x}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn s(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
+    #[test]
+    fn only_a_descriptor_that_stays_is_overdue() {
+        let mut dog = Watchdog::default();
+        for second in 0..20 {
+            assert!(!dog.overdue(second as u32, s(second), 1000), "it moves");
+        }
+        assert!(!dog.overdue(19, s(20), 1000));
+        assert!(dog.overdue(19, s(21), 1000));
+        assert!(!dog.overdue(19, s(34), 10), "10 Mbit/s are slow");
+        assert!(dog.overdue(19, s(35), 10));
+        dog.excused(s(35));
+        assert!(!dog.overdue(19, s(36), 1000));
+        dog.idle(20);
+        assert!(!dog.overdue(19, s(50), 1000));
+    }
+
+    #[test]
+    fn resets_that_do_not_help_come_ever_more_rarely() {
+        let mut dog = Watchdog::default();
+        let mut resets = std::vec![];
+        for second in 0..400 {
+            if dog.overdue(7, s(second), 1000) && dog.may_reset(s(second)) {
+                resets.push(second);
+                dog.was_reset();
+            }
+        }
+        let apart: std::vec::Vec<u64> = resets.windows(2).map(|pair| pair[1] - pair[0]).collect();
+        assert_eq!(apart, [4, 8, 16, 32, 64, 64, 64, 64, 64]);
+        // Once it works, the next hang is not punished for the earlier ones.
+        dog.idle(0);
+        dog.idle(1);
+        assert!(!dog.overdue(8, s(500), 1000));
+        assert!(dog.overdue(8, s(502), 1000) && dog.may_reset(s(502)));
+        assert!(!dog.may_reset(s(503)));
+        assert!(dog.may_reset(s(506)));
+    }
+}

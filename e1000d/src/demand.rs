@@ -1,0 +1,159 @@
+//! What the holder of a handle of the file `filter` asks of the receive filter.
+//!
+//! Asked for in lines of text: `promiscuous on|off`, `allmulti on|off`, `multicast add|del MAC`. The NIC gets what all
+//! handles together ask for; what a handle asked for ends when it is closed, so that a client that dies leaves nothing
+//! behind.
+
+use std::collections::BTreeSet;
+use std::fmt::Write;
+
+use e1000_hw::nvm::MacAddress;
+use syscall::error::{EINVAL, ENOSPC, Error, Result};
+
+/// Groups that one handle may ask for.
+const MAX_GROUPS: usize = 256;
+
+/// One handle's share.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Demand {
+    /// Every frame.
+    pub promiscuous: bool,
+    /// Frames to all groups.
+    pub all_multicast: bool,
+    /// Frames to these groups.
+    pub groups: BTreeSet<[u8; 6]>,
+}
+
+impl Demand {
+    /// What this demand becomes with the lines of `text`: all of them, or none and an error.
+    ///
+    /// # Errors
+    ///
+    /// `EINVAL` for a line that is none of the above, or an address that is no group's; `ENOSPC` for more than 256
+    /// groups.
+    pub fn with(&self, text: &[u8]) -> Result<Self> {
+        let invalid = Error::new(EINVAL);
+        let mut demand = self.clone();
+        let text = std::str::from_utf8(text).map_err(|_| invalid)?;
+        for line in text.lines().filter(|line| !line.trim().is_empty()) {
+            let mut words = line.split_whitespace();
+            match (words.next(), words.next(), words.next(), words.next()) {
+                (Some("promiscuous"), Some(state), None, None) => demand.promiscuous = switch(state)?,
+                (Some("allmulti"), Some(state), None, None) => demand.all_multicast = switch(state)?,
+                (Some("multicast"), Some("add"), Some(group), None) => {
+                    demand.groups.insert(parse_group(group).ok_or(invalid)?);
+                }
+                (Some("multicast"), Some("del"), Some(group), None) => {
+                    demand.groups.remove(&parse_group(group).ok_or(invalid)?);
+                }
+                _ => return Err(invalid),
+            }
+        }
+        if demand.groups.len() > MAX_GROUPS {
+            return Err(Error::new(ENOSPC));
+        }
+        Ok(demand)
+    }
+
+    /// Adds what another handle asks for.
+    pub fn merge(&mut self, other: &Self) {
+        self.promiscuous |= other.promiscuous;
+        self.all_multicast |= other.all_multicast;
+        self.groups.extend(&other.groups);
+    }
+
+    /// `key value` lines, with `prefix` before each key.
+    pub fn text(&self, prefix: &str) -> String {
+        let mut text = format!(
+            "{prefix}promiscuous {}\n{prefix}allmulti {}\n",
+            u8::from(self.promiscuous),
+            u8::from(self.all_multicast)
+        );
+        for group in &self.groups {
+            // Writing to a String cannot fail.
+            let _ = writeln!(text, "{prefix}multicast {}", MacAddress(*group));
+        }
+        text
+    }
+}
+
+fn switch(state: &str) -> Result<bool> {
+    match state {
+        "on" | "1" => Ok(true),
+        "off" | "0" => Ok(false),
+        _ => Err(Error::new(EINVAL)),
+    }
+}
+
+fn parse_group(text: &str) -> Option<[u8; 6]> {
+    let mut bytes = [0; 6];
+    let mut parts = text.split(':');
+    for byte in &mut bytes {
+        // `from_str_radix` would take a sign.
+        let is_hex = |part: &&str| part.len() == 2 && part.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let part = parts.next().filter(is_hex)?;
+        *byte = u8::from_str_radix(part, 16).ok()?;
+    }
+    (parts.next().is_none() && bytes[0] & 1 != 0).then_some(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with(text: &str) -> Result<Demand> {
+        Demand::default().with(text.as_bytes())
+    }
+
+    #[test]
+    fn lines_add_up() {
+        let demand =
+            with("promiscuous on\n\nmulticast add 33:33:ff:12:34:56\nmulticast add 01:00:5e:00:00:FB\n")
+                .expect("valid lines");
+        assert_eq!(
+            demand.text(""),
+            "promiscuous 1\nallmulti 0\nmulticast 01:00:5e:00:00:fb\nmulticast 33:33:ff:12:34:56\n"
+        );
+        let demand = demand
+            .with(b"promiscuous off\nallmulti on\nmulticast del 33:33:ff:12:34:56")
+            .expect("valid lines");
+        assert_eq!(
+            demand.text("total_"),
+            "total_promiscuous 0\ntotal_allmulti 1\ntotal_multicast 01:00:5e:00:00:fb\n"
+        );
+        let mut both = with("promiscuous on").expect("a valid line");
+        both.merge(&demand);
+        assert!(both.promiscuous && both.all_multicast && both.groups.len() == 1);
+    }
+
+    #[test]
+    fn anything_else_is_refused() {
+        for bad in [
+            "promiscuous",
+            "promiscuous maybe",
+            "promiscuous on off",
+            "multicast 33:33:00:00:00:01",
+            "multicast add",
+            "multicast add 52:54:00:12:34:56",
+            "multicast add 33:33:00:00:00",
+            "multicast add 33:33:00:00:00:01:02",
+            "multicast add 3:33:00:00:00:01",
+            "multicast add +3:33:00:00:00:01",
+            "unicast add 33:33:00:00:00:01",
+        ] {
+            assert_eq!(with(bad), Err(Error::new(EINVAL)), "{bad}");
+        }
+        assert_eq!(Demand::default().with(&[0xFF]), Err(Error::new(EINVAL)));
+    }
+
+    #[test]
+    fn groups_are_bounded() {
+        let lines = |count: usize| -> String {
+            (0..count)
+                .map(|n| format!("multicast add 33:33:00:00:{:02x}:{:02x}\n", n >> 8, n & 0xFF))
+                .collect()
+        };
+        assert!(with(&lines(256)).is_ok());
+        assert_eq!(with(&lines(257)), Err(Error::new(ENOSPC)));
+    }
+}

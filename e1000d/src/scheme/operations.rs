@@ -1,0 +1,249 @@
+//! What the operations on the scheme mean.
+//!
+//! Errors are the answer to whatever a client does wrong; nothing a client does through the file of frames changes more
+//! than its own handle. Blocking is the business of [`crate::server`]: an operation that has to wait answers
+//! `EWOULDBLOCK` here, which is not the `EAGAIN` (11) that clients see.
+
+use e1000_hw::nic::MtuError;
+use e1000_hw::platform::{DmaRegion, Registers};
+use e1000_hw::tx::TransmitError;
+use redox_scheme::scheme::SchemeSync;
+use redox_scheme::{CallerCtx, OpenResult};
+use syscall::dirent::{DirEntry, DirentBuf, DirentKind};
+use syscall::error::{EACCES, EAGAIN, EBADF, EINVAL, EIO, EISDIR, EMSGSIZE, ENOENT, ENOTDIR, EWOULDBLOCK};
+use syscall::flag::{EventFlags, MODE_DIR, MODE_FILE, O_DIRECTORY, O_NONBLOCK};
+use syscall::schemev2::NewFdFlags;
+use syscall::{Error, Result, Stat};
+
+use super::{Handle, NetworkScheme};
+use crate::files::{self, File};
+use crate::open_file::OpenFile;
+use crate::subscriber::Subscriber;
+
+/// Copies `bytes` from `offset` on; nothing from the end on, whatever the offset.
+fn read_at(bytes: &[u8], offset: u64, out: &mut [u8]) -> usize {
+    let rest = usize::try_from(offset)
+        .ok()
+        .and_then(|offset| bytes.get(offset..))
+        .unwrap_or_default();
+    let len = rest.len().min(out.len());
+    let (Some(out), Some(rest)) = (out.get_mut(..len), rest.get(..len)) else {
+        return 0;
+    };
+    out.copy_from_slice(rest);
+    len
+}
+
+impl<R: Registers, D: DmaRegion> NetworkScheme<R, D> {
+    /// Reads an open file. From the beginning, it reads what there is now.
+    fn read_file(&mut self, id: usize, offset: u64, buf: &mut [u8]) -> usize {
+        let is_fresh = |handle: &Handle| matches!(handle, Handle::File(open) if open.fresh);
+        if offset == 0 && !self.handles.get(&id).is_some_and(is_fresh) {
+            self.refresh(id);
+        }
+        let Some(Handle::File(open)) = self.handles.get_mut(&id) else {
+            return 0;
+        };
+        open.fresh = false;
+        read_at(&open.content, offset, buf)
+    }
+
+    /// Does what was written to `mtu` or `filter`.
+    fn write_file(&mut self, id: usize, file: File, buf: &[u8]) -> Result<()> {
+        if let Some(Handle::File(open)) = self.handles.get_mut(&id) {
+            open.fresh = false;
+        }
+        if file == File::Mtu {
+            let mtu = files::parse_mtu(buf).ok_or(Error::new(EINVAL))?;
+            let result = self.nic.set_mtu(mtu, &self.clock);
+            self.look_at_link();
+            return result.map_err(|error| {
+                log::warn!("MTU {mtu}: {error}");
+                Error::new(match error {
+                    MtuError::OutOfRange { .. } => EINVAL,
+                    MtuError::Reset(_) => EIO,
+                })
+            });
+        }
+        let Some(Handle::File(open)) = self.handles.get_mut(&id) else {
+            return Err(Error::new(EBADF));
+        };
+        open.demand = open.demand.with(buf)?;
+        self.apply_demand();
+        Ok(())
+    }
+}
+
+impl<R: Registers, D: DmaRegion> SchemeSync for NetworkScheme<R, D> {
+    fn scheme_root(&mut self) -> Result<usize> {
+        Ok(self.insert(Handle::Root))
+    }
+
+    fn openat(
+        &mut self,
+        dir: usize,
+        path: &str,
+        flags: usize,
+        _fcntl_flags: u32,
+        caller: &CallerCtx,
+    ) -> Result<OpenResult> {
+        if caller.uid != 0 || !matches!(self.handle(dir)?, Handle::Root) {
+            return Err(Error::new(EACCES));
+        }
+        let path = path.trim_matches('/');
+        let directory = flags & O_DIRECTORY == O_DIRECTORY;
+        let (handle, new) = if path.is_empty() && directory {
+            (Handle::Root, NewFdFlags::POSITIONED)
+        } else if path.is_empty() {
+            (Handle::Data(Subscriber::default()), NewFdFlags::empty())
+        } else {
+            let file = File::find(path).ok_or(Error::new(ENOENT))?;
+            if directory {
+                return Err(Error::new(ENOTDIR));
+            }
+            let open = OpenFile::new(file, flags, self.activity.link_changes);
+            (Handle::File(open), NewFdFlags::POSITIONED)
+        };
+        let number = self.insert(handle);
+        self.refresh(number);
+        Ok(OpenResult::ThisScheme { number, flags: new })
+    }
+
+    fn read(
+        &mut self,
+        id: usize,
+        buf: &mut [u8],
+        offset: u64,
+        fcntl_flags: u32,
+        _caller: &CallerCtx,
+    ) -> Result<usize> {
+        let subscriber = match self.handles.get_mut(&id).ok_or(Error::new(EBADF))? {
+            Handle::Data(subscriber) => subscriber,
+            Handle::File(_) => return Ok(self.read_file(id, offset, buf)),
+            Handle::Root => return Err(Error::new(EISDIR)),
+        };
+        // 0 would mean the end of the file, and smolnetd would take it for a frame.
+        if buf.is_empty() {
+            return Err(Error::new(EINVAL));
+        }
+        match self.nic.receive(buf) {
+            Some(len) => {
+                subscriber.read_frame();
+                Ok(len)
+            }
+            None => {
+                subscriber.found_none();
+                let nonblocking = fcntl_flags as usize & O_NONBLOCK == O_NONBLOCK;
+                Err(Error::new(if nonblocking { EAGAIN } else { EWOULDBLOCK }))
+            }
+        }
+    }
+
+    fn write(
+        &mut self,
+        id: usize,
+        buf: &[u8],
+        _offset: u64,
+        _fcntl_flags: u32,
+        caller: &CallerCtx,
+    ) -> Result<usize> {
+        match self.handle(id)? {
+            Handle::Data(_) => {}
+            Handle::File(open) if open.is_writable() && caller.uid == 0 => {
+                let file = open.file;
+                return self.write_file(id, file, buf).map(|()| buf.len());
+            }
+            Handle::Root | Handle::File(_) => return Err(Error::new(EINVAL)),
+        }
+        match self.nic.transmit(buf) {
+            Ok(()) => Ok(buf.len()),
+            Err(TransmitError::TooShort) => Err(Error::new(EINVAL)),
+            Err(TransmitError::TooLong { .. }) => Err(Error::new(EMSGSIZE)),
+            // Non-blocking or not: smolnetd drops a frame for good on any error.
+            Err(TransmitError::Full) => Err(Error::new(EWOULDBLOCK)),
+        }
+    }
+
+    fn fcntl(&mut self, id: usize, _cmd: usize, _arg: usize, _caller: &CallerCtx) -> Result<usize> {
+        // The kernel keeps the flags and passes them with each read and write.
+        self.handle(id).map(|_| 0)
+    }
+
+    fn fevent(&mut self, id: usize, flags: EventFlags, _caller: &CallerCtx) -> Result<EventFlags> {
+        let frames = self.nic.next_frame_len().is_some();
+        let room = self.nic.has_room();
+        match self.handles.get_mut(&id).ok_or(Error::new(EBADF))? {
+            Handle::Data(subscriber) => Ok(subscriber.subscribe(flags, frames, room)),
+            Handle::File(open) => Ok(open.subscribe(flags, self.activity.link_changes)),
+            Handle::Root => Ok(EventFlags::empty()),
+        }
+    }
+
+    fn fpath(&mut self, id: usize, buf: &mut [u8], _caller: &CallerCtx) -> Result<usize> {
+        let file = match self.handle(id)? {
+            Handle::Root | Handle::Data(_) => "",
+            Handle::File(open) => open.file.name(),
+        };
+        let path = format!("/scheme/{}/{file}", self.name);
+        Ok(read_at(path.as_bytes(), 0, buf))
+    }
+
+    fn fstat(&mut self, id: usize, stat: &mut Stat, _caller: &CallerCtx) -> Result<()> {
+        let (mode, size) = match self.handle(id)? {
+            Handle::Root => (MODE_DIR | 0o500, 0),
+            Handle::Data(_) => (MODE_FILE | 0o700, 0),
+            Handle::File(open) => {
+                let write = if open.file.is_writable() { 0o200 } else { 0 };
+                (MODE_FILE | 0o400 | write, open.content.len() as u64)
+            }
+        };
+        *stat = Stat {
+            st_mode: mode,
+            st_size: size,
+            st_nlink: 1,
+            ..Stat::default()
+        };
+        Ok(())
+    }
+
+    fn fsync(&mut self, id: usize, _caller: &CallerCtx) -> Result<()> {
+        self.handle(id).map(|_| ())
+    }
+
+    fn getdents<'buf>(
+        &mut self,
+        id: usize,
+        mut buf: DirentBuf<&'buf mut [u8]>,
+        opaque_offset: u64,
+    ) -> Result<DirentBuf<&'buf mut [u8]>> {
+        if !matches!(self.handle(id)?, Handle::Root) {
+            return Err(Error::new(ENOTDIR));
+        }
+        let first = usize::try_from(opaque_offset).unwrap_or(usize::MAX);
+        for (n, file) in File::ALL.into_iter().enumerate().skip(first) {
+            let next = n as u64 + 1;
+            let entry = DirEntry {
+                inode: next,
+                next_opaque_id: next,
+                name: file.name(),
+                kind: DirentKind::Regular,
+            };
+            match buf.entry(entry) {
+                Ok(()) => {}
+                // The rest comes with the next call; only a buffer too small for one entry is an error.
+                Err(_) if n > first => break,
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(buf)
+    }
+
+    fn on_close(&mut self, id: usize) {
+        // What it asked for ends with it.
+        if let Some(Handle::File(open)) = self.handles.remove(&id)
+            && open.file == File::Filter
+        {
+            self.apply_demand();
+        }
+    }
+}

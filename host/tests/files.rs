@@ -1,0 +1,398 @@
+//! The scheme's files beside frames, on each of QEMU's NICs, as a client sees them.
+
+mod common;
+
+use std::sync::mpsc::{Receiver, channel};
+use std::thread;
+use std::time::Duration;
+
+use common::{MAC, OTHER, SOON, for_each_model, frame, wait_for};
+use e1000_host::harness::{Hosted, HostedOptions};
+use e1000_host::machine::NicModel;
+use e1000_hw::regs;
+use event::{EventFlags, RawEventQueue};
+use libredox::flag::{O_NONBLOCK, O_RDONLY, O_RDWR, O_WRONLY};
+use libredox::{Fd, errno};
+use redox_shim::client::read_at;
+
+const DAEMON: &str = env!("CARGO_BIN_EXE_e1000d-hosted");
+/// All nodes whose address ends in 12:34:56, as this NIC's does: what IPv6 asks for the NIC's address.
+const SOLICITED: [u8; 6] = [0x33, 0x33, 0xFF, 0x12, 0x34, 0x56];
+/// As long as the transmitter may hang, and a little.
+const HEALED: Duration = Duration::from_secs(20);
+
+fn start(nic: NicModel) -> Hosted {
+    Hosted::start(&HostedOptions::new(DAEMON, nic)).unwrap_or_else(|error| panic!("{nic}: {error}"))
+}
+
+fn open(hosted: &Hosted, file: &str, flags: i32) -> Fd {
+    Fd::open(&format!("/scheme/{}/{file}", hosted.scheme()), flags, 0).unwrap()
+}
+
+fn data(hosted: &Hosted) -> Fd {
+    open(hosted, "", O_RDWR | O_NONBLOCK)
+}
+
+/// What a file holds now.
+fn text(file: &Fd) -> String {
+    let mut bytes = vec![0; 1 << 16];
+    let length = read_at(file.raw(), &mut bytes, 0).unwrap();
+    String::from_utf8(bytes[..length].to_vec()).unwrap()
+}
+
+/// The value of `key` in a file that is opened for it.
+fn value(hosted: &Hosted, file: &str, key: &str) -> String {
+    let text = text(&open(hosted, file, O_RDONLY));
+    let find = |line: &str| {
+        line.split_once(' ')
+            .filter(|(name, _)| *name == key)
+            .map(|(_, v)| v.to_owned())
+    };
+    text.lines()
+        .find_map(find)
+        .unwrap_or_else(|| panic!("no {key} in {file}:\n{text}"))
+}
+
+fn number(hosted: &Hosted, file: &str, key: &str) -> u64 {
+    value(hosted, file, key).parse().unwrap()
+}
+
+/// Events of a file, each as it comes.
+fn events(file: &Fd) -> Receiver<usize> {
+    let queue = RawEventQueue::new().unwrap();
+    queue.subscribe(file.raw(), 7, EventFlags::READ).unwrap();
+    let (sender, events) = channel();
+    thread::spawn(move || {
+        while let Ok(event) = queue.next_event() {
+            if sender.send(event.user_data).is_err() {
+                return;
+            }
+        }
+    });
+    events
+}
+
+fn read_frame(data: &Fd) -> Vec<u8> {
+    let mut buffer = vec![0; 20_000];
+    let length = wait_for("frame", || match data.read(&mut buffer) {
+        Ok(length) => Some(length),
+        Err(error) if error.errno() == errno::EAGAIN => None,
+        Err(error) => panic!("{error}"),
+    });
+    buffer.truncate(length);
+    buffer
+}
+
+/// Whether a frame to `destination` gets through; a broadcast sent after it does in any case.
+fn passes(hosted: &Hosted, data: &Fd, destination: [u8; 6], seed: u8) -> bool {
+    let (asked, end) = (frame(destination, 100, seed), frame([0xFF; 6], 60, seed));
+    hosted.wire().send(&asked).unwrap();
+    hosted.wire().send(&end).unwrap();
+    let mut passed = false;
+    loop {
+        let received = read_frame(data);
+        passed |= received == asked;
+        if received == end {
+            return passed;
+        }
+    }
+}
+
+#[test]
+fn groups_pass_while_a_handle_asks_for_them() {
+    for_each_model(|nic| {
+        let hosted = start(nic);
+        let data = data(&hosted);
+        let other_group = [0x01, 0x00, 0x5E, 0, 0, 0xFB];
+        assert!(!passes(&hosted, &data, SOLICITED, 1));
+        let filter = open(&hosted, "filter", O_RDWR);
+        filter.write(b"multicast add 33:33:ff:12:34:56\n").unwrap();
+        assert!(
+            passes(&hosted, &data, SOLICITED, 2),
+            "IPv6 neighbour solicitation"
+        );
+        assert!(!passes(&hosted, &data, other_group, 3));
+        assert_eq!(
+            text(&filter),
+            "promiscuous 0\nallmulti 0\nmulticast 33:33:ff:12:34:56\n\
+             total_promiscuous 0\ntotal_allmulti 0\ntotal_multicast 33:33:ff:12:34:56\n"
+        );
+        // A second handle that asks for the same keeps it.
+        let second = open(&hosted, "filter", O_RDWR);
+        second.write(b"multicast add 33:33:FF:12:34:56").unwrap();
+        drop(filter);
+        assert!(passes(&hosted, &data, SOLICITED, 4));
+        second
+            .write(b"multicast del 33:33:ff:12:34:56\nallmulti on\n")
+            .unwrap();
+        assert!(passes(&hosted, &data, SOLICITED, 5) && passes(&hosted, &data, other_group, 6));
+        assert!(!passes(&hosted, &data, OTHER, 7), "all groups are not everything");
+        assert!(text(&second).starts_with("promiscuous 0\nallmulti 1\ntotal_"));
+        drop(second);
+        wait_for("the end of what it asked for", || {
+            (value(&hosted, "filter", "total_allmulti") == "0").then_some(())
+        });
+        assert!(!passes(&hosted, &data, SOLICITED, 8));
+        assert!(passes(&hosted, &data, MAC, 9));
+        hosted.stop().unwrap();
+    });
+}
+
+#[test]
+fn everything_passes_while_a_handle_is_promiscuous() {
+    for_each_model(|nic| {
+        let hosted = start(nic);
+        let data = data(&hosted);
+        assert!(!passes(&hosted, &data, OTHER, 1));
+        let filter = open(&hosted, "filter", O_RDWR);
+        filter.write(b"promiscuous on").unwrap();
+        assert!(passes(&hosted, &data, OTHER, 2) && passes(&hosted, &data, SOLICITED, 3));
+        drop(filter);
+        wait_for("the end of what it asked for", || {
+            (value(&hosted, "filter", "total_promiscuous") == "0").then_some(())
+        });
+        assert!(!passes(&hosted, &data, OTHER, 4));
+        hosted.stop().unwrap();
+    });
+}
+
+#[test]
+fn files_take_only_what_they_understand_and_only_if_opened_for_it() {
+    let hosted = start(NicModel::E1000e);
+    let write = |file: &str, flags, text: &str| {
+        let file = open(&hosted, file, flags);
+        file.write(text.as_bytes()).map_err(|error| error.errno())
+    };
+    for (file, bad) in [
+        ("filter", "promiscuous"),
+        ("filter", "multicast add 52:54:00:12:34:56"),
+        ("filter", "promiscuous on\nnonsense"),
+        ("mtu", "67"),
+        ("mtu", "9217"),
+        ("mtu", "fast"),
+        ("stats", "0"),
+        ("link", "up"),
+        ("mac", "123456"),
+        ("registers", "RCTL 0"),
+    ] {
+        assert_eq!(write(file, O_RDWR, bad), Err(errno::EINVAL), "{file}: {bad}");
+    }
+    assert_eq!(write("filter", O_RDONLY, "promiscuous on"), Err(errno::EINVAL));
+    assert_eq!(
+        value(&hosted, "filter", "total_promiscuous"),
+        "0",
+        "all lines or none"
+    );
+    assert_eq!(write("mtu", O_WRONLY, "1400"), Ok(4));
+    assert_eq!(number(&hosted, "mtu", "mtu"), 1400);
+    hosted.stop().unwrap();
+}
+
+#[test]
+fn each_change_of_the_link_is_an_event_and_a_new_text() {
+    for_each_model(|nic| {
+        let hosted = start(nic);
+        let link = open(&hosted, "link", O_RDONLY);
+        let news = events(&link);
+        assert_eq!(
+            text(&link),
+            "state up\nspeed 1000\nduplex full\n".to_owned() + &pause(&text(&link))
+        );
+        assert!(
+            news.recv_timeout(Duration::from_millis(100)).is_err(),
+            "nothing changed"
+        );
+        for round in 0..3 {
+            for (on, state) in [(false, "state down\n"), (true, "state up\n")] {
+                hosted.set_link(on).unwrap();
+                // With another event on the way if it was told of the same change twice.
+                assert_eq!(news.recv_timeout(SOON), Ok(7), "round {round}");
+                assert!(text(&link).starts_with(state), "{}", text(&link));
+            }
+        }
+        assert!(news.recv_timeout(Duration::from_millis(100)).is_err());
+        // Who subscribes late is told at once.
+        let late = open(&hosted, "link", O_RDONLY);
+        hosted.set_link(false).unwrap();
+        assert_eq!(news.recv_timeout(SOON), Ok(7));
+        assert_eq!(events(&late).recv_timeout(SOON), Ok(7));
+        assert_eq!(number(&hosted, "stats", "link_changes"), 7);
+        hosted.stop().unwrap();
+    });
+}
+
+/// What a link text says after the first three lines.
+fn pause(text: &str) -> String {
+    text.split_inclusive('\n').skip(3).collect()
+}
+
+#[test]
+fn stats_count_what_passes_and_what_does_not() {
+    for_each_model(|nic| {
+        let hosted = start(nic);
+        let data = data(&hosted);
+        let group = [0x01, 0x00, 0x5E, 0, 0, 1];
+        let filter = open(&hosted, "filter", O_RDWR);
+        filter.write(b"multicast add 01:00:5e:00:00:01").unwrap();
+        for seed in 0..5 {
+            assert!(passes(&hosted, &data, group, seed));
+        }
+        // Too long for an MTU of 1500, even with a VLAN tag.
+        hosted.wire().send(&frame(MAC, 1600, 9)).unwrap();
+        assert!(passes(&hosted, &data, MAC, 9));
+        for (kind, count) in [([0xFF; 6], 4), (group, 3), (OTHER, 2)] {
+            for seed in 0..count {
+                assert_eq!(data.write(&frame(kind, 200, seed)).unwrap(), 200);
+                hosted.wire().receive(SOON).unwrap().expect("it comes out");
+            }
+        }
+        let stats = text(&open(&hosted, "stats", O_RDONLY));
+        assert!(stats.lines().count() > 30, "{stats}");
+        let value = |key: &str| number(&hosted, "stats", key);
+        assert_eq!(value("rx_packets"), 6 * 2);
+        assert_eq!(value("tx_packets"), 9);
+        assert_eq!(value("tx_bytes"), 9 * 200);
+        assert_eq!(
+            (
+                value("tx_dropped"),
+                value("tx_timeout_count"),
+                value("lost_interrupts")
+            ),
+            (0, 0, 0)
+        );
+        assert!(value("interrupts") > 0 && value("requests") > 20);
+        // QEMU 7.2 counts frames to groups twice on e1000e.
+        let twice = if nic == NicModel::E1000e { 2 } else { 1 };
+        assert_eq!((value("rx_multicast"), value("rx_broadcast")), (5 * twice, 6));
+        assert_eq!((value("tx_multicast"), value("tx_broadcast")), (3, 4));
+        hosted.stop().unwrap();
+    });
+}
+
+#[test]
+fn registers_are_dumped_without_side_effects() {
+    for_each_model(|nic| {
+        let hosted = start(nic);
+        let data = data(&hosted);
+        for seed in 0..20 {
+            hosted.wire().send(&frame(MAC, 100, seed)).unwrap();
+            let dump = text(&open(&hosted, "registers", O_RDONLY));
+            let rctl = dump.lines().find(|line| line.starts_with("RCTL ")).unwrap();
+            assert!(
+                rctl.ends_with(" EN BAM SECRC") || rctl.ends_with(" EN BAM"),
+                "{rctl}"
+            );
+            assert!(dump.lines().count() > 30 && !dump.contains("ICR"));
+            assert_eq!(read_frame(&data), frame(MAC, 100, seed));
+        }
+        hosted.stop().unwrap();
+    });
+}
+
+#[test]
+fn mtu_of_9000_carries_frames_of_all_sizes() {
+    for_each_model(|nic| {
+        let hosted = start(nic);
+        let data = data(&hosted);
+        assert_eq!(
+            data.write(&frame(OTHER, 1515, 1)).unwrap_err().errno(),
+            errno::EMSGSIZE
+        );
+        assert!(number(&hosted, "mtu", "max") >= 9000);
+        let filter = open(&hosted, "filter", O_RDWR);
+        filter.write(b"multicast add 33:33:ff:12:34:56\n").unwrap();
+        open(&hosted, "mtu", O_WRONLY).write(b"9000").unwrap();
+        wait_for("link", || (value(&hosted, "link", "state") == "up").then_some(()));
+        assert_eq!(number(&hosted, "mtu", "mtu"), 9000);
+        assert!(passes(&hosted, &data, SOLICITED, 1), "filters survive the reset");
+        for (seed, size) in [60, 1514, 1515, 1519, 2047, 2048, 2049, 4096, 4097, 8999, 9014]
+            .into_iter()
+            .enumerate()
+        {
+            let seed = seed as u8;
+            hosted.wire().send(&frame(MAC, size, seed)).unwrap();
+            assert_eq!(read_frame(&data), frame(MAC, size, seed), "{size} bytes in");
+            assert_eq!(data.write(&frame(OTHER, size, seed)).unwrap(), size);
+            assert_eq!(
+                hosted.wire().receive(SOON).unwrap().unwrap(),
+                frame(OTHER, size, seed),
+                "{size} bytes out"
+            );
+        }
+        assert_eq!(
+            data.write(&frame(OTHER, 9015, 1)).unwrap_err().errno(),
+            errno::EMSGSIZE
+        );
+        // 9018 may be a tagged frame.
+        hosted.wire().send(&frame(MAC, 9019, 1)).unwrap();
+        assert!(passes(&hosted, &data, MAC, 2));
+        assert_eq!(number(&hosted, "stats", "rx_over_errors"), 1, "dropped whole");
+        // A short reader gets the beginning, and the next frame whole.
+        hosted.wire().send(&frame(MAC, 9000, 3)).unwrap();
+        hosted.wire().send(&frame(MAC, 100, 4)).unwrap();
+        let mut beginning = [0; 5000];
+        let length = wait_for("frame", || data.read(&mut beginning).ok());
+        assert_eq!(beginning[..length], frame(MAC, 9000, 3)[..5000]);
+        assert_eq!(read_frame(&data), frame(MAC, 100, 4));
+
+        open(&hosted, "mtu", O_WRONLY).write(b"mtu 1500").unwrap();
+        wait_for("link", || (value(&hosted, "link", "state") == "up").then_some(()));
+        hosted.wire().send(&frame(MAC, 9000, 5)).unwrap();
+        assert!(passes(&hosted, &data, MAC, 6));
+        assert_eq!(
+            data.write(&frame(OTHER, 1515, 1)).unwrap_err().errno(),
+            errno::EMSGSIZE
+        );
+        hosted.stop().unwrap();
+    });
+}
+
+#[test]
+fn transmitter_that_hangs_is_reset_and_heals() {
+    for_each_model(|nic| {
+        let hosted = start(nic);
+        let data = data(&hosted);
+        let filter = open(&hosted, "filter", O_RDWR);
+        filter.write(b"multicast add 33:33:ff:12:34:56\n").unwrap();
+        assert_eq!(number(&hosted, "hang", "hangs"), 0);
+        // The transmitter is off, and nobody told the driver.
+        hosted.poke(regs::TCTL, 0).unwrap();
+        thread::sleep(Duration::from_millis(50));
+        for seed in 0..3 {
+            assert_eq!(data.write(&frame(OTHER, 100, seed)).unwrap(), 100);
+        }
+        let start = std::time::Instant::now();
+        while number(&hosted, "hang", "resets") == 0 {
+            assert!(
+                start.elapsed() < HEALED,
+                "{}",
+                text(&open(&hosted, "hang", O_RDONLY))
+            );
+            thread::sleep(Duration::from_millis(100));
+        }
+        println!("{nic}: healed after {:?}", start.elapsed());
+        let hang = text(&open(&hosted, "hang", O_RDONLY));
+        assert!(
+            hang.contains("TCTL 0x00000000\n") && hang.contains("tx_descriptor_0 "),
+            "{hang}"
+        );
+        assert_eq!(number(&hosted, "stats", "tx_timeout_count"), 1);
+        assert_eq!(
+            number(&hosted, "stats", "tx_dropped"),
+            3,
+            "the frames in the ring are lost, and counted"
+        );
+        wait_for("link", || (value(&hosted, "link", "state") == "up").then_some(()));
+        assert!(passes(&hosted, &data, SOLICITED, 1), "filters survive the reset");
+        for seed in 0..20 {
+            assert_eq!(data.write(&frame(OTHER, 100, seed)).unwrap(), 100);
+            assert_eq!(
+                hosted.wire().receive(SOON).unwrap().unwrap(),
+                frame(OTHER, 100, seed)
+            );
+            assert!(passes(&hosted, &data, MAC, seed));
+        }
+        assert_eq!(number(&hosted, "hang", "hangs"), 1);
+        hosted.stop().unwrap();
+    });
+}
