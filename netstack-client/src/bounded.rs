@@ -1,8 +1,11 @@
 //! A time limit for calls that have none themselves.
 
-use std::sync::mpsc;
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+/// How long to wait at once: a kernel of June 2026 now and then loses the wake-up of a wait with a limit.
+const SLICE: Duration = Duration::from_millis(50);
 
 /// Runs `work` on another thread and returns its result, or `None` if it takes longer than the limit.
 ///
@@ -13,7 +16,15 @@ pub fn within<T: Send + 'static>(limit: Duration, work: impl FnOnce() -> T + Sen
         // Fails if the limit has passed: then nobody wants the result.
         let _ = sender.send(work());
     });
-    receiver.recv_timeout(limit).ok()
+    let start = Instant::now();
+    loop {
+        let left = limit.saturating_sub(start.elapsed());
+        match receiver.recv_timeout(left.min(SLICE)) {
+            Ok(result) => return Some(result),
+            Err(RecvTimeoutError::Timeout) if !left.is_zero() => {}
+            Err(_) => return None,
+        }
+    }
 }
 
 #[cfg(test)]

@@ -29,7 +29,7 @@
 //! Everything reaches the system through `libredox` and `redox_event`, so the same code runs on Linux, where
 //! the C symbols below those crates come from `redox-shim`.
 
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 pub mod adapter;
 pub mod arp;

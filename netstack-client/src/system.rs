@@ -8,6 +8,8 @@ use std::io;
 pub mod datagram;
 pub mod echo;
 pub mod netcfg;
+pub mod process;
+pub mod services;
 
 /// The result of what reaches the stack.
 pub type Result<T, E = Error> = std::result::Result<T, E>;

@@ -1,5 +1,6 @@
-//! The project's commands: `cargo xtask demo`, `test`, `check-redox`, `redox`.
+//! The project's commands: `cargo xtask demo`, `test`, `check-redox`, `redox`, `bench`.
 
+mod bench;
 mod check_redox;
 mod demo;
 mod process;
@@ -33,6 +34,8 @@ enum Command {
     CheckRedox(check_redox::Arguments),
     /// Swap the driver into the image of a Redox system, or back, and try it there in QEMU.
     Redox(redox::Arguments),
+    /// Compare drivers in the image of a Redox system, or count what frames cost against QEMU's NICs.
+    Bench(bench::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -41,6 +44,7 @@ fn main() -> ExitCode {
         Command::Test(arguments) => test::run(&arguments),
         Command::CheckRedox(arguments) => check_redox::run(&arguments),
         Command::Redox(arguments) => redox::run(&arguments),
+        Command::Bench(arguments) => bench::run(&arguments),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -3,6 +3,7 @@
 use anyhow::Result;
 use clap::Args;
 
+use crate::bench::hosted;
 use crate::process::{cargo, run as run_command};
 use crate::{check_redox, tools};
 
@@ -34,6 +35,8 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     ]))?;
     eprintln!("== tests: beside the code, against QEMU's device models, through the scheme");
     run_command(cargo().args(["test", "--locked", "--workspace"]))?;
+    eprintln!("== register accesses a frame, against the baseline");
+    hosted::check(&hosted::baseline())?;
     eprintln!("== documentation");
     let mut doc = cargo();
     doc.args(["doc", "--locked", "--workspace", "--no-deps", "--quiet"]);

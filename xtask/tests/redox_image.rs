@@ -68,3 +68,36 @@ fn network_works_with_every_nic_and_with_the_stock_driver_afterwards() {
     assert_eq!(report["run"]["program"], "e1000d");
     assert_eq!(report["run"]["network"]["ping"]["received"], 4);
 }
+
+#[test]
+fn report_compares_the_drivers() {
+    let Some(image) = image("report_compares_the_drivers") else {
+        return;
+    };
+    let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
+    command.args(["redox", "--report", "--json", "--image", &image]);
+    command.args(["--only", "/boot/machine-pc-1-processor", "e1000e/link/late-link"]);
+    for (option, variable) in [
+        ("--driver", "E1000D_REDOX_DRIVER"),
+        ("--client", "E1000D_REDOX_CLIENT"),
+    ] {
+        if let Some(program) = std::env::var_os(variable) {
+            command.arg(option).arg(program);
+        }
+    }
+    let output = command.output().unwrap();
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let rows = |group: usize| report["groups"][group]["rows"].as_array().unwrap();
+    // The stock driver and ours on all NICs.
+    for cell in rows(0)[0]["cells"].as_array().unwrap() {
+        assert_eq!(cell["mark"], "ok", "{report}");
+    }
+    for row in rows(1) {
+        assert_eq!(row["cells"][4]["mark"], "ok", "{report}");
+    }
+}

@@ -153,7 +153,7 @@ pub fn run(arguments: &Arguments, context: &Context<'_>) -> Outcome {
 }
 
 /// This program, as the reader that a check kills.
-fn reader(adapter: &AdapterName) -> Command {
+pub fn reader(adapter: &AdapterName) -> Command {
     let program = std::env::current_exe().unwrap_or_else(|_| "netstack-client".into());
     let mut command = Command::new(program);
     command.args(["check", "--read-until-killed", "--adapter", adapter.as_str()]);

@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::{Context, Outcome};
 
 /// Text files that a driver may offer beside its frames.
-const FILES: [&str; 5] = ["link", "speed", "mtu", "info", "stats"];
+const FILES: [&str; 6] = ["link", "speed", "mtu", "info", "filter", "hang"];
 
 /// Show what the driver tells about its adapter.
 #[derive(Debug, Args)]

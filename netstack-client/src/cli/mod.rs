@@ -7,13 +7,17 @@ mod capture;
 mod check;
 mod dhcp;
 mod info;
+mod keyed;
+mod link;
 mod list;
 mod output;
 mod ping;
 mod send;
+mod stats;
 mod system;
 mod tcp;
 mod value;
+mod watch;
 
 use std::process::ExitCode;
 
@@ -48,6 +52,9 @@ pub struct Arguments {
 enum Command {
     List(list::Arguments),
     Info(info::Arguments),
+    Link(link::Arguments),
+    Stats(stats::Arguments),
+    Watch(watch::Arguments),
     Dhcp(dhcp::Arguments),
     Ping(ping::Arguments),
     Arp(arp::Arguments),
@@ -72,6 +79,9 @@ pub fn run(arguments: Arguments) -> ExitCode {
     let result = match arguments.command {
         Command::List(arguments) => list::run(&arguments, &context),
         Command::Info(arguments) => info::run(&arguments, &context),
+        Command::Link(arguments) => link::run(&arguments, &context),
+        Command::Stats(arguments) => stats::run(&arguments, &context),
+        Command::Watch(arguments) => watch::run(&arguments, &context),
         Command::Dhcp(arguments) => dhcp::run(&arguments, &context),
         Command::Ping(arguments) => ping::run(&arguments, &context),
         Command::Arp(arguments) => arp::run(&arguments, &context),
@@ -187,6 +197,9 @@ mod tests {
     fn documented_arguments_are_accepted() {
         for line in [
             "x info",
+            "x link --wait 5s --json",
+            "x stats --nonzero",
+            "x watch --seconds 1m --interval 500ms",
             "x dhcp --timeout 500ms",
             "x ping 10.0.2.2 -c 4 -i 0.2 -s 1472 --timeout 2s",
             "x ping 10.0.2.2 --address 10.0.2.15/24 --gateway 10.0.2.2",

@@ -63,7 +63,7 @@ pub fn seek(subject: &Subject) -> Verdict {
 
 pub fn fcntl(subject: &Subject) -> Verdict {
     for file in files(subject)? {
-        for (command, argument) in [(5, 0), (999, 1), (usize::MAX, usize::MAX)] {
+        for (command, argument) in [(77, 0), (999, 1), (usize::MAX, usize::MAX)] {
             let file = Arc::clone(&file);
             let what = format!("fcntl {command}");
             answered(&what, move || file.fcntl(command, argument).is_ok())?;
@@ -95,21 +95,18 @@ pub fn call(subject: &Subject) -> Verdict {
     Ok(Outcome::Pass)
 }
 
-/// Sends requests with some buffer lengths; what they answer does not matter.
-fn raw_requests(
-    subject: &Subject,
-    opcodes: impl Iterator<Item = u8>,
-    args: impl Fn(u8, u64) -> [u64; 6],
-    opcode_of: impl Fn(u8) -> u8,
-) -> Verdict {
+pub fn opcodes(subject: &Subject) -> Verdict {
+    // Those of ordinary reading and writing; and Cancel, which has no answer, and which only the kernel makes.
+    let ordinary = [Opcode::Read as u8, Opcode::Write as u8, Opcode::Cancel as u8];
     let files = files(subject)?;
-    for number in opcodes {
+    for opcode in (0..=u8::MAX).filter(|opcode| !ordinary.contains(opcode)) {
         for file in &files {
             for length in [0, 1, 24, 4096] {
-                let (file, opcode, args) = (Arc::clone(file), opcode_of(number), args(number, length as u64));
-                let what = format!("opcode {opcode}, {args:x?}");
+                let file = Arc::clone(file);
+                let what = format!("opcode {opcode}, {length} bytes");
                 let result = answered(&what, move || {
                     let mut buffer = vec![0; length];
+                    let args = [0, 0, length as u64, 0, 0, 0];
                     raw::request(&file, opcode, args, Some((&mut buffer, 1)))
                 })?;
                 // Any other error or a value: both are fine.
@@ -120,21 +117,33 @@ fn raw_requests(
     Ok(Outcome::Pass)
 }
 
-pub fn opcodes(subject: &Subject) -> Verdict {
-    // Those of ordinary reading and writing; and Cancel, which has no answer, and which only the kernel makes.
-    let ordinary = [Opcode::Read as u8, Opcode::Write as u8, Opcode::Cancel as u8];
-    let others = (0..=u8::MAX).filter(move |opcode| !ordinary.contains(opcode));
-    raw_requests(
-        subject,
-        others,
-        |_, length| [0, 0, length, 0, 0, 0],
-        |opcode| opcode,
-    )
+pub fn std_fs_calls(subject: &Subject) -> Verdict {
+    for kind in 0..=40 {
+        for file in files(subject)? {
+            for length in [0, 1, 24, 4096] {
+                let file = Arc::clone(&file);
+                let what = format!("StdFsCall {kind} of {length} bytes");
+                let result = answered(&what, move || raw::std_fs_call(&file, kind, &mut vec![0; length]))?;
+                // Any other error or a value: both are fine.
+                ensure(result != Err(ENODEV), || format!("{what}: the driver is gone"))?;
+            }
+        }
+    }
+    Ok(Outcome::Pass)
 }
 
-pub fn std_fs_calls(subject: &Subject) -> Verdict {
-    let args = |kind: u8, length| [0, 0, length, kind.into(), u64::MAX, 1];
-    raw_requests(subject, 0..=40, args, |_| Opcode::StdFsCall as u8)
+pub fn short_fstat(subject: &Subject) -> Verdict {
+    for file in files(subject)? {
+        for length in [0, 3, 15] {
+            let file = Arc::clone(&file);
+            let what = format!("fstat into {length} bytes");
+            let result = answered(&what, move || raw::fstat(&file, &mut vec![0; length]))?;
+            ensure(matches!(result, Err(errno) if errno != ENODEV), || {
+                format!("{what}: {result:?}")
+            })?;
+        }
+    }
+    Ok(Outcome::Pass)
 }
 
 pub fn short_records(subject: &Subject) -> Verdict {

@@ -1,6 +1,6 @@
 //! Requests beyond libredox: through the shim on Linux, through the standard library or not at all on Redox.
 
-pub use platform::{AVAILABLE, as_user, read_at, request, size};
+pub use platform::{AVAILABLE, as_user, fstat, read_at, request, size, std_fs_call};
 
 #[cfg(not(target_os = "redox"))]
 mod platform {
@@ -21,6 +21,18 @@ mod platform {
     /// The size of a file, as `lseek(SEEK_END)` asks for it.
     pub fn size(file: &Fd) -> Result<usize, i32> {
         request(file, Opcode::Fsize as u8, [0; 6], None)
+    }
+
+    /// `fstat` into a buffer of any length.
+    pub fn fstat(file: &Fd, buffer: &mut [u8]) -> Result<usize, i32> {
+        let args = [0, 0, buffer.len() as u64, 0, 0, 0];
+        request(file, Opcode::Fstat as u8, args, Some((buffer, 1)))
+    }
+
+    /// One of the calls of file systems that have no system call of their own.
+    pub fn std_fs_call(file: &Fd, kind: u8, buffer: &mut [u8]) -> Result<usize, i32> {
+        let args = [0, 0, buffer.len() as u64, kind.into(), u64::MAX, 1];
+        request(file, Opcode::StdFsCall as u8, args, Some((buffer, 1)))
     }
 
     /// Sends any request on a handle.
@@ -50,7 +62,7 @@ mod platform {
 
     use libredox::Fd;
     use syscall::error::{EIO, ENOSYS};
-    use syscall::flag::SEEK_END;
+    use syscall::flag::{CallFlags, SEEK_END};
 
     /// Whether [`request`] and [`as_user`] do anything.
     pub const AVAILABLE: bool = false;
@@ -68,6 +80,27 @@ mod platform {
     /// The size of a file, as `lseek(SEEK_END)` asks for it.
     pub fn size(file: &Fd) -> Result<usize, i32> {
         syscall::lseek(file.raw(), 0, SEEK_END).map_err(|error| error.errno)
+    }
+
+    /// `fstat` into a buffer of any length.
+    #[allow(unsafe_code)]
+    pub fn fstat(file: &Fd, buffer: &mut [u8]) -> Result<usize, i32> {
+        // SAFETY: the kernel writes to at most as many bytes as the third argument says, which are the buffer's.
+        unsafe {
+            syscall::syscall3(
+                syscall::SYS_FSTAT,
+                file.raw(),
+                buffer.as_mut_ptr() as usize,
+                buffer.len(),
+            )
+        }
+        .map_err(|error| error.errno)
+    }
+
+    /// One of the calls of file systems that have no system call of their own.
+    pub fn std_fs_call(file: &Fd, kind: u8, buffer: &mut [u8]) -> Result<usize, i32> {
+        file.call_rw(buffer, CallFlags::STD_FS, &[kind.into(), u64::MAX, 1])
+            .map_err(|error| error.errno())
     }
 
     /// There is no system call for it.

@@ -2,7 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::swap::{DRIVER_NAME, MARKER};
+use super::swap::{DRIVER_NAME, MARKER, STEP_MARKER};
+
+/// What the lines of a benchmark begin with.
+pub const BENCHMARK_MARKER: &str = "E1000D-BENCH ";
 
 /// What was learnt from the console so far.
 #[derive(Debug, Default)]
@@ -19,6 +22,37 @@ pub struct Findings {
     pub lease: Option<String>,
     /// The kernel's last words.
     pub panic: Option<String>,
+    /// What benchmarks in the system have said, without the marker.
+    pub benchmarks: Vec<String>,
+    /// Lines of a scenario, as `netstack-client system scenario` prints them.
+    pub steps: Vec<Step>,
+    /// What a program said when it panicked.
+    pub panicked: Option<String>,
+}
+
+/// A line of a scenario.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct Step {
+    pub step: String,
+    pub title: String,
+    pub outcome: Outcome,
+    pub detail: String,
+}
+
+/// What came of a step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Outcome {
+    /// Nothing yet: it has begun.
+    Begin,
+    Ok,
+    /// Something else that clients can live with.
+    Differs,
+    /// It could not be tried.
+    Skip,
+    Fail,
+    /// No step: all is over.
+    End,
 }
 
 /// The line of a driver that is up.
@@ -72,9 +106,13 @@ impl Findings {
             if program == DRIVER_NAME || program == "e1000d" {
                 self.spawned = Some(program.to_owned());
             }
+        } else if let Some((_, json)) = line.split_once(BENCHMARK_MARKER) {
+            self.benchmarks.push(json.trim().to_owned());
         } else if let Some((_, json)) = line.split_once(MARKER) {
             // A line that others wrote into is of no use; there will be no second one.
             self.network = serde_json::from_str(json.trim()).ok();
+        } else if let Some((_, json)) = line.split_once(STEP_MARKER) {
+            self.steps.extend(serde_json::from_str::<Step>(json.trim()).ok());
         } else if let Some(driver) = ours(line).or_else(|| stock(line)) {
             self.driver = Some(driver);
         } else if let Some(reason) = line.strip_prefix("e1000d: ") {
@@ -86,6 +124,8 @@ impl Findings {
             self.lease = Some(address.trim().to_owned());
         } else if line.contains("KERNEL PANIC") {
             self.panic = Some(line.trim().to_owned());
+        } else if line.contains(" panicked at ") {
+            self.panicked.get_or_insert_with(|| line.trim().to_owned());
         }
     }
 }
@@ -194,6 +234,22 @@ mod tests {
         assert_eq!(findings.failure.as_deref(), Some("pcid: no answer"));
         assert_eq!(findings.network.unwrap().ping.unwrap().received, 3);
         assert!(findings.panic.is_some());
+    }
+
+    #[test]
+    fn steps_and_panics_are_found() {
+        let findings = learn(&[
+            "E1000D-STEP {\"scenario\":\"boot\",\"step\":\"ping\",\"title\":\"4 of 4\",\"outcome\":\"begin\",\
+             \"detail\":\"\",\"ms\":0}",
+            "E1000D-STEP {\"scenario\":\"boot\",\"step\":\"ping\",\"title\":\"4 of 4\",\"outcome\":\"fail\",\
+             \"detail\":\"3\",\"ms\":5}\r",
+            "E1000D-STEP {\"scenario\":\"bo",
+            "thread 'main' (17) panicked at drivers/net/e1000d/src/main.rs:42:10:",
+        ]);
+        assert_eq!(findings.steps.len(), 2);
+        assert_eq!(findings.steps[0].outcome, Outcome::Begin);
+        assert_eq!(findings.steps[1].detail, "3");
+        assert!(findings.panicked.is_some());
     }
 
     #[test]

@@ -1,23 +1,24 @@
 //! `cargo xtask redox`: swaps the driver into an image of Redox, or back, and tries it there.
 
-mod boot;
-mod build;
-mod console;
-mod copy;
-mod elf;
-mod error;
-mod locate;
+mod acceptance;
+pub mod boot;
+pub mod build;
+pub mod console;
+pub mod copy;
+pub mod elf;
+pub mod error;
+pub mod locate;
 mod report;
-mod swap;
+pub mod swap;
 #[cfg(test)]
 mod tests;
-mod volume;
+pub mod volume;
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use clap::Args;
 
 use crate::process::target;
@@ -27,7 +28,8 @@ use boot::{Configuration, Machine};
 use build::Toolchain;
 use console::Findings;
 use elf::Architecture;
-use error::{Error, mebibytes};
+pub use error::Error;
+use error::mebibytes;
 use locate::Location;
 use report::{Report, Run};
 use volume::Volume;
@@ -59,7 +61,7 @@ pub struct Arguments {
     run: bool,
 
     /// netstack-client, already built for the image's architecture [default: build it].
-    #[arg(long, value_name = "FILE", requires = "run")]
+    #[arg(long, value_name = "FILE")]
     client: Option<PathBuf>,
 
     /// Which of QEMU's NICs.
@@ -82,12 +84,57 @@ pub struct Arguments {
     #[arg(long)]
     keep: bool,
 
-    /// Print one JSON object and nothing else.
-    #[arg(long)]
-    json: bool,
+    /// Print one JSON object and nothing else; with --report it may go to a file.
+    #[arg(long, value_name = "FILE", num_args = 0..=1)]
+    #[expect(clippy::option_option, reason = "absent, without and with a file")]
+    json: Option<Option<PathBuf>>,
+
+    /// Boot copies of the image many times, with the stock driver and with ours on all of QEMU's NICs, play through
+    /// what a driver has to survive, and make a table of it. It takes about 15 minutes.
+    #[arg(long, conflicts_with_all = ["run", "undo", "output", "keep"])]
+    report: bool,
+
+    /// Where the table goes, as Markdown [default: standard output].
+    #[arg(long, value_name = "FILE", requires = "report")]
+    markdown: Option<PathBuf>,
+
+    /// Also 10 minutes of frames between two NICs.
+    #[arg(long, requires = "report")]
+    soak: bool,
+
+    /// Only these parts of the report: parts of the names that are shown, such as "boot" or "e1000e/contract".
+    #[arg(long, value_name = "NAME", num_args = 1.., requires = "report")]
+    only: Vec<String>,
+
+    /// How many machines of the report run at the same time.
+    #[arg(long, value_name = "N", default_value_t = 2, requires = "report")]
+    jobs: usize,
 }
 
 impl Arguments {
+    /// The command that makes the report, without the places of this machine.
+    fn report_command(&self) -> String {
+        let name = |path: &Path| {
+            let name = if path.is_absolute() {
+                path.file_name()
+            } else {
+                None
+            };
+            name.unwrap_or(path.as_os_str()).to_string_lossy().into_owned()
+        };
+        let mut command = format!("cargo xtask redox --image {} --report", name(&self.image));
+        if self.soak {
+            command.push_str(" --soak");
+        }
+        if !self.only.is_empty() {
+            command.push_str(&format!(" --only {}", self.only.join(" ")));
+        }
+        if let Some(path) = &self.markdown {
+            command.push_str(&format!(" --markdown {}", name(path)));
+        }
+        command
+    }
+
     fn output(&self) -> PathBuf {
         self.output.clone().unwrap_or_else(|| {
             let name = self.image.file_name().unwrap_or("image".as_ref());
@@ -98,7 +145,17 @@ impl Arguments {
 
 /// Carries the command out. It fails as soon as one step does.
 pub fn run(arguments: &Arguments) -> Result<()> {
-    let steps = Steps::new(arguments.json);
+    if arguments.report {
+        return acceptance::run(arguments);
+    }
+    if let Some(Some(_)) = arguments.json {
+        bail!("--json names a file with --report only");
+    }
+    if arguments.client.is_some() && !arguments.run {
+        bail!("--client is for --run and --report");
+    }
+    let json = arguments.json.is_some();
+    let steps = Steps::new(json);
     if arguments.run {
         steps.step("QEMU", || tools::qemu().map(|()| ((), String::new())))?;
     }
@@ -119,7 +176,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     }
     let mut report = result?;
     report.output = (!removed).then_some(output);
-    report.print(arguments.json)?;
+    report.print(json)?;
     report.verdict()
 }
 
@@ -219,7 +276,7 @@ impl Programs {
             client: given(&arguments.client)?,
         };
         let driver_missing = programs.driver.is_none() && !arguments.undo;
-        let client_missing = programs.client.is_none() && arguments.run;
+        let client_missing = programs.client.is_none() && (arguments.run || arguments.report);
         let toolchain = match Toolchain::find(architecture) {
             Ok(toolchain) => toolchain,
             Err(error) if driver_missing => return Err(error.into()),
@@ -245,7 +302,7 @@ impl Programs {
 }
 
 /// Reads a program and makes sure that the image can run it.
-fn read(path: &Path, architecture: Architecture) -> Result<Vec<u8>, Error> {
+pub fn read(path: &Path, architecture: Architecture) -> Result<Vec<u8>, Error> {
     let program = fs::read(path).map_err(Error::io("read", path))?;
     elf::require(&path.display().to_string(), &program, architecture)?;
     Ok(program)
@@ -262,6 +319,8 @@ fn try_out(arguments: &Arguments, steps: &Steps, image: &Path, client: bool) -> 
             nic: &arguments.nic,
             machine: &arguments.machine,
             smp: arguments.smp,
+            netdev: "user",
+            icount: false,
             log: &log,
         },
         place.path(),

@@ -21,6 +21,9 @@ pub const UNIT: &str = "/etc/init.d/20_e1000d-report.service";
 /// What the report's line on the console begins with.
 pub const MARKER: &str = "E1000D-REPORT ";
 
+/// What the lines of a scenario on the console begin with.
+pub const STEP_MARKER: &str = "E1000D-STEP ";
+
 /// The match file of this workspace, which names the stock driver's name.
 const OUR_MATCH_FILE: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../pcid-config/e1000d.toml"));
 const STOCK_COMMAND: &str = "command = [\"e1000d\"]";
@@ -36,8 +39,18 @@ const PROGRAMS: [&str; 5] = [
 ];
 
 /// The match file with [`DRIVER_NAME`] as its command.
+#[cfg(test)]
 pub fn match_file() -> String {
-    let command = format!("command = [\"{DRIVER_NAME}\"]");
+    match_file_with(&[])
+}
+
+/// The match file with [`DRIVER_NAME`] and these arguments as its command.
+fn match_file_with(arguments: &[&str]) -> String {
+    let words: Vec<_> = std::iter::once(&DRIVER_NAME)
+        .chain(arguments)
+        .map(|word| format!("\"{word}\""))
+        .collect();
+    let command = format!("command = [{}]", words.join(", "));
     format!("{SIGNATURE}{}", OUR_MATCH_FILE.replace(STOCK_COMMAND, &command))
 }
 
@@ -53,6 +66,11 @@ pub fn architecture(volume: &mut Volume) -> Result<Architecture> {
 
 /// Puts our driver beside the stock one and makes pcid-spawner take it.
 pub fn install(volume: &mut Volume, driver: &[u8]) -> Result<()> {
+    install_with(volume, driver, &[])
+}
+
+/// Does that, and has pcid-spawner start it with these arguments.
+pub fn install_with(volume: &mut Volume, driver: &[u8], arguments: &[&str]) -> Result<()> {
     if volume.read(MATCH_FILE)?.is_some_and(|text| !is_ours(&text)) {
         return Err(Error::ForeignOverride(MATCH_FILE));
     }
@@ -64,7 +82,7 @@ pub fn install(volume: &mut Volume, driver: &[u8]) -> Result<()> {
         },
         NewFile {
             path: MATCH_FILE,
-            data: match_file().as_bytes(),
+            data: match_file_with(arguments).as_bytes(),
             executable: false,
         },
     ])
@@ -90,8 +108,18 @@ fn is_ours(text: &[u8]) -> bool {
 /// Where a client was on the image before, its content.
 pub struct BeforeReport(Option<Vec<u8>>);
 
-/// Makes the system report at its next start: the client, and a unit that runs it with `wait` seconds of patience.
+/// Makes the system report at its next start, with `wait` seconds of patience.
 pub fn install_report(volume: &mut Volume, client: &[u8], wait: u64) -> Result<BeforeReport> {
+    let wait = wait.to_string();
+    install_client(
+        volume,
+        client,
+        &["system", "report", "--wait", &wait, "--marker", MARKER],
+    )
+}
+
+/// Makes the system run the client at its next start: the client, and a unit with its arguments.
+pub fn install_client(volume: &mut Volume, client: &[u8], arguments: &[&str]) -> Result<BeforeReport> {
     let before = volume.read(CLIENT)?;
     volume.write(&[
         NewFile {
@@ -101,7 +129,7 @@ pub fn install_report(volume: &mut Volume, client: &[u8], wait: u64) -> Result<B
         },
         NewFile {
             path: UNIT,
-            data: unit(wait).as_bytes(),
+            data: unit(arguments).as_bytes(),
             executable: false,
         },
     ])?;
@@ -122,17 +150,19 @@ pub fn remove_report(volume: &mut Volume, before: &BeforeReport) -> Result<()> {
 }
 
 /// Init waits for its end, so nothing that comes later ends the system before.
-fn unit(wait: u64) -> String {
+fn unit(arguments: &[&str]) -> String {
+    let words: Vec<_> = arguments.iter().map(|word| format!("\"{word}\"")).collect();
     format!(
         r#"[unit]
-description = "Network report for cargo xtask redox"
+description = "What cargo xtask redox wants to know"
 requires_weak = ["10_net.target"]
 
 [service]
 cmd = "netstack-client"
-args = ["system", "report", "--wait", "{wait}", "--marker", "{MARKER}"]
+args = [{}]
 type = "oneshot"
-"#
+"#,
+        words.join(", ")
     )
 }
 
@@ -155,8 +185,17 @@ mod tests {
     }
 
     #[test]
+    fn match_file_may_have_arguments() {
+        let file = match_file_with(&["--interrupts", "msi"]);
+        assert!(
+            file.contains("command = [\"e1000d-new\", \"--interrupts\", \"msi\"]\n"),
+            "{file}"
+        );
+    }
+
+    #[test]
     fn unit_has_only_what_init_knows() {
-        let unit: toml::Table = unit(30).parse().unwrap();
+        let unit: toml::Table = unit(&["system", "report", "--marker", MARKER]).parse().unwrap();
         let keys = |table: &str| {
             let table = unit[table].as_table().unwrap();
             table.keys().cloned().collect::<Vec<_>>()

@@ -1,9 +1,13 @@
 //! `bench`
 
 mod floor;
+mod groups;
 mod rtt;
 mod rx;
+mod script;
+mod sink;
 mod slots;
+mod stream;
 mod tx;
 
 use std::time::Duration;
@@ -20,6 +24,9 @@ pub enum Command {
     Rx(rx::Arguments),
     Rtt(rtt::Arguments),
     Floor(floor::Arguments),
+    Stream(stream::Arguments),
+    Sink(sink::Arguments),
+    Script(script::Arguments),
 }
 
 pub fn run(command: &Command, context: &Context<'_>) -> Outcome {
@@ -28,6 +35,9 @@ pub fn run(command: &Command, context: &Context<'_>) -> Outcome {
         Command::Rx(arguments) => rx::run(arguments, context),
         Command::Rtt(arguments) => rtt::run(arguments, context),
         Command::Floor(arguments) => floor::run(arguments, context),
+        Command::Stream(arguments) => stream::run(arguments, context),
+        Command::Sink(arguments) => sink::run(arguments, context),
+        Command::Script(arguments) => script::run(arguments, context),
     }
 }
 

@@ -11,6 +11,7 @@ use netstack_client::stats::Throughput;
 use netstack_client::{FrameIo, MacAddress, Result, bounded};
 use serde::Serialize;
 
+use super::groups::{GROUP, Groups};
 use super::slots::Slots;
 use super::{GRACE, IoMode};
 use crate::cli::{Context, Error, Outcome, value};
@@ -53,6 +54,8 @@ struct Report {
     run: u32,
     #[serde(flatten)]
     throughput: Throughput,
+    /// What a write takes: the median over groups of writes.
+    nanoseconds: Option<f64>,
     /// Frames that the driver did not take because it was busy.
     refused: u64,
 }
@@ -62,6 +65,9 @@ impl fmt::Display for Report {
         writeln!(formatter, "{:<10} {:>12}", "mode", self.mode)?;
         writeln!(formatter, "{:<10} {:>12} bytes", "size", self.size)?;
         write!(formatter, "{}", self.throughput)?;
+        if let Some(nanoseconds) = self.nanoseconds {
+            write!(formatter, "\n{:<10} {nanoseconds:>12.0} ns", "a frame")?;
+        }
         if self.refused > 0 {
             write!(formatter, "\n{:<10} {:>12}", "refused", self.refused)?;
         }
@@ -91,6 +97,7 @@ pub fn run(arguments: &Arguments, context: &Context<'_>) -> Outcome {
         frames,
         refused,
         time,
+        groups,
     } = sent?;
     let throughput = Throughput::new(frames, frames * u64::from(arguments.size), time);
     context.output.result(&Report {
@@ -98,6 +105,7 @@ pub fn run(arguments: &Arguments, context: &Context<'_>) -> Outcome {
         size: arguments.size,
         run,
         throughput,
+        nanoseconds: groups.median(),
         refused,
     });
     Ok(refused == 0 && arguments.frames.is_none_or(|count| frames == count))
@@ -108,21 +116,21 @@ struct Sent {
     refused: u64,
     /// Spent in the driver.
     time: Duration,
+    groups: Groups,
 }
 
 fn transmit(adapter: &mut impl FrameIo, frames: &mut Generator, count: u64, limit: Duration) -> Result<Sent> {
-    /// Frames are made in advance, so that only the driver is measured.
-    const BATCH: u64 = 256;
-
-    let mut slots = Slots::new(BATCH as usize);
+    // Frames are made in advance, so that only the driver is measured.
+    let mut slots = Slots::new(GROUP);
     let mut sent = Sent {
         frames: 0,
         refused: 0,
         time: Duration::ZERO,
+        groups: Groups::default(),
     };
     let mut left = count;
     while left > 0 && sent.time < limit {
-        let batch = left.min(BATCH) as usize;
+        let batch = left.min(GROUP as u64) as usize;
         let mut length = 0;
         for index in 0..batch {
             let frame = frames.next_frame();
@@ -138,7 +146,9 @@ fn transmit(adapter: &mut impl FrameIo, frames: &mut Generator, count: u64, limi
                 Err(error) => return Err(error),
             }
         }
-        sent.time += start.elapsed();
+        let time = start.elapsed();
+        sent.groups.add(batch, time);
+        sent.time += time;
     }
     Ok(sent)
 }
