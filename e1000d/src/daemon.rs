@@ -30,7 +30,7 @@ use crate::interrupts::{Interrupts, Kind};
 use crate::namespace::Registration;
 use crate::platform::{Counters, Environment, Options, Platform};
 use crate::scheme::NetworkScheme;
-use crate::server::{BATCH, Server};
+use crate::server::{BATCH, Server, refuse};
 use crate::subscriber::Occasion;
 use crate::{logger, signals};
 
@@ -47,6 +47,8 @@ const HOLD_LIMIT: Duration = Duration::from_secs(35);
 const CHECK_DELAY: Duration = Duration::from_millis(10);
 /// Interval of looking after frames that are with the hardware.
 const WATCH_INTERVAL: Duration = Duration::from_secs(1);
+/// Pause between batches of requests once the daemon was told to end.
+const GIVE_WAY: Duration = Duration::from_millis(5);
 /// Interval of looking at the rings when there is no interrupt: the kernel's timer tick.
 const POLL_INTERVAL: Duration = Duration::from_millis(4);
 
@@ -182,9 +184,10 @@ struct Service<R: Registers> {
 }
 
 impl<R: Registers> Service<R> {
-    /// Serves requests, or does nothing any more.
-    fn serve(&mut self, requests: &mut Vec<Request>) -> Result<(), DaemonError> {
+    /// Serves requests, or refuses them once the daemon stops.
+    fn serve(&mut self, socket: &Socket, requests: &mut Vec<Request>) -> Result<(), DaemonError> {
         let Some(server) = &mut self.server else {
+            refuse(socket, requests, ENODEV);
             return Ok(());
         };
         server.serve(requests).doing("answer requests")?;
@@ -278,7 +281,12 @@ fn serve_requests<R: Registers>(socket: &Socket, service: &Lock<Service<R>>) -> 
         if requests.is_empty() {
             return Err(DaemonError::SchemeClosed);
         }
-        service.lock().serve(&mut requests)?;
+        service.lock().serve(socket, &mut requests)?;
+        if signals::terminating() {
+            // June's scheduler starves a thread that became runnable while two others keep handing over to each
+            // other: without a pause the main thread would not get to end the daemon under load.
+            std::thread::sleep(GIVE_WAY);
+        }
     }
 }
 

@@ -275,6 +275,21 @@ impl<R: Registers, D: DmaRegion> Server<R, D> {
     }
 }
 
+/// Answers `requests` with `errno`: for a daemon that has stopped and is about to end.
+pub fn refuse(socket: &Socket, requests: &mut Vec<Request>, errno: i32) {
+    for mut request in requests.drain(..) {
+        screen(&mut request);
+        let answer = match request.kind() {
+            RequestKind::Call(request) => Response::err(errno, request),
+            RequestKind::SendFd(request) => Response::err(errno, request),
+            RequestKind::RecvFd(request) => Response::err(errno, request),
+            _ => continue,
+        };
+        // Nobody is left to whom a failure would matter.
+        let _ = socket.write_response(answer, SignalBehavior::Restart);
+    }
+}
+
 fn event(id: usize, flags: EventFlags) -> Response {
     Response::post_fevent(id, flags.bits())
 }

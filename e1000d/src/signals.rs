@@ -1,12 +1,19 @@
 //! SIGTERM and SIGINT as an event: the daemon stops the NIC before it ends.
 
 use std::io;
-use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 
 use libredox::call;
 
 /// The end of the pipe that the handler writes to.
 static WRITE_END: AtomicI32 = AtomicI32::new(-1);
+/// A termination signal came.
+static TERMINATING: AtomicBool = AtomicBool::new(false);
+
+/// Whether the daemon was told to end.
+pub fn terminating() -> bool {
+    TERMINATING.load(Ordering::Relaxed)
+}
 
 /// A pipe that makes one event of something that happened. It is never closed.
 #[derive(Clone, Debug)]
@@ -58,6 +65,7 @@ impl Drop for SignalOnDrop {
 }
 
 extern "C" fn handler(_signal: libc::c_int) {
+    TERMINATING.store(true, Ordering::Relaxed);
     let fd = WRITE_END.load(Ordering::Relaxed);
     // SAFETY: one byte from a static; `write` is async-signal-safe, and a bad descriptor is an error, no more.
     unsafe { libc::write(fd, b"!".as_ptr().cast(), 1) };
