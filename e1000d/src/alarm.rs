@@ -10,7 +10,8 @@ use syscall::TimeSpec;
 /// The kernel's monotonic clock as a timer. Armed only while something is due, so that an idle driver sleeps.
 pub struct Alarm {
     timer: Fd,
-    due: Option<Instant>,
+    /// When it goes off, and how long that was when it was set.
+    due: Option<(Instant, Duration)>,
 }
 
 impl Alarm {
@@ -38,8 +39,12 @@ impl Alarm {
     ///
     /// When the timer cannot be read or written.
     pub fn within(&mut self, delay: Duration) -> Result<()> {
+        // Reading the clock is a system call; most of the time the answer is clear without.
+        if self.due.is_some_and(|(_, before)| before <= delay) {
+            return Ok(());
+        }
         let due = Instant::now() + delay;
-        if self.due.is_some_and(|armed| armed <= due) {
+        if self.due.is_some_and(|(armed, _)| armed <= due) {
             return Ok(());
         }
         let now = libredox::call::clock_gettime(CLOCK_MONOTONIC)?;
@@ -53,14 +58,14 @@ impl Alarm {
         record[..8].copy_from_slice(&seconds.to_ne_bytes());
         record[8..12].copy_from_slice(&((nanoseconds % 1_000_000_000) as i32).to_ne_bytes());
         self.timer.write(&record)?;
-        self.due = Some(due);
+        self.due = Some((due, delay));
         Ok(())
     }
 
     /// The timer's event arrived. Returns whether the time has come; an event of an earlier arming does not count.
     pub fn went_off(&mut self) -> bool {
         match self.due {
-            Some(due) if Instant::now() + Duration::from_millis(1) >= due => {
+            Some((due, _)) if Instant::now() + Duration::from_millis(1) >= due => {
                 self.due = None;
                 true
             }

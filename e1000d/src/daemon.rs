@@ -43,14 +43,11 @@ const LINK_LIMIT: Duration = Duration::from_secs(4);
 const LINK_INTERVAL: Duration = Duration::from_millis(500);
 /// Frames that waited for the link for this long are dropped: longer than dhcpd waits for its answer.
 const HOLD_LIMIT: Duration = Duration::from_secs(35);
-/// Delay after which a reader that stopped with frames left is reminded, and room to transmit looked for.
-const CHECK_DELAY: Duration = Duration::from_millis(10);
 /// Interval of looking after frames that are with the hardware.
 const WATCH_INTERVAL: Duration = Duration::from_secs(1);
-/// Pause between batches of requests once the daemon was told to end.
-const GIVE_WAY: Duration = Duration::from_millis(5);
-/// Interval of looking at the rings when there is no interrupt: the kernel's timer tick.
-const POLL_INTERVAL: Duration = Duration::from_millis(4);
+/// Interval of looking at the rings when there is no interrupt, at a reader that stopped with frames left, and for room
+/// to transmit: the kernel's timer tick.
+const TICK: Duration = Duration::from_millis(4);
 
 /// Why the daemon did not start, or ended.
 #[derive(Debug, thiserror::Error)]
@@ -184,14 +181,16 @@ struct Service<R: Registers> {
 }
 
 impl<R: Registers> Service<R> {
-    /// Serves requests, or refuses them once the daemon stops.
-    fn serve(&mut self, socket: &Socket, requests: &mut Vec<Request>) -> Result<(), DaemonError> {
+    /// Serves requests, or refuses them once the daemon stops. Returns whether other threads should get a turn.
+    fn serve(&mut self, socket: &Socket, requests: &mut Vec<Request>) -> Result<bool, DaemonError> {
         let Some(server) = &mut self.server else {
             refuse(socket, requests, ENODEV);
-            return Ok(());
+            return Ok(true);
         };
         server.serve(requests).doing("answer requests")?;
-        self.plan()
+        let others_turn = server.scheme().take_others_turn();
+        self.plan()?;
+        Ok(others_turn)
     }
 
     /// An interrupt arrived on `vector`.
@@ -248,9 +247,9 @@ impl<R: Registers> Service<R> {
             return Ok(());
         };
         let delay = if self.polling {
-            POLL_INTERVAL
+            TICK
         } else if server.writes_wait() || server.scheme().reader_may_have_stopped() {
-            CHECK_DELAY
+            TICK
         } else if server.scheme().nic().held_frames() > 0 {
             LINK_INTERVAL
         } else if !self.watching && server.scheme().nic().needs_watching() {
@@ -281,11 +280,12 @@ fn serve_requests<R: Registers>(socket: &Socket, service: &Lock<Service<R>>) -> 
         if requests.is_empty() {
             return Err(DaemonError::SchemeClosed);
         }
-        service.lock().serve(socket, &mut requests)?;
-        if signals::terminating() {
-            // June's scheduler starves a thread that became runnable while two others keep handing over to each
-            // other: without a pause the main thread would not get to end the daemon under load.
-            std::thread::sleep(GIVE_WAY);
+        let others_turn = service.lock().serve(socket, &mut requests)?;
+        if others_turn || signals::terminating() {
+            // A thread that always blocks before its time is up never gives up its place in June's scheduler: while
+            // it and its clients keep handing over to each other, nobody who once used up his time runs, be it the
+            // main thread that would end the daemon. Yielding moves this one behind them.
+            std::thread::yield_now();
         }
     }
 }

@@ -141,6 +141,7 @@ pub fn stats<R: Registers, D: DmaRegion>(nic: &Nic<R, D>, activity: Activity) ->
         ("rx_errors", rx.errors),
         ("rx_length_errors", rx.bad_length),
         ("rx_over_errors", rx.oversized),
+        ("rx_dropped", rx.dropped),
         ("tx_packets", tx.frames),
         ("tx_bytes", tx.bytes),
         ("tx_dropped", tx.dropped),

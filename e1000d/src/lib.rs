@@ -5,7 +5,8 @@
 //!
 //! By whom it talks to: [`daemon`] is start, event loop and end; [`server`] the scheme socket, [`scheme`] and [`files`] what
 //! the operations mean ([`open_file`] and [`demand`] are what a client may hold open), [`screen`] what clients must not
-//! be able to do, [`subscriber`] who is told of frames;
+//! be able to do, [`subscriber`] who is told of frames [`pace`] how many it gets at a
+//! time, [`shed`] what becomes of the rest;
 //! [`interrupts`] how the NIC's interrupts get here, [`events`] what is waited for;
 //! [`namespace`], [`dma`], [`mmio`], [`alarm`], [`clock`], [`signals`] the kernel and its schemes; [`platform`] what differs
 //! on Linux, where the hosted mode (`host/`) runs the same code against QEMU's device models.
@@ -22,10 +23,12 @@ pub mod logger;
 pub mod mmio;
 pub mod namespace;
 pub mod open_file;
+pub mod pace;
 pub mod platform;
 pub mod scheme;
 pub mod screen;
 pub mod server;
+pub mod shed;
 pub mod signals;
 pub mod subscriber;
 

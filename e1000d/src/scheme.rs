@@ -25,6 +25,7 @@ use crate::clock::SystemClock;
 use crate::demand::Demand;
 use crate::files::{self, Activity, Description, File};
 use crate::open_file::OpenFile;
+use crate::shed::Shedder;
 use crate::subscriber::{Occasion, Subscriber};
 
 /// The hardware's counters are not read again before this time has passed: a client that asks for them in a loop must
@@ -51,6 +52,9 @@ pub struct NetworkScheme<R: Registers, D: DmaRegion> {
     activity: Activity,
     /// Interrupts when it was last checked whether one was lost.
     interrupts_at_check: u64,
+    shedder: Shedder,
+    /// A reader has read many frames in a row.
+    others_turn: bool,
     /// The link changed, and those who want to know were not told.
     link_news: bool,
     /// When the hardware's counters were last read.
@@ -69,6 +73,8 @@ impl<R: Registers, D: DmaRegion> NetworkScheme<R, D> {
             clock: SystemClock::default(),
             activity: Activity::default(),
             interrupts_at_check: 0,
+            shedder: Shedder::default(),
+            others_turn: false,
             link_news: false,
             collected: None,
         }
@@ -91,7 +97,12 @@ impl<R: Registers, D: DmaRegion> NetworkScheme<R, D> {
 
     /// Whether a read of frames would find one.
     pub fn frames_pending(&mut self) -> bool {
-        self.nic.next_frame_len().is_some()
+        self.shedder.has_kept() || self.nic.next_frame_len().is_some()
+    }
+
+    /// Whether, since this was last asked, a reader has read so many frames in a row that others should get a turn.
+    pub fn take_others_turn(&mut self) -> bool {
+        std::mem::take(&mut self.others_turn)
     }
 
     /// Reads and acknowledges the NIC's interrupt causes. Returns whether they say that the device is gone.
@@ -164,12 +175,17 @@ impl<R: Registers, D: DmaRegion> NetworkScheme<R, D> {
         if !self.frames_pending() {
             return;
         }
+        let mut paused = false;
         for (&id, handle) in &mut self.handles {
-            if let Handle::Data(subscriber) = handle
-                && subscriber.tell(occasion)
-            {
-                post(id, EventFlags::EVENT_READ);
+            if let Handle::Data(subscriber) = handle {
+                if subscriber.tell(occasion) {
+                    post(id, EventFlags::EVENT_READ);
+                }
+                paused |= subscriber.is_paused();
             }
+        }
+        if paused {
+            self.shedder.shed(&mut self.nic);
         }
     }
 

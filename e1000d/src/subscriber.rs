@@ -3,14 +3,13 @@
 //! Event queues of Redox keep every event that is posted, so each surplus one costs the client a useless poll
 //! (the stock driver posts to every handle at every occasion). A missing one costs it a frame's latency, or for
 //! ever. So an event is an edge: posted when frames are there and the client has not been told since it last
-//! found none. Two things are needed on top, because a client may stop reading before it finds none (smolnetd
-//! stops after 128 frames): an active reader is told again every [`REMIND_EVERY`] frames, so that an event waits
-//! for it wherever it stops; and a reader that has stopped elsewhere is told at the next interrupt or timer.
+//! found none. A client may also stop reading before it finds none (smolnetd stops after 128 frames): it is told again
+//! at the next interrupt or timer that finds it where it was at the last one. A client that reads on and on is stopped
+//! ([`crate::pace`]), and told when it is its turn again.
 
 use syscall::EventFlags;
 
-/// Frames that a client may read on one event before the next is posted.
-pub const REMIND_EVERY: u32 = 64;
+use crate::pace::Pace;
 
 /// Why it is being asked whether to post.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,6 +31,8 @@ pub struct Subscriber {
     reads: u32,
     /// `reads` at the last check.
     reads_at_check: u32,
+    /// Whether it may go on reading.
+    pace: Pace,
 }
 
 impl Subscriber {
@@ -50,14 +51,33 @@ impl Subscriber {
         now
     }
 
-    /// The client read a frame.
-    pub fn read_frame(&mut self) {
+    /// A read that does not wait arrived. Returns whether to say that there is no frame, whatever there is: the client
+    /// had its share, and will be told when it is its turn again.
+    pub fn hold(&mut self) -> bool {
+        let hold = self.pace.hold();
+        if hold {
+            self.told = false;
+        }
+        hold
+    }
+
+    /// The client read a frame. Returns whether it has read many in a row: others should get a turn.
+    pub fn read_frame(&mut self) -> bool {
         self.reads = self.reads.saturating_add(1);
+        self.pace.read_frame()
+    }
+
+    /// Has the client find no frames for a while, if it is one that would be told of them.
+    pub fn pause(&mut self) {
+        if self.wants_read {
+            self.pace.pause();
+        }
     }
 
     /// The client found no frame: the next one is news.
     pub fn found_none(&mut self) {
         self.told = false;
+        self.pace.found_none();
     }
 
     /// Frames are there. Returns whether to post an event.
@@ -65,8 +85,14 @@ impl Subscriber {
         if !self.wants_read {
             return false;
         }
+        if occasion == Occasion::Check && self.pace.check() {
+            self.told = false;
+        }
+        if self.pace.is_paused() {
+            return false;
+        }
         let stopped = occasion == Occasion::Check && self.reads > 0 && self.reads == self.reads_at_check;
-        if !self.told || self.reads >= REMIND_EVERY || stopped {
+        if !self.told || stopped {
             self.told = true;
             self.reads = 0;
             self.reads_at_check = 0;
@@ -78,14 +104,19 @@ impl Subscriber {
         false
     }
 
+    /// Whether frames are kept from the client now.
+    pub fn is_paused(&self) -> bool {
+        self.pace.is_paused()
+    }
+
     /// Whether the client may have stopped in the middle, so that a check is due after a while.
     pub fn may_have_stopped(&self) -> bool {
-        self.wants_read && self.told && self.reads > 0
+        self.wants_read && (self.pace.is_paused() || self.told && self.reads > 0)
     }
 
     /// Whether the client wants to be told of frames and was not.
     pub fn waits_untold(&self) -> bool {
-        self.wants_read && !self.told
+        self.wants_read && !self.told && !self.pace.is_paused()
     }
 
     /// Whether room to transmit is worth an event.
@@ -97,6 +128,7 @@ impl Subscriber {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::pace::BURST;
 
     fn subscribed() -> Subscriber {
         let mut subscriber = Subscriber::default();
@@ -146,19 +178,41 @@ mod tests {
     }
 
     #[test]
-    fn reader_that_stops_at_128_frames_has_an_event_waiting() {
+    fn reader_that_never_finds_the_end_is_paused_and_told_when_it_may_go_on() {
         let mut subscriber = subscribed();
         assert!(subscriber.tell(Occasion::Served));
-        let mut events = 0;
-        for _ in 0..128 {
-            subscriber.read_frame();
-            events += u32::from(subscriber.tell(Occasion::Served));
+        assert!((1..BURST).all(|_| !subscriber.read_frame()));
+        assert!(subscriber.read_frame());
+        subscriber.pause();
+        for _ in 0..BURST {
+            assert!(!subscriber.tell(Occasion::Served));
+            assert!(subscriber.hold());
         }
-        assert_eq!(events, 2);
+        assert!(subscriber.tell(Occasion::Served));
+        assert!(!subscriber.hold());
     }
 
     #[test]
-    fn reader_that_stops_elsewhere_is_told_at_the_second_check() {
+    fn paused_reader_that_has_stopped_is_told_at_the_next_check() {
+        let mut subscriber = subscribed();
+        assert!(subscriber.tell(Occasion::Served));
+        (0..BURST).for_each(|_| drop(subscriber.read_frame()));
+        subscriber.pause();
+        assert!(subscriber.may_have_stopped() && !subscriber.waits_untold());
+        assert!(subscriber.tell(Occasion::Check));
+        assert!(!subscriber.is_paused());
+    }
+
+    #[test]
+    fn reader_without_events_is_not_paused() {
+        let mut subscriber = Subscriber::default();
+        (0..BURST).for_each(|_| drop(subscriber.read_frame()));
+        subscriber.pause();
+        assert!(!subscriber.hold());
+    }
+
+    #[test]
+    fn reader_that_stops_is_told_at_the_second_check() {
         let mut subscriber = subscribed();
         assert!(subscriber.tell(Occasion::Served));
         for _ in 0..10 {
@@ -176,7 +230,7 @@ mod tests {
         let mut subscriber = subscribed();
         assert!(subscriber.tell(Occasion::Served));
         let mut events = 0;
-        for _ in 0..REMIND_EVERY - 1 {
+        for _ in 0..1000 {
             subscriber.read_frame();
             events += u32::from(subscriber.tell(Occasion::Check));
         }

@@ -26,7 +26,7 @@ type Command = Box<dyn FnOnce(&FakeMachine, &mut FakeServer) + Send>;
 const NAME: &str = "network.fake";
 const SOON: Duration = Duration::from_secs(5);
 
-/// A daemon's inside in a thread of its own: the scheme `network.fake` of a fake NIC with rings of 8.
+/// A daemon's inside in a thread of its own: the scheme `network.fake` of a fake NIC.
 struct Daemon {
     commands: Option<Sender<Command>>,
     thread: Option<JoinHandle<()>>,
@@ -35,7 +35,12 @@ struct Daemon {
 }
 
 impl Daemon {
+    /// With rings of 8.
     fn start() -> Self {
+        Self::with_rings(8)
+    }
+
+    fn with_rings(size: u32) -> Self {
         static DIRECTORY: OnceLock<tempfile::TempDir> = OnceLock::new();
         static ALONE: Mutex<()> = Mutex::new(());
         let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
@@ -44,7 +49,7 @@ impl Daemon {
         let _ = redox_shim::unlink_scheme(NAME);
         let (commands, inbox) = channel();
         let (ready, is_ready) = channel();
-        let thread = thread::spawn(move || serve(&inbox, &ready));
+        let thread = thread::spawn(move || serve(size, &inbox, &ready));
         is_ready.recv_timeout(SOON).expect("ready");
         Self {
             commands: Some(commands),
@@ -89,10 +94,10 @@ impl Drop for Daemon {
     }
 }
 
-fn serve(commands: &Receiver<Command>, ready: &Sender<()>) {
+fn serve(ring: u32, commands: &Receiver<Command>, ready: &Sender<()>) {
     let chip = find(0x8086, 0x100E).expect("82540EM");
     let machine = FakeMachine::new(chip);
-    let size = RingSize::new(8).expect("a ring size");
+    let size = RingSize::new(ring).expect("a ring size");
     let sizes = RingSizes { rx: size, tx: size };
     let nic =
         Nic::bring_up(machine.registers(), chip, sizes, &mut machine.dma(), &machine).expect("bring-up");
@@ -249,4 +254,88 @@ fn stuck_transmitter_costs_a_writer_two_seconds_and_its_frame() {
         daemon.with(|_, server| server.scheme().nic().tx_counters().dropped),
         1
     );
+}
+
+/// Reads until told that there is nothing. Returns the first byte of each frame.
+fn read_all(reader: &Fd) -> Vec<u8> {
+    let mut frames = vec![];
+    let mut buffer = [0; 2048];
+    loop {
+        match reader.read(&mut buffer).map_err(|error| error.errno()) {
+            Ok(60) => frames.push(buffer[0]),
+            Ok(other) => panic!("a frame of {other} bytes"),
+            Err(libredox::errno::EAGAIN) => return frames,
+            Err(other) => panic!("error {other}"),
+        }
+    }
+}
+
+#[test]
+fn client_of_an_event_queue_is_not_flooded() {
+    const FRAMES: u8 = 150;
+    let daemon = Daemon::with_rings(256);
+    let reader = open(O_NONBLOCK);
+    let queue = RawEventQueue::new().expect("a queue");
+    queue
+        .subscribe(reader.raw(), 1, EventFlags::READ)
+        .expect("subscribed");
+    let events = events(queue);
+    for number in 0..FRAMES {
+        daemon.with(move |machine, _| assert!(machine.deliver(&[number; 60])));
+    }
+    daemon.with(|_, server| server.settle(Occasion::Check).expect("settle"));
+
+    assert_eq!(events.recv_timeout(SOON), Ok(1));
+    let mut frames = read_all(&reader);
+    assert_eq!(frames.len(), 64, "stopped, so that it gets to something else");
+    // A client with something else to do looks now and then, as smolnetd does.
+    for _ in 1..64 {
+        assert_eq!(read_all(&reader), []);
+    }
+    assert_eq!(events.recv_timeout(SOON), Ok(1), "it is its turn again");
+    frames.extend(read_all(&reader));
+    assert_eq!(
+        frames,
+        (0..FRAMES).collect::<Vec<_>>(),
+        "little was left: all of it"
+    );
+    assert!(events.try_recv().is_err());
+}
+
+#[test]
+fn flooded_client_that_has_nothing_else_to_do_goes_on_soon() {
+    let daemon = Daemon::with_rings(256);
+    let reader = open(O_NONBLOCK);
+    let queue = RawEventQueue::new().expect("a queue");
+    queue
+        .subscribe(reader.raw(), 1, EventFlags::READ)
+        .expect("subscribed");
+    let events = events(queue);
+    daemon.with(|machine, server| {
+        assert!((0..250).all(|number| machine.deliver(&[number; 60])));
+        server.settle(Occasion::Check).expect("settle");
+    });
+    assert_eq!(events.recv_timeout(SOON), Ok(1));
+    assert_eq!(read_all(&reader).len(), 64);
+    // What the alarm would lead to: at the first, it has looked once since the pause began, with the read that was told.
+    daemon.with(|_, server| server.settle(Occasion::Check).expect("settle"));
+    assert!(events.try_recv().is_err());
+    daemon.with(|_, server| server.settle(Occasion::Check).expect("settle"));
+    assert_eq!(events.recv_timeout(SOON), Ok(1));
+    assert_eq!(read_all(&reader).len(), 64);
+}
+
+#[test]
+fn blocking_reader_is_not_held_up() {
+    let daemon = Daemon::with_rings(256);
+    daemon.with(|machine, server| {
+        assert!((0..250).all(|number| machine.deliver(&[number; 60])));
+        server.settle(Occasion::Check).expect("settle");
+    });
+    let reader = open(0);
+    for number in 0..250 {
+        let mut frame = [0; 2048];
+        assert_eq!(reader.read(&mut frame).expect("a frame"), 60);
+        assert_eq!(frame[0], number);
+    }
 }

@@ -1,8 +1,9 @@
 //! One NIC, from bring-up to stop.
 //!
 //! Here is what every user needs; `control` has what may be changed while it runs, `recovery` what happens when it
-//! hangs.
+//! hangs, `backlog` what is there for an owner that cannot keep up.
 
+mod backlog;
 mod control;
 mod recovery;
 

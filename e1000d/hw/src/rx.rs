@@ -45,6 +45,8 @@ pub struct RxCounters {
     pub errors: u64,
     /// Frames whose length no frame can have: below 14 bytes, above the buffer, or a gap in the middle.
     pub bad_length: u64,
+    /// Good frames that the owner dropped.
+    pub dropped: u64,
 }
 
 /// The receive ring with its buffers.
@@ -262,6 +264,24 @@ impl<D: DmaRegion> RxRing<D> {
         self.counters.bytes += len as u64;
         self.recycle(registers);
         copied
+    }
+
+    /// Whether the hardware has filled at least `count` descriptors that were not taken yet. Looks at one of them.
+    pub fn holds(&self, count: u32) -> bool {
+        let last = self.consumed.wrapping_add(count.saturating_sub(1));
+        self.tail.wrapping_sub(self.consumed) >= count && self.descriptors.high(last) & DD != 0
+    }
+
+    /// Copies the beginning of the frame, whose length [`Self::next_len`] just gave, into `out`, and returns how many
+    /// bytes that were: no more than its first buffer has.
+    pub fn peek(&self, len: usize, out: &mut [u8]) -> usize {
+        self.buffers.copy_out(self.consumed, len, out)
+    }
+
+    /// Drops the frame that [`Self::next_len`] just found.
+    pub fn discard(&mut self, registers: &impl Registers) {
+        self.counters.dropped += 1;
+        self.recycle(registers);
     }
 
     /// Gives the buffers of the frame just looked at back, telling the hardware once a batch is together.

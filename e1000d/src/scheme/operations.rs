@@ -18,6 +18,7 @@ use syscall::{Error, Result, Stat};
 use super::{Handle, NetworkScheme};
 use crate::files::{self, File};
 use crate::open_file::OpenFile;
+use crate::pace::BEHIND;
 use crate::subscriber::Subscriber;
 
 /// Copies `bytes` from `offset` on; nothing from the end on, whatever the offset.
@@ -126,14 +127,23 @@ impl<R: Registers, D: DmaRegion> SchemeSync for NetworkScheme<R, D> {
         if buf.is_empty() {
             return Err(Error::new(EINVAL));
         }
-        match self.nic.receive(buf) {
+        let nonblocking = fcntl_flags as usize & O_NONBLOCK == O_NONBLOCK;
+        if nonblocking && subscriber.hold() {
+            self.shedder.shed(&mut self.nic);
+            return Err(Error::new(EAGAIN));
+        }
+        match self.shedder.take(buf).or_else(|| self.nic.receive(buf)) {
             Some(len) => {
-                subscriber.read_frame();
+                if subscriber.read_frame() {
+                    self.others_turn = true;
+                    if nonblocking && self.nic.has_received(BEHIND) {
+                        subscriber.pause();
+                    }
+                }
                 Ok(len)
             }
             None => {
                 subscriber.found_none();
-                let nonblocking = fcntl_flags as usize & O_NONBLOCK == O_NONBLOCK;
                 Err(Error::new(if nonblocking { EAGAIN } else { EWOULDBLOCK }))
             }
         }
@@ -170,7 +180,7 @@ impl<R: Registers, D: DmaRegion> SchemeSync for NetworkScheme<R, D> {
     }
 
     fn fevent(&mut self, id: usize, flags: EventFlags, _caller: &CallerCtx) -> Result<EventFlags> {
-        let frames = self.nic.next_frame_len().is_some();
+        let frames = self.frames_pending();
         let room = self.nic.has_room();
         match self.handles.get_mut(&id).ok_or(Error::new(EBADF))? {
             Handle::Data(subscriber) => Ok(subscriber.subscribe(flags, frames, room)),

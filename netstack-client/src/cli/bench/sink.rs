@@ -2,10 +2,9 @@
 
 use std::fmt;
 use std::net::{Ipv4Addr, UdpSocket};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use clap::Args;
 use netstack_client::system::datagram::parse;
@@ -27,19 +26,21 @@ pub struct Arguments {
     seconds: Duration,
 }
 
-#[derive(Serialize)]
+#[derive(Clone, Copy, Default, Serialize)]
 struct Report {
     /// Datagrams of "system udp-source" and those of others.
     datagrams: u64,
     foreign: u64,
+    /// From the first to the last.
+    seconds: f64,
 }
 
 impl fmt::Display for Report {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             formatter,
-            "{} datagrams, {} of others",
-            self.datagrams, self.foreign
+            "{} datagrams, {} of others, in {:.3} s",
+            self.datagrams, self.foreign, self.seconds
         )
     }
 }
@@ -47,18 +48,26 @@ impl fmt::Display for Report {
 pub fn run(arguments: &Arguments, context: &Context<'_>) -> Outcome {
     let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, arguments.port))
         .map_err(|error| Error::Other(format!("cannot listen on UDP port {}: {error}", arguments.port)))?;
-    let counts = Arc::new([AtomicU64::new(0), AtomicU64::new(0)]);
-    let shared = Arc::clone(&counts);
+    let report = Arc::new(Mutex::new(Report::default()));
+    let shared = Arc::clone(&report);
     // Left behind in its last read; the end of the process ends it.
     thread::spawn(move || {
         let mut buffer = [0; 2048];
+        let mut first = None;
         while let Ok(length) = socket.recv(&mut buffer) {
             let own = buffer.get(..length).and_then(parse).is_some();
-            shared[usize::from(!own)].fetch_add(1, Ordering::Relaxed);
+            let seconds = first.get_or_insert_with(Instant::now).elapsed().as_secs_f64();
+            let mut report = shared.lock().unwrap_or_else(PoisonError::into_inner);
+            *(if own {
+                &mut report.datagrams
+            } else {
+                &mut report.foreign
+            }) += 1;
+            report.seconds = seconds;
         }
     });
     thread::sleep(arguments.seconds);
-    let [datagrams, foreign] = [&counts[0], &counts[1]].map(|count| count.load(Ordering::Relaxed));
-    context.output.result(&Report { datagrams, foreign });
-    Ok(datagrams > 0)
+    let report = *report.lock().unwrap_or_else(PoisonError::into_inner);
+    context.output.result(&report);
+    Ok(report.datagrams > 0)
 }

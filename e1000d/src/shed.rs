@@ -1,0 +1,240 @@
+//! What becomes of frames that nobody can read in time.
+//!
+//! While readers are kept from reading ([`crate::pace`]), a flood fills the receive ring, and the NIC then drops whatever
+//! comes, be it the flood's or not. So before the ring is full, the oldest frames are dropped here: those of the flow
+//! that makes up most of what comes. The few others are kept for the next reader; a ping or a TCP connection works on
+//! beside the flood. What is read later is in order, and at most a ring old.
+
+use std::collections::VecDeque;
+use std::hash::{DefaultHasher, Hasher};
+
+use e1000_hw::nic::Nic;
+use e1000_hw::platform::{DmaRegion, Registers};
+
+/// Frames that are kept, at most.
+const KEPT: usize = 32;
+/// Votes that the largest flow can collect. The more, the longer it is still taken for the largest when it has ended.
+const MAX_VOTES: u32 = 64;
+/// Bytes of a frame that say which flow it belongs to: those up to the ports, after IPv4 options as well.
+const HEAD: usize = 96;
+
+/// Drops frames of the largest flow, and keeps those of others.
+#[derive(Debug, Default)]
+pub struct Shedder {
+    /// What is probably the largest flow, and by how much (the majority vote of Boyer and Moore).
+    largest: u64,
+    votes: u32,
+    kept: VecDeque<Vec<u8>>,
+}
+
+impl Shedder {
+    /// If the receive ring is three quarters full, empties it down to a quarter.
+    pub fn shed<R: Registers, D: DmaRegion>(&mut self, nic: &mut Nic<R, D>) {
+        let size = nic.ring_sizes().rx.get();
+        if !nic.has_received(size / 4 * 3) {
+            return;
+        }
+        let mut head = [0; HEAD];
+        // A device that fills descriptors for ever must not keep us.
+        for _ in 0..size {
+            if !nic.has_received(size / 4) {
+                return;
+            }
+            let Some(seen) = nic.peek(&mut head) else {
+                return;
+            };
+            if self.is_of_largest(flow(head.get(..seen).unwrap_or_default())) || self.kept.len() >= KEPT {
+                nic.discard();
+            } else if let Some(len) = nic.next_frame_len() {
+                let mut frame = vec![0; len];
+                nic.receive(&mut frame);
+                self.kept.push_back(frame);
+            }
+        }
+    }
+
+    /// Whether frames are kept.
+    pub fn has_kept(&self) -> bool {
+        !self.kept.is_empty()
+    }
+
+    /// Copies the oldest frame that was kept into `out` and returns how many bytes that were; what does not fit is lost.
+    pub fn take(&mut self, out: &mut [u8]) -> Option<usize> {
+        let frame = self.kept.pop_front()?;
+        let len = frame.len().min(out.len());
+        out.get_mut(..len)?.copy_from_slice(frame.get(..len)?);
+        Some(len)
+    }
+
+    fn is_of_largest(&mut self, flow: u64) -> bool {
+        if flow == self.largest {
+            self.votes = (self.votes + 1).min(MAX_VOTES);
+            return true;
+        }
+        match self.votes.checked_sub(1) {
+            Some(votes) => self.votes = votes,
+            None => (self.largest, self.votes) = (flow, 1),
+        }
+        false
+    }
+}
+
+/// A number for the flow that a frame belongs to: sender, ethertype, and for IP addresses, protocol and ports. Fragments
+/// but the first have no ports; anything unknown or cut short is a flow by sender.
+fn flow(frame: &[u8]) -> u64 {
+    /// Ethertypes.
+    const IPV4: [u8; 2] = [0x08, 0x00];
+    const IPV6: [u8; 2] = [0x86, 0xDD];
+    /// Offset of the network header.
+    const NETWORK: usize = 14;
+    let bytes = |from: usize, len: usize| frame.get(from..from + len).unwrap_or_default();
+    let mut hasher = DefaultHasher::new();
+    let ethertype = bytes(12, 2);
+    hasher.write(bytes(6, 8));
+    let ports_of = |protocol: &[u8], at: usize| match protocol {
+        // TCP and UDP.
+        [6 | 17] => bytes(at, 4),
+        _ => &[],
+    };
+    if ethertype == IPV4 {
+        let protocol = bytes(NETWORK + 9, 1);
+        hasher.write(protocol);
+        hasher.write(bytes(NETWORK + 12, 8));
+        let first = bytes(NETWORK + 6, 2).first().is_some_and(|byte| byte & 0x1F == 0)
+            && bytes(NETWORK + 7, 1) == [0];
+        if let (true, [version_and_length]) = (first, bytes(NETWORK, 1)) {
+            let header = usize::from(version_and_length & 0xF) * 4;
+            hasher.write(ports_of(protocol, NETWORK + header));
+        }
+    } else if ethertype == IPV6 {
+        let protocol = bytes(NETWORK + 6, 1);
+        hasher.write(protocol);
+        hasher.write(bytes(NETWORK + 8, 32));
+        hasher.write(ports_of(protocol, NETWORK + 40));
+    }
+    hasher.finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use e1000_hw::chip::find;
+    use e1000_hw::fake::{FakeMachine, FakeRegion, FakeRegisters};
+    use e1000_hw::nic::RingSizes;
+    use e1000_hw::ring::RingSize;
+
+    /// A frame with IPv4, UDP and a number in its data.
+    fn datagram(port: u16, number: u8) -> Vec<u8> {
+        let mut frame = vec![0; 60];
+        frame[6..12].copy_from_slice(&[2, 0, 0, 0, 0, 1]);
+        frame[12..14].copy_from_slice(&[8, 0]);
+        frame[14] = 0x45;
+        frame[23] = 17;
+        frame[26..34].copy_from_slice(&[10, 0, 2, 2, 10, 0, 2, 15]);
+        frame[36..38].copy_from_slice(&port.to_be_bytes());
+        frame[50] = number;
+        frame
+    }
+
+    fn nic(ring: u32) -> (FakeMachine, Nic<FakeRegisters, FakeRegion>) {
+        let chip = find(0x8086, 0x100E).unwrap();
+        let machine = FakeMachine::new(chip);
+        let size = RingSize::new(ring).unwrap();
+        let sizes = RingSizes { rx: size, tx: size };
+        let nic = Nic::bring_up(machine.registers(), chip, sizes, &mut machine.dma(), &machine).unwrap();
+        (machine, nic)
+    }
+
+    #[test]
+    fn flood_is_dropped_and_what_comes_beside_it_is_kept_in_order() {
+        let (machine, mut nic) = nic(64);
+        let mut shedder = Shedder::default();
+        let ping = |number| {
+            let mut frame = datagram(0, number);
+            frame[23] = 1;
+            frame
+        };
+        let mut expected = vec![];
+        for number in 0..250 {
+            assert!(
+                machine.deliver(&datagram(7, number)),
+                "the ring is full at {number}"
+            );
+            if number % 50 == 9 {
+                assert!(machine.deliver(&ping(number)));
+                expected.push(number);
+            }
+            shedder.shed(&mut nic);
+        }
+        let mut out = [0; 2048];
+        let mut got = vec![];
+        let mut next = |shedder: &mut Shedder| {
+            let len = shedder.take(&mut out).or_else(|| nic.receive(&mut out))?;
+            assert_eq!(len, 60);
+            Some((out[23], out[50]))
+        };
+        let mut floods = vec![];
+        while let Some((protocol, number)) = next(&mut shedder) {
+            match protocol {
+                1 => got.push(number),
+                _ => floods.push(number),
+            }
+        }
+        assert_eq!(got, expected);
+        assert!(floods.is_sorted() && floods.len() < 64, "{floods:?}");
+        assert_eq!(floods.last(), Some(&249), "the newest are not the ones to go");
+        let counters = nic.rx_counters();
+        assert_eq!(counters.dropped as usize, 250 - floods.len());
+        nic.stop(&machine);
+    }
+
+    #[test]
+    fn nothing_is_dropped_while_there_is_room() {
+        let (machine, mut nic) = nic(64);
+        let mut shedder = Shedder::default();
+        for number in 0..47 {
+            assert!(machine.deliver(&datagram(7, number)));
+            shedder.shed(&mut nic);
+        }
+        assert_eq!(nic.rx_counters().dropped, 0);
+        assert!(!shedder.has_kept());
+        nic.stop(&machine);
+    }
+
+    #[test]
+    fn many_flows_keep_no_more_than_a_few_frames() {
+        let (machine, mut nic) = nic(256);
+        let mut shedder = Shedder::default();
+        for port in 0..2000 {
+            assert!(machine.deliver(&datagram(port, 0)));
+            shedder.shed(&mut nic);
+        }
+        assert!(shedder.kept.len() <= KEPT);
+        assert!(nic.rx_counters().dropped > 1500);
+        nic.stop(&machine);
+    }
+
+    #[test]
+    fn flows_are_told_apart() {
+        let base = datagram(7, 1);
+        let changed = |at: usize| {
+            let mut frame = base.clone();
+            frame[at] ^= 1;
+            flow(&frame)
+        };
+        for at in [6, 13, 23, 26, 33, 35, 37] {
+            assert_ne!(changed(at), flow(&base), "byte {at}");
+        }
+        for at in [0, 16, 18, 22, 50] {
+            assert_eq!(changed(at), flow(&base), "byte {at}");
+        }
+        let mut fragment = base.clone();
+        fragment[21] = 1;
+        let mut other = fragment.clone();
+        other[37] ^= 1;
+        assert_eq!(flow(&fragment), flow(&other), "those are no ports");
+        for len in 0..60 {
+            flow(&base[..len]);
+        }
+    }
+}
