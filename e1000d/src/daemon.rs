@@ -246,9 +246,7 @@ impl<R: Registers> Service<R> {
         let Some(server) = &mut self.server else {
             return Ok(());
         };
-        let delay = if self.polling {
-            TICK
-        } else if server.writes_wait() || server.scheme().reader_may_have_stopped() {
+        let delay = if self.polling || server.writes_wait() || server.scheme().reader_may_have_stopped() {
             TICK
         } else if server.scheme().nic().held_frames() > 0 {
             LINK_INTERVAL

@@ -196,7 +196,9 @@ mod tests {
     fn paused_reader_that_has_stopped_is_told_at_the_next_check() {
         let mut subscriber = subscribed();
         assert!(subscriber.tell(Occasion::Served));
-        (0..BURST).for_each(|_| drop(subscriber.read_frame()));
+        for _ in 0..BURST {
+            subscriber.read_frame();
+        }
         subscriber.pause();
         assert!(subscriber.may_have_stopped() && !subscriber.waits_untold());
         assert!(subscriber.tell(Occasion::Check));
@@ -206,7 +208,9 @@ mod tests {
     #[test]
     fn reader_without_events_is_not_paused() {
         let mut subscriber = Subscriber::default();
-        (0..BURST).for_each(|_| drop(subscriber.read_frame()));
+        for _ in 0..BURST {
+            subscriber.read_frame();
+        }
         subscriber.pause();
         assert!(!subscriber.hold());
     }

@@ -6,8 +6,8 @@
 use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::Ipv4Addr;
-use std::sync::Arc;
-use std::sync::mpsc::{self, Receiver};
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -21,23 +21,40 @@ const BUFFER: usize = 2048;
 /// How long the stack may take to open a file.
 const OPEN_LIMIT: Duration = Duration::from_secs(5);
 
-/// A reply.
-struct Reply {
+/// A request on its way to the stack.
+struct Request {
     sequence: u16,
-    data: Vec<u8>,
-    arrived: Instant,
+    bytes: Vec<u8>,
+}
+
+/// What came of a request.
+enum Event {
+    /// The stack did not take it.
+    Refused(io::Error),
+    /// A reply.
+    Reply {
+        sequence: u16,
+        data: Vec<u8>,
+        at: Instant,
+    },
 }
 
 /// Echo requests to one address.
 pub struct Echo {
-    file: Arc<File>,
     path: String,
-    replies: Receiver<Reply>,
+    requests: Sender<Request>,
+    events: Receiver<Event>,
+    sent: Arc<Sent>,
 }
 
+/// The sequence number of the request last sent, and when that was.
+type Sent = Mutex<Option<(u16, Instant)>>;
+
 impl Echo {
-    /// Prepares for a target. A thread waits for replies; it is left behind at the end, blocked in its read, until
-    /// the process ends.
+    /// Prepares for a target. Two threads, one that writes and one that waits for replies, keep blocking calls, which
+    /// know no limit, from the caller, and the caller's work out of the time that is measured: the writer tells nobody
+    /// when all is well, so that nobody wakes up before the reply. They may be left behind at the end, until the process
+    /// ends.
     pub fn open(target: Ipv4Addr) -> Result<Self> {
         let path = format!("/scheme/icmp/echo/{target}");
         let name = path.clone();
@@ -47,49 +64,76 @@ impl Echo {
         .unwrap_or_else(|| Err(io::Error::new(ErrorKind::TimedOut, "the stack does not answer")))
         .map_err(Error::new("open", &path))?;
         let file = Arc::new(file);
-        let (sender, replies) = mpsc::channel();
-        let mut reader = Arc::clone(&file);
-        thread::spawn(move || {
-            let mut buffer = vec![0; BUFFER];
-            while let Ok(length) = reader.read(&mut buffer) {
-                let arrived = Instant::now();
-                let Some((sequence, data)) = buffer.get(..length).and_then(<[u8]>::split_first_chunk) else {
-                    break;
-                };
-                let reply = Reply {
-                    sequence: u16::from_be_bytes(*sequence),
-                    data: data.to_vec(),
-                    arrived,
-                };
-                if sender.send(reply).is_err() {
-                    break;
-                }
-            }
-        });
-        Ok(Self { file, path, replies })
+        let (requests, inbox) = mpsc::channel();
+        let (outbox, events) = mpsc::channel();
+        let (writer, written) = (Arc::clone(&file), outbox.clone());
+        let sent = Arc::new(Sent::default());
+        let noted = Arc::clone(&sent);
+        thread::spawn(move || write(&writer, &inbox, &written, &noted));
+        thread::spawn(move || read(&file, &outbox));
+        Ok(Self {
+            path,
+            requests,
+            events,
+            sent,
+        })
     }
 
     /// Sends a request and waits for its reply. `None`: none came in time, or it had other data, or the stack did
     /// not take the request in time.
     pub fn ask(&self, sequence: u16, data: &[u8], limit: Duration) -> Result<Option<Duration>> {
-        let request = [&sequence.to_be_bytes(), data].concat();
-        let mut writer = Arc::clone(&self.file);
-        let written = within(limit, move || {
-            let sent = Instant::now();
-            writer.write_all(&request).map(|()| sent)
-        });
-        let Some(sent) = written.transpose().map_err(Error::new("write to", &self.path))? else {
-            return Ok(None);
-        };
+        let bytes = [&sequence.to_be_bytes(), data].concat();
+        // Fails when the writer has ended, which the events tell.
+        let _ = self.requests.send(Request { sequence, bytes });
+        let start = Instant::now();
         loop {
-            let left = limit.saturating_sub(sent.elapsed());
-            let Ok(reply) = self.replies.recv_timeout(left) else {
+            let left = limit.saturating_sub(start.elapsed());
+            let Ok(event) = self.events.recv_timeout(left) else {
                 return Ok(None);
             };
-            // Others are late replies to earlier requests.
-            if reply.sequence == sequence {
-                return Ok((reply.data == data).then(|| reply.arrived.saturating_duration_since(sent)));
+            match event {
+                Event::Refused(error) => return Err(Error::new("write to", &self.path)(error)),
+                // Others belong to earlier requests.
+                Event::Reply {
+                    sequence: of,
+                    data: reply,
+                    at,
+                } if of == sequence => {
+                    let sent = *self.sent.lock().unwrap_or_else(PoisonError::into_inner);
+                    let sent = sent.filter(|&(of, _)| of == sequence && reply == data);
+                    return Ok(sent.map(|(_, sent)| at.saturating_duration_since(sent)));
+                }
+                Event::Reply { .. } => {}
             }
+        }
+    }
+}
+
+fn write(mut file: &File, requests: &Receiver<Request>, events: &Sender<Event>, sent: &Sent) {
+    while let Ok(Request { sequence, bytes }) = requests.recv() {
+        *sent.lock().unwrap_or_else(PoisonError::into_inner) = Some((sequence, Instant::now()));
+        if let Err(error) = file.write_all(&bytes)
+            && events.send(Event::Refused(error)).is_err()
+        {
+            return;
+        }
+    }
+}
+
+fn read(mut file: &File, events: &Sender<Event>) {
+    let mut buffer = vec![0; BUFFER];
+    while let Ok(length) = file.read(&mut buffer) {
+        let at = Instant::now();
+        let Some((sequence, data)) = buffer.get(..length).and_then(<[u8]>::split_first_chunk) else {
+            return;
+        };
+        let reply = Event::Reply {
+            sequence: u16::from_be_bytes(*sequence),
+            data: data.to_vec(),
+            at,
+        };
+        if events.send(reply).is_err() {
+            return;
         }
     }
 }
