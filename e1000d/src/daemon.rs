@@ -221,6 +221,10 @@ impl<R: Registers> Service<R> {
         self.watching = false;
         let reads_wait = server.reads_wait();
         let scheme = server.scheme();
+        if scheme.continue_self_test() {
+            server.settle(Occasion::Check).doing("answer requests")?;
+            return self.plan();
+        }
         if !self.polling {
             scheme.note_lost_interrupt(reads_wait);
         }
@@ -247,7 +251,9 @@ impl<R: Registers> Service<R> {
         let Some(server) = &mut self.server else {
             return Ok(());
         };
-        let delay = if self.polling {
+        let delay = if let Some(delay) = server.scheme().self_test_due() {
+            delay
+        } else if self.polling {
             POLL_INTERVAL
         } else if server.writes_wait() || server.scheme().reader_may_have_stopped() {
             CHECK_DELAY
@@ -353,6 +359,7 @@ impl<R: Registers + Clone + Send + Sync + 'static> Daemon<R> {
         let description = Description {
             revision: function.id.revision,
             interrupts: interrupts.to_string(),
+            polling: interrupts.kind() == Kind::Polling,
         };
         let mut scheme = NetworkScheme::new(name.to_owned(), nic, description);
         let root = scheme.scheme_root().doing("make a root handle")?;

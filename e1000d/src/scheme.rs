@@ -9,6 +9,7 @@
 //! What each operation means is in `scheme/operations.rs`.
 
 mod operations;
+mod self_test;
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -55,6 +56,7 @@ pub struct NetworkScheme<R: Registers, D: DmaRegion> {
     link_news: bool,
     /// When the hardware's counters were last read.
     collected: Option<Instant>,
+    self_test: self_test::SelfTests,
 }
 
 impl<R: Registers, D: DmaRegion> NetworkScheme<R, D> {
@@ -71,6 +73,7 @@ impl<R: Registers, D: DmaRegion> NetworkScheme<R, D> {
             interrupts_at_check: 0,
             link_news: false,
             collected: None,
+            self_test: self_test::SelfTests::default(),
         }
     }
 
@@ -101,6 +104,7 @@ impl<R: Registers, D: DmaRegion> NetworkScheme<R, D> {
             Interrupt::DeviceGone => true,
             Interrupt::Causes(causes) => {
                 self.activity.interrupts += 1;
+                self.hasten_self_test();
                 if causes.contains(Causes::LSC) {
                     self.look_at_link();
                 }
@@ -130,15 +134,16 @@ impl<R: Registers, D: DmaRegion> NetworkScheme<R, D> {
         }
     }
 
-    /// Looks after a transmitter that has frames. Returns whether the device is gone.
+    /// Looks after transmitter and link. Returns whether the device is gone.
     pub fn watch(&mut self) -> bool {
         match self.nic.watch(&self.clock) {
             Finding::Idle | Finding::Busy => {}
-            Finding::Hung => log::debug!("the transmitter still hangs"),
+            Finding::Hung => log::debug!("the NIC still hangs"),
             Finding::Reset => {
-                log::warn!("the transmitter hung; the NIC was reset (details in the file hang)");
+                log::warn!("the NIC hung and was reset (details in the file hang)");
                 self.look_at_link();
             }
+            Finding::Link => self.look_at_link(),
             Finding::DeviceGone => return true,
         }
         false
@@ -262,6 +267,7 @@ impl<R: Registers, D: DmaRegion> NetworkScheme<R, D> {
             File::Mtu => files::mtu(nic),
             File::Filter => files::filter(demand, &self.total_demand()),
             File::Hang => files::hang(nic),
+            File::SelfTest => self.self_test.text(),
             File::Registers => files::registers(nic),
         }
         .into_bytes()

@@ -58,6 +58,14 @@ pub struct Faults {
     pub reset_ignored: bool,
     /// Frames are not sent: descriptors stay with the hardware.
     pub transmitter_stalled: bool,
+    /// Bits of one register, offset and mask, that read as zero whatever is written.
+    pub stuck_bits: Option<(u32, u32)>,
+    /// The words of the NVM do not add up.
+    pub nvm_checksum_wrong: bool,
+    /// What is sent in loopback does not come back.
+    pub loopback_loses: bool,
+    /// What is sent in loopback comes back with its last byte changed.
+    pub loopback_damages: bool,
     /// Frames are sent, but that descriptors are done is written only when TIDV.FPD asks for it.
     pub writes_back_late: bool,
 }
@@ -340,7 +348,7 @@ impl Inner {
         let size = self.get(regs::TDLEN) / DESCRIPTOR_LEN as u32;
         let ring = self.pair(regs::TDBAL, regs::TDBAH);
         let mut head = self.get(regs::TDH);
-        let mut frame = vec![];
+        let (mut frame, mut out) = (vec![], vec![]);
         while head != self.get(regs::TDT) {
             let (address, command, high) = self.descriptor(ring, head);
             assert_eq!(command >> 24 & !0x41, 0b1010, "IFCS and RS on every descriptor");
@@ -350,7 +358,7 @@ impl Inner {
                 frame.splice(12..12, [0x81, 0x00].into_iter().chain(tag.to_be_bytes()));
             }
             if command >> 24 & 1 != 0 {
-                self.sent.push(core::mem::take(&mut frame));
+                out.push(core::mem::take(&mut frame));
             }
             if self.faults.writes_back_late {
                 self.late.push((ring, head, command));
@@ -362,6 +370,30 @@ impl Inner {
         assert!(frame.is_empty(), "the tail is in the middle of a frame");
         self.registers.insert(regs::TDH, head);
         *self.registers.entry(regs::ICR).or_default() |= Causes::TXDW.bits();
+        if self.loops() {
+            out.into_iter().for_each(|frame| self.loop_back(frame));
+        } else {
+            self.sent.append(&mut out);
+        }
+    }
+
+    /// Whether PHY, transceiver or serdes give back what is sent.
+    fn loops(&self) -> bool {
+        const BMCR_LOOPBACK: u16 = 1 << 14;
+        self.phy[0] & BMCR_LOOPBACK != 0
+            || self.get(regs::RCTL) & Rctl::LBM_TRANSCEIVER.bits() != 0
+            || self.get(regs::SCTL) == regs::SCTL_LOOP
+    }
+
+    fn loop_back(&mut self, mut frame: Vec<u8>) {
+        if self.faults.loopback_damages
+            && let Some(last) = frame.last_mut()
+        {
+            *last ^= 1;
+        }
+        if !self.faults.loopback_loses {
+            self.receive(&frame);
+        }
     }
 
     fn read(&mut self, offset: u32) -> u32 {
@@ -381,6 +413,8 @@ impl Inner {
         if self.faults.gone {
             return;
         }
+        let stuck = self.faults.stuck_bits.filter(|(register, _)| *register == offset);
+        let value = value & !stuck.map_or(0, |(_, bits)| bits);
         match offset {
             regs::STATUS => {}
             regs::CTRL | regs::CTRL_DUP if value & Ctrl::RST.bits() != 0 => self.reset(value),
@@ -446,7 +480,9 @@ impl Inner {
             .fold(0u16, |sum, word| sum.wrapping_add(*word));
         let word = match (request >> shift & 0xFF) as usize {
             n @ 0..3 => self.eeprom_words[n],
-            0x3F => CHECKSUM.wrapping_sub(sum),
+            0x3F => CHECKSUM
+                .wrapping_sub(sum)
+                .wrapping_add(u16::from(self.faults.nvm_checksum_wrong)),
             _ => 0,
         };
         u32::from(word) << 16 | done

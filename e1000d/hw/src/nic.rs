@@ -1,10 +1,12 @@
 //! One NIC, from bring-up to stop.
 //!
 //! Here is what every user needs; `control` has what may be changed while it runs, `recovery` what happens when it
-//! hangs.
+//! hangs, `upkeep` what the link needs besides, `self_test` the self-test.
 
 mod control;
 mod recovery;
+mod self_test;
+mod upkeep;
 
 use core::fmt;
 use core::mem;
@@ -29,6 +31,7 @@ use crate::wait::TimedOut;
 use crate::watchdog::Watchdog;
 
 pub use control::{DEFAULT_MTU, MIN_MTU, MtuError};
+pub use self_test::SelfTest;
 
 /// How large the rings are. Limited to what the chip takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -125,6 +128,13 @@ pub struct Nic<R: Registers, D: DmaRegion> {
     vlan_offload: bool,
     statistics: Statistics,
     watchdog: Watchdog,
+    upkeep: upkeep::Upkeep,
+    /// The self-test that is under way.
+    self_test: Option<self_test::Run>,
+    /// A reset did not end: the device is off, and [`Self::watch`] tries again.
+    off: bool,
+    /// Registers read as all ones.
+    gone: bool,
 }
 
 /// A device whose rings are programmed; dropping it stops the device.
@@ -197,6 +207,10 @@ impl<R: Registers, D: DmaRegion> Nic<R, D> {
             vlan_offload: false,
             statistics: Statistics::default(),
             watchdog: Watchdog::default(),
+            upkeep: upkeep::Upkeep::new(chip),
+            self_test: None,
+            off: false,
+            gone: false,
         };
         nic.program();
         Ok(nic)
@@ -252,19 +266,40 @@ impl<R: Registers, D: DmaRegion> Nic<R, D> {
     /// Reads one register, and a few more when the link has come up, to tell the MAC of speed and duplex. Frames that
     /// were kept back are sent then.
     pub fn refresh_link(&mut self) -> Option<Link> {
-        let status = self.device.registers.read(regs::STATUS);
-        let link = if status == regs::ALL_ONES {
-            Link::Down
-        } else {
-            Link::from_status(status)
-        };
+        if self.is_testing() {
+            return None;
+        }
+        let link = self.link_now();
         if link == self.link {
             return None;
         }
         self.link = link;
+        self.upkeep.link_changed(self.device.chip, link);
         link::program(&self.device.registers, self.device.chip, link);
         self.post();
         Some(link)
+    }
+
+    /// What STATUS says of the link. Down, while the device is off or gone.
+    fn link_now(&mut self) -> Link {
+        match self.device.registers.read(regs::STATUS) {
+            regs::ALL_ONES => {
+                self.gone = true;
+                Link::Down
+            }
+            _ if self.off => Link::Down,
+            status => Link::from_status(status),
+        }
+    }
+
+    /// Whether registers were found to read as all ones: the device was removed, and will not come back.
+    pub fn is_gone(&self) -> bool {
+        self.gone
+    }
+
+    /// Whether frames reach the hardware.
+    fn can_send(&self) -> bool {
+        self.link.is_up() && !self.off && !self.is_testing()
     }
 
     /// Decides how interrupts reach the processor. They are masked afterwards.
@@ -286,6 +321,7 @@ impl<R: Registers, D: DmaRegion> Nic<R, D> {
     /// once more afterwards.
     pub fn enable_interrupts(&mut self) {
         let causes = self.routing.receive_causes() | self.routing.other_causes();
+        let causes = causes | upkeep::wanted_causes(self.device.chip);
         self.device.registers.write(regs::IMS, causes.bits());
         self.receive_masked = false;
         self.interrupts_enabled = true;
@@ -337,15 +373,25 @@ impl<R: Registers, D: DmaRegion> Nic<R, D> {
             Purpose::Receive => Interrupt::Causes(Causes::RXQ0),
             Purpose::Transmit => Interrupt::Causes(Causes::TXQ0),
             Purpose::Any => match self.routing.acknowledge(&self.device.registers) {
-                regs::ALL_ONES => Interrupt::DeviceGone,
+                regs::ALL_ONES => {
+                    self.gone = true;
+                    Interrupt::DeviceGone
+                }
                 0 => Interrupt::NotOurs,
-                causes => Interrupt::Causes(Causes::from_bits_retain(causes)),
+                causes => {
+                    let causes = Causes::from_bits_retain(causes);
+                    self.upkeep.interrupted(self.device.chip, causes);
+                    Interrupt::Causes(causes)
+                }
             },
         }
     }
 
     /// Length without FCS of the frame that [`Self::receive`] will give next, if there is one. Reads no register.
     pub fn next_frame_len(&mut self) -> Option<usize> {
+        if self.is_testing() {
+            return None;
+        }
         let len = self.rx.next_len(&self.device.registers);
         if len.is_some() {
             return len;
@@ -386,8 +432,13 @@ impl<R: Registers, D: DmaRegion> Nic<R, D> {
     ///
     /// See [`TransmitError`].
     pub fn transmit_tagged(&mut self, frame: &[u8], tag: Option<u16>) -> Result<(), TransmitError> {
-        match self.tx.transmit(frame, tag) {
-            Err(TransmitError::Full) if !self.link.is_up() => {
+        let result = self.tx.transmit(frame, tag);
+        if self.is_testing() && result.is_ok() {
+            self.tx.drop_unposted();
+            return Ok(());
+        }
+        match result {
+            Err(TransmitError::Full) if !self.can_send() => {
                 self.tx.count_dropped();
                 Ok(())
             }
@@ -402,7 +453,7 @@ impl<R: Registers, D: DmaRegion> Nic<R, D> {
 
     /// Whether [`Self::transmit`] would take a frame now.
     pub fn has_room(&mut self) -> bool {
-        self.tx.has_room()
+        self.is_testing() || self.tx.has_room()
     }
 
     /// Counts a frame that its sender was told was taken, but that was dropped.
@@ -412,7 +463,7 @@ impl<R: Registers, D: DmaRegion> Nic<R, D> {
 
     /// Tells the device of the frames taken since the last time: at most one register write for all.
     pub fn post(&mut self) {
-        if self.link.is_up() {
+        if self.can_send() {
             self.tx.post(&self.device.registers);
         }
     }

@@ -4,7 +4,7 @@
 //! ask for a pause (hardware-facts 9.6). Then, in this order: take back what is done, have the device write back what
 //! it holds in its cache, keep a snapshot, reset. Resets that do not help come ever more rarely.
 //!
-//! The owner calls [`crate::nic::Nic::watch`] every second or so, and only while frames are with the hardware.
+//! The owner calls [`crate::nic::Nic::watch`] every second or so, and only while [`crate::nic::Nic::needs_watching`].
 
 use core::fmt;
 use core::time::Duration;
@@ -32,6 +32,8 @@ pub enum Finding {
     Busy,
     /// It hung; it was reset, and works as far as can be told.
     Reset,
+    /// The link was helped: look at it.
+    Link,
     /// It hangs, and the next reset is not due yet, or the reset failed.
     Hung,
     /// Registers read as all ones: the device is gone.
@@ -45,6 +47,8 @@ pub struct Recoveries {
     pub flushes: u64,
     /// Times that the transmitter hung.
     pub hangs: u64,
+    /// Times that the PHY hung (82574).
+    pub phy_hangs: u64,
     /// Resets that ended.
     pub resets: u64,
     /// Resets that did not.

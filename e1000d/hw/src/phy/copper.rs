@@ -144,6 +144,11 @@ impl HangCheck {
         };
         Ok(self.strikes >= 2)
     }
+
+    /// Whether the last look was suspicious, so that another one is due.
+    pub fn is_suspicious(self) -> bool {
+        self.strikes > 0
+    }
 }
 
 impl PhyId {
