@@ -2,7 +2,7 @@
 //!
 //! | part | what is tested |
 //! |---|---|
-//! | link | STATUS.LU, before anything is disturbed |
+//! | link | STATUS.LU, before anything is disturbed; one that negotiates gets 5 s |
 //! | registers | bits that have to keep what is written to them ([`registers`]) |
 //! | nvm | the checksum of words 0 to 0x3F |
 //! | loopback | frames of three lengths that come back unchanged without leaving the NIC ([`loopback`]) |
@@ -148,6 +148,7 @@ impl Report {
     /// What was not tested yet will not be.
     pub(crate) fn fail_rest(&mut self, failure: Failure) {
         for outcome in [
+            &mut self.link,
             &mut self.registers,
             &mut self.nvm,
             &mut self.loopback,

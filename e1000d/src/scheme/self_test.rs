@@ -3,7 +3,7 @@
 //! `run` starts one, if nobody has the file of frames open; `run force` in any case. Writing returns at once. The main
 //! thread then does a step at a time, each below half a second and mostly a few ms, and others are served in between:
 //! frames that they write are dropped and counted, reads find none, `mtu` and `filter` take nothing (`EBUSY`). It ends
-//! after six seconds at the latest, with a reset; the link may come back some seconds later.
+//! after twelve seconds at the latest, with a reset; the link may come back some seconds later.
 
 use std::time::{Duration, Instant};
 

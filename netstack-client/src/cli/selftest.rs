@@ -19,7 +19,7 @@ const FILE: &str = "selftest";
 const PARTS: [&str; 5] = ["link", "registers", "nvm", "loopback", "interrupt"];
 /// How often to look whether it has ended.
 const INTERVAL: Duration = Duration::from_millis(50);
-/// The driver's own limit is 6 s.
+/// The driver's own limit is 12 s.
 const LIMIT: Duration = Duration::from_secs(30);
 
 /// Have the driver test its adapter: registers, NVM, loopback, interrupt, link.
