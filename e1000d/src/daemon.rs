@@ -83,9 +83,6 @@ pub enum DaemonError {
     /// The interrupt line failed.
     #[error("{0}")]
     Interrupt(#[from] InterruptError),
-    /// Registers read as all ones.
-    #[error("the NIC is gone")]
-    DeviceGone,
     /// The kernel closed the scheme socket.
     #[error("the scheme was closed")]
     SchemeClosed,
@@ -194,16 +191,31 @@ impl<R: Registers> Service<R> {
         self.plan()
     }
 
+    /// Whether registers read as all ones: the NIC was removed. The first time, everybody who waits is told. The files
+    /// answer on, frames are `ENODEV`, and the NIC is not touched any more.
+    fn is_gone(&mut self) -> Result<bool, DaemonError> {
+        let Some(server) = &mut self.server else {
+            return Ok(false);
+        };
+        if !server.scheme().nic().is_gone() {
+            return Ok(false);
+        }
+        server.lose_device().doing("answer requests")?;
+        Ok(true)
+    }
+
     /// An interrupt arrived on `vector`.
     fn interrupt(&mut self, interrupts: &Interrupts, vector: u16) -> Result<(), DaemonError> {
         let Some(server) = &mut self.server else {
             return Ok(());
         };
-        let mut gone = false;
-        interrupts.service(|| gone |= server.scheme().interrupt(vector))?;
-        if gone {
-            return Err(DaemonError::DeviceGone);
+        interrupts.service(|| server.scheme().interrupt(vector))?;
+        if self.is_gone()? {
+            return Ok(());
         }
+        let Some(server) = &mut self.server else {
+            return Ok(());
+        };
         // The rings are looked at after a line was unmasked, so what came in between is not missed.
         server.settle(Occasion::Check).doing("answer requests")?;
         server.scheme().note_backlog();
@@ -231,9 +243,7 @@ impl<R: Registers> Service<R> {
         if !scheme.nic().link().is_up() {
             scheme.look_at_link();
         }
-        if scheme.watch() {
-            return Err(DaemonError::DeviceGone);
-        }
+        scheme.watch();
         let nic = scheme.nic();
         if nic.held_frames() == 0 || nic.link().is_up() {
             self.held_since = None;
@@ -248,6 +258,9 @@ impl<R: Registers> Service<R> {
     /// Arms the alarm for what will be due. Nothing is, while no frame moves. Frames that are sent cost one setting of
     /// the alarm a second.
     fn plan(&mut self) -> Result<(), DaemonError> {
+        if self.is_gone()? {
+            return Ok(());
+        }
         let Some(server) = &mut self.server else {
             return Ok(());
         };

@@ -114,6 +114,7 @@ pub fn info<R: Registers, D: DmaRegion>(nic: &Nic<R, D>, description: &Descripti
     let quirks: Vec<_> = chip.quirks.iter_names().map(|(name, _)| name).collect();
     lines(&[
         ("driver", format!("e1000d {}", env!("CARGO_PKG_VERSION"))),
+        ("state", if nic.is_gone() { "gone" } else { "present" }.to_owned()),
         ("chip", chip.name.to_owned()),
         ("device", format!("8086:{:04x}", chip.device_id)),
         ("revision", format!("{:#04x}", description.revision)),

@@ -11,7 +11,7 @@ use redox_scheme::scheme::SchemeSync;
 use redox_scheme::{CallerCtx, OpenResult};
 use syscall::dirent::{DirEntry, DirentBuf, DirentKind};
 use syscall::error::{
-    EACCES, EAGAIN, EBADF, EBUSY, EINVAL, EIO, EISDIR, EMSGSIZE, ENOENT, ENOTDIR, EWOULDBLOCK,
+    EACCES, EAGAIN, EBADF, EBUSY, EINVAL, EIO, EISDIR, EMSGSIZE, ENODEV, ENOENT, ENOTDIR, EWOULDBLOCK,
 };
 use syscall::flag::{EventFlags, MODE_DIR, MODE_FILE, O_DIRECTORY, O_NONBLOCK};
 use syscall::schemev2::NewFdFlags;
@@ -52,6 +52,9 @@ impl<R: Registers, D: DmaRegion> NetworkScheme<R, D> {
 
     /// Does what was written to `mtu`, `filter` or `selftest`.
     fn write_file(&mut self, id: usize, file: File, buf: &[u8]) -> Result<()> {
+        if self.nic.is_gone() {
+            return Err(Error::new(ENODEV));
+        }
         if self.nic.is_testing() {
             return Err(Error::new(EBUSY));
         }
@@ -134,6 +137,9 @@ impl<R: Registers, D: DmaRegion> SchemeSync for NetworkScheme<R, D> {
         if buf.is_empty() {
             return Err(Error::new(EINVAL));
         }
+        if self.nic.is_gone() {
+            return Err(Error::new(ENODEV));
+        }
         match self.nic.receive(buf) {
             Some(len) => {
                 subscriber.read_frame();
@@ -162,6 +168,9 @@ impl<R: Registers, D: DmaRegion> SchemeSync for NetworkScheme<R, D> {
                 return self.write_file(id, file, buf).map(|()| buf.len());
             }
             Handle::Root | Handle::File(_) => return Err(Error::new(EINVAL)),
+        }
+        if self.nic.is_gone() {
+            return Err(Error::new(ENODEV));
         }
         match self.nic.transmit(buf) {
             Ok(()) => Ok(buf.len()),

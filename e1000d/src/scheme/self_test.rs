@@ -89,6 +89,11 @@ impl<R: Registers, D: DmaRegion> NetworkScheme<R, D> {
         }
     }
 
+    /// The NIC is gone.
+    pub(super) fn abandon_self_test(&mut self) {
+        self.self_test.due = None;
+    }
+
     /// Goes on with a self-test if it is time. Returns whether one is under way.
     pub fn continue_self_test(&mut self) -> bool {
         let Some(due) = self.self_test.due else {

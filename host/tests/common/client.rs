@@ -1,5 +1,8 @@
 //! `netstack-client` as a user runs it, on a hosted daemon.
 
+// Each test binary uses a part of this.
+#![allow(dead_code)]
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
