@@ -12,7 +12,7 @@ use crate::link::Link;
 use crate::phy::{self, HangCheck, Phy};
 use crate::platform::{Clock, DmaRegion, Registers};
 use crate::regs::{self, Causes};
-use crate::watchdog::Finding;
+use crate::watchdog::{Backoff, Finding};
 
 /// How often the PHY of 82574 is asked (HF 5.3).
 const PHY_INTERVAL: Duration = Duration::from_secs(2);
@@ -26,6 +26,8 @@ pub(super) struct Upkeep {
     phy: HangCheck,
     /// When the PHY was last asked.
     asked: Option<Duration>,
+    /// Resets for the sake of the PHY.
+    resets: Backoff,
 }
 
 impl Upkeep {
@@ -38,10 +40,7 @@ impl Upkeep {
 
     /// The device was reset.
     pub(super) fn was_reset(&mut self, chip: &Chip) {
-        *self = Self {
-            asked: self.asked,
-            ..Self::default()
-        };
+        (self.speed_unknown, self.phy) = (false, HangCheck::default());
         if chip.media != Media::Copper {
             self.fiber.was_reset();
         }
@@ -123,6 +122,9 @@ impl<R: Registers, D: DmaRegion> Nic<R, D> {
         }
         self.upkeep.asked = Some(now);
         let hangs = Phy::open(registers, chip, clock).and_then(|phy| self.upkeep.phy.look(&phy));
-        hangs.unwrap_or(false) && self.watchdog.may_reset(now)
+        if !self.upkeep.phy.is_suspicious() {
+            self.upkeep.resets.helped();
+        }
+        hangs.unwrap_or(false) && self.upkeep.resets.may_reset(now)
     }
 }
