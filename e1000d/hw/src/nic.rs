@@ -154,7 +154,7 @@ impl<R: Registers, D: DmaRegion> Nic<R, D> {
     ///
     /// The order is that of the 8254x manual, section 14, with the parts' own steps from the chip table. The
     /// receive filter takes the NIC's own address and broadcast: what smolnetd uses. Waits not for the link; where
-    /// nothing is wrong, less than 100 ms in all, and below a second whatever is.
+    /// nothing is wrong, less than 200 ms in all, and below a second whatever is.
     ///
     /// # Errors
     ///

@@ -371,11 +371,11 @@ fn link_that_is_up_or_negotiates_what_is_wanted_is_left_alone() {
             Notes::empty()
         );
         assert_eq!(recorder.take_of(&[regs::MDIC]), [], "{}", chip.name);
-        // Down, but negotiating: nothing is written.
-        recorder.machine.set_link(false);
-        if chip.quirks.contains(Quirks::HD_FIFO) {
-            recorder.machine.poke_phy(register::AN_ADVERTISE, 0x0141);
+        // Down, but negotiating: nothing is written, but for the analog settings of 82541 and 82547 (tests/igp.rs).
+        if chip.quirks.contains(Quirks::PHY_SETTINGS) {
+            continue;
         }
+        recorder.machine.set_link(false);
         phy::bring_up(&recorder, chip, &recorder, Advertise::default());
         let written = recorder
             .take_of(&[regs::MDIC])

@@ -123,5 +123,8 @@ bitflags! {
         /// 82543, 82544 with fiber: SWDPIN1 is low, not high, when the optics have a signal (L1,
         /// `e1000_check_for_link`).
         const SIGNAL_INVERTED = 1 << 46;
+        /// 82541, 82547: the analog part of the PHY needs settings before it negotiates (L1,
+        /// `e1000_phy_init_script`).
+        const PHY_SETTINGS = 1 << 47;
     }
 }

@@ -162,10 +162,11 @@ const Q_82545R3: Quirks = Q_82540R3.union(Quirks::SHADOW_RESET).union(Quirks::PC
 const Q_82546: Quirks = Q_82545.union(Quirks::DUAL_PORT_MAC);
 const Q_82546R3: Quirks = Q_82545R3.union(Quirks::DUAL_PORT_MAC);
 const Q_82546GB_QUAD: Quirks = Q_82546R3.union(Quirks::RELAXED_ORDERING);
-const Q_82541: Quirks = Q_82540.union(Quirks::PHY_FIRST);
-const Q_82541R2: Quirks = Q_82540;
+const Q_82541: Quirks = Q_82541R2.union(Quirks::PHY_FIRST);
+const Q_82541R2: Quirks = Q_82540.union(Quirks::PHY_SETTINGS);
 const Q_82547: Quirks = Q_82547R2.union(Quirks::PHY_FIRST);
 const Q_82547R2: Quirks = Q_82540R3
+    .union(Quirks::PHY_SETTINGS)
     .union(Quirks::HD_FIFO)
     .union(Quirks::ITR_NONZERO)
     .union(Quirks::NO_TSO);
