@@ -3,16 +3,20 @@
 
 mod recorder;
 
+use std::cell::Cell;
+use std::rc::Rc;
 use std::time::Duration;
 
 use e1000_hw::chip::{CHIPS, Media};
-use e1000_hw::fake::{FakeMachine, FakeRegion, FakeRegisters, Faults};
+use e1000_hw::fake::{FAKE_PHY, FakeMachine, FakeRegion, FakeRegisters, Faults};
 use e1000_hw::link::Link;
 use e1000_hw::nic::{Interrupt, MtuError, Nic, RingSizes};
+use e1000_hw::phy::register;
 use e1000_hw::platform::Clock;
 use e1000_hw::regs::{self, Causes, Ctrl, Rctl, Status};
 use e1000_hw::watchdog::Finding;
-use recorder::chip;
+use recorder::mdio::Mdio;
+use recorder::{Recorder, chip};
 
 type FakeNic = Nic<FakeRegisters, FakeRegion>;
 
@@ -238,24 +242,37 @@ fn phy_that_hangs_for_ever_is_reset_ever_more_rarely() {
 
 #[test]
 fn mac_of_82543_learns_the_speed_of_each_link() {
-    let recorder = recorder::Recorder::new(chip(0x1004));
-    // The fake has no MDIO pins: what the pins of CTRL shift in is all ones, and a PHY that says so is absent.
+    let recorder = Recorder::new(chip(0x1004));
     let machine = recorder.machine.clone();
+    let resolved = Rc::new(Cell::new(0));
+    let answer = Rc::clone(&resolved);
+    let mut phy = Mdio::new(FAKE_PHY);
+    recorder.on_write(move |offset, value| {
+        phy.registers[usize::from(register::M88_STATUS)] = answer.get();
+        Some(if offset == regs::CTRL {
+            phy.write(value)
+        } else {
+            value
+        })
+    });
     machine.set_link(false);
-    let mut nic = bring_up(&machine, 0x1004);
+    let sizes = RingSizes::default();
+    let mut nic =
+        Nic::bring_up(recorder, chip(0x1004), sizes, &mut machine.dma(), &machine).expect("bring-up");
     assert!(!nic.needs_watching());
-    for _ in 0..3 {
+    // Speed and duplex as the PHY says: bits 15:14, 13, and 11 for resolved; what CTRL has to say.
+    for (status, speed, full) in [(0x6800, 1, true), (0xA800, 2, true), (0x0800, 0, false)] {
+        resolved.set(status);
         machine.set_link(true);
         assert!(nic.refresh_link().is_some());
         assert!(nic.needs_watching(), "the MAC has to be told");
-        machine.take_accesses();
-        tick(&machine, &mut nic);
-        let clocked = machine.take_accesses().writes;
-        let pulses = clocked
-            .iter()
-            .filter(|(offset, value)| *offset == regs::CTRL && value & Ctrl::MDC.bits() != 0);
-        assert!(pulses.count() >= 64, "the PHY was asked");
+        machine.sleep(SECOND);
+        assert_eq!(nic.watch(&machine), Finding::Link);
         assert!(!nic.needs_watching());
+        let ctrl = machine.peek(regs::CTRL);
+        let forced = (Ctrl::FRCSPD | Ctrl::FRCDPX | Ctrl::SLU).bits();
+        assert_eq!(ctrl & forced, forced);
+        assert_eq!((ctrl >> 8 & 3, ctrl & 1 != 0), (speed, full));
         machine.set_link(false);
         nic.refresh_link();
     }
