@@ -28,6 +28,10 @@ const INTERRUPT_LIMIT: Duration = Duration::from_millis(100);
 
 /// What is next in a self-test.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "there is no allocator, and it is passed on a few times a second"
+)]
 pub enum SelfTest {
     /// To be continued after so long.
     Wait(Duration),
