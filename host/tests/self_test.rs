@@ -90,3 +90,26 @@ fn without_a_cable_the_link_fails_and_frames_do_not_loop_in_qemu() {
         nic.stop(&bench.clock);
     });
 }
+
+#[test]
+fn driver_that_was_killed_meanwhile_leaves_no_loop_to_the_next() {
+    for_each_model(|model| {
+        let mut bench = Bench::new(model);
+        let mut nic = bench.bring_up_receiving(64, 64);
+        nic.start_self_test(false, &bench.clock);
+        // Link, registers, NVM, loopback on.
+        for _ in 0..4 {
+            nic.continue_self_test(&bench.clock);
+        }
+        assert!(nic.is_testing());
+        std::mem::forget(nic);
+        let mut nic = bench.bring_up(64, 64);
+        wait_for_link(&mut nic);
+        nic.transmit(&frame(OTHER, 100, 1)).unwrap();
+        nic.post();
+        assert_eq!(bench.cable.receive(), frame(OTHER, 100, 1));
+        bench.cable.send(&frame(MAC, 100, 2));
+        assert_eq!(receive(&mut nic), frame(MAC, 100, 2), "and not what was sent");
+        nic.stop(&bench.clock);
+    });
+}

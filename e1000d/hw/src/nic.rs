@@ -25,6 +25,7 @@ use crate::regs::{self, Causes};
 use crate::reset;
 use crate::ring::{OutOfDmaMemory, RingSize};
 use crate::rx::{RxCounters, RxRing};
+use crate::self_test::loopback;
 use crate::stats::Statistics;
 use crate::tx::{TransmitError, TxCounters, TxRing};
 use crate::wait::TimedOut;
@@ -173,7 +174,9 @@ impl<R: Registers, D: DmaRegion> Nic<R, D> {
         if registers.read(regs::STATUS) == regs::ALL_ONES {
             return Err(BringUpError::DeviceGone);
         }
+        let ctrl = registers.read(regs::CTRL);
         let mut notes = reset::reset(&registers, chip, clock).map_err(BringUpError::Reset)?;
+        loopback::end_of_others(&registers, chip, clock, ctrl);
         let mac = nvm::mac_address(&registers, chip, clock).map_err(BringUpError::MacAddress)?;
 
         let limit = chip.limits.max_descriptors;
@@ -497,7 +500,8 @@ impl<R: Registers, D: DmaRegion> Nic<R, D> {
     }
 
     /// Stops the device, waits until its DMA has ended, and frees its memory.
-    pub fn stop(self, clock: &impl Clock) {
+    pub fn stop(mut self, clock: &impl Clock) {
+        self.abandon_self_test(clock);
         let Self { device, rx, tx, .. } = self;
         reset::quiesce(&device.registers, device.chip, clock);
         if device.chip.quirks.contains(Quirks::NO_RX_DISABLE)

@@ -359,3 +359,41 @@ fn meanwhile_frames_are_dropped_and_counted_and_none_is_received() {
     }
     assert_eq!(machine.take_sent(), Vec::<Vec<u8>>::new());
 }
+
+/// Goes on with a self-test until the PHY loops.
+fn run_into_loopback(machine: &FakeMachine, nic: &mut FakeNic) {
+    nic.start_self_test(false, machine);
+    while machine.peek_phy(0) & 0x4000 == 0 {
+        nic.continue_self_test(machine);
+        assert!(nic.is_testing(), "it ended without loopback");
+    }
+}
+
+#[test]
+fn phy_does_not_loop_on_when_the_driver_ends_or_is_killed_meanwhile() {
+    for id in [0x100E, 0x100C, 0x1013, 0x105E, 0x109A, 0x10D3] {
+        let (machine, mut nic) = start(chip(id));
+        run_into_loopback(&machine, &mut nic);
+        nic.stop(&machine);
+        assert_eq!(machine.peek_phy(0) & 0x4000, 0, "{id:04x}: stopped");
+
+        for reset_ignored in [false, true] {
+            let (machine, mut nic) = start(chip(id));
+            machine.set_faults(Faults {
+                reset_ignored,
+                ..Faults::default()
+            });
+            run_into_loopback(&machine, &mut nic);
+            std::mem::forget(nic);
+            assert_ne!(machine.peek_phy(0) & 0x4000, 0);
+            let sizes = RingSizes::default();
+            let mut nic = Nic::bring_up(machine.registers(), chip(id), sizes, &mut machine.dma(), &machine)
+                .expect("bring-up");
+            assert_eq!(machine.peek_phy(0) & 0x4000, 0, "{id:04x}: killed");
+            nic.transmit(&[1; 60]).expect("room");
+            nic.post();
+            assert_eq!(machine.take_sent().len(), 1);
+            nic.stop(&machine);
+        }
+    }
+}

@@ -155,6 +155,18 @@ impl<R: Registers, D: DmaRegion> Nic<R, D> {
         SelfTest::Done(run.report)
     }
 
+    /// Ends a self-test without a report: a PHY must not be left looping.
+    pub(super) fn abandon_self_test(&mut self, clock: &impl Clock) {
+        if let Some(Run {
+            phase: Phase::Loopback(frames),
+            mut report,
+            ..
+        }) = self.self_test.take()
+        {
+            self.end_loopback(&mut report, frames.loopback, clock);
+        }
+    }
+
     fn test_link(&mut self, report: &mut Report, began: Duration, clock: &impl Clock) -> Next {
         report.link = if self.link_now().is_up() {
             Outcome::Passed

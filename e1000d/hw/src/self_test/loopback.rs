@@ -21,6 +21,7 @@ const ETHER_TYPE: [u8; 2] = [0x88, 0xB5];
 
 /// BMCR: 1000 Mbit/s, full duplex, no negotiation, loop.
 const BMCR_LOOP: u16 = 0x4140;
+const BMCR_LOOP_BIT: u16 = 1 << 14;
 /// BMCR: software reset; with and without negotiation.
 const BMCR_RESET_NEGOTIATE: u16 = 0x9140;
 const BMCR_RESET_FORCED: u16 = 0x8140;
@@ -207,6 +208,38 @@ impl Loopback {
                 Ok(())
             }
         }
+    }
+}
+
+/// Ends the loopback of a driver that was killed in the middle of a self-test, which survives a reset of the MAC:
+/// resets the PHY and has it negotiate. `ctrl` is CTRL as it was found: the speed is forced in loopback only, but for 82543.
+///
+/// 20 ms if there is something to do, and nothing otherwise.
+pub(crate) fn end_of_others(registers: &impl Registers, chip: &Chip, clock: &impl Clock, ctrl: u32) {
+    if way(chip) != Ok(Way::Phy) || ctrl & Ctrl::FRCSPD.bits() == 0 {
+        return;
+    }
+    let loops = |phy: &Phy<'_, _, _>| {
+        phy.read(register::BMCR)
+            .is_ok_and(|control| control & BMCR_LOOP_BIT != 0)
+    };
+    let Ok(phy) = Phy::open(registers, chip, clock) else {
+        return;
+    };
+    if !loops(&phy) {
+        return;
+    }
+    let ctrl = registers.read(regs::CTRL);
+    for ctrl in [ctrl | Ctrl::PHY_RST.bits(), ctrl & !Ctrl::PHY_RST.bits()] {
+        registers.write(regs::CTRL, ctrl);
+        registers.read(regs::STATUS);
+        clock.sleep(Duration::from_millis(10));
+    }
+    // Emulators ignore that reset.
+    if loops(&phy) {
+        // A PHY that does not answer any more is noted when it is brought up.
+        let _ = phy.write(register::BMCR, BMCR_RESET_NEGOTIATE);
+        let _ = phy.write(register::BMCR, BMCR_RENEGOTIATE);
     }
 }
 
