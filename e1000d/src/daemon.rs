@@ -477,8 +477,14 @@ fn stop_on_panic<R: Registers + Send + Sync + 'static>(registers: R, chip: &'sta
 
 fn wait_for_link<R: Registers>(nic: &mut Nic<R, DmaBlock>, clock: &SystemClock) {
     let start = clock.now();
+    let mut watched = start;
     while !nic.link().is_up() && clock.now().saturating_sub(start) < LINK_LIMIT {
         clock.sleep(Duration::from_millis(50));
+        // A fiber link may have to be forced.
+        if nic.needs_watching() && clock.now().saturating_sub(watched) >= WATCH_INTERVAL {
+            watched = clock.now();
+            nic.watch(clock);
+        }
         nic.refresh_link();
     }
 }

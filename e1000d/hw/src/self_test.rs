@@ -171,8 +171,8 @@ impl Report {
         ]
     }
 
-    /// Whether no part failed.
+    /// Whether it was done and no part failed.
     pub fn passed(&self) -> bool {
-        self.parts().iter().all(|(_, outcome)| !outcome.is_failure())
+        self.registers != NOT_REACHED && self.parts().iter().all(|(_, outcome)| !outcome.is_failure())
     }
 }
