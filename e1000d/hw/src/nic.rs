@@ -1,9 +1,11 @@
 //! One NIC, from bring-up to stop.
 //!
-//! Here is what every user needs; `control` has what may be changed while it runs, `recovery` what happens when it
-//! hangs, `upkeep` what the link needs besides, `self_test` the self-test.
+//! Here are bring-up, link and stop; `frames` and `interrupts` have what every user needs besides, `control` what may be
+//! changed while it runs, `recovery` what happens when it hangs, `upkeep` what the link needs, `self_test` the self-test.
 
 mod control;
+mod frames;
+mod interrupts;
 mod recovery;
 mod self_test;
 mod upkeep;
@@ -15,23 +17,24 @@ use crate::chip::{Chip, Quirks};
 use crate::filter::Filter;
 use crate::firmware;
 use crate::init;
-use crate::interrupt::{Purpose, Routing};
+use crate::interrupt::Routing;
 use crate::link::{self, Link};
 use crate::notes::Notes;
 use crate::nvm::{self, MacAddress, MacAddressError};
 use crate::phy::{self, Advertise};
 use crate::platform::{Clock, DmaAllocator, DmaRegion, Registers};
-use crate::regs::{self, Causes};
+use crate::regs;
 use crate::reset;
 use crate::ring::{OutOfDmaMemory, RingSize};
-use crate::rx::{RxCounters, RxRing};
+use crate::rx::RxRing;
 use crate::self_test::loopback;
 use crate::stats::Statistics;
-use crate::tx::{TransmitError, TxCounters, TxRing};
+use crate::tx::TxRing;
 use crate::wait::TimedOut;
 use crate::watchdog::Watchdog;
 
 pub use control::{DEFAULT_MTU, MIN_MTU, MtuError};
+pub use interrupts::Interrupt;
 pub use self_test::SelfTest;
 
 /// How large the rings are. Limited to what the chip takes.
@@ -87,17 +90,6 @@ impl From<OutOfDmaMemory> for BringUpError {
     fn from(error: OutOfDmaMemory) -> Self {
         Self::Memory(error)
     }
-}
-
-/// What an interrupt was about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Interrupt {
-    /// Another device on the same line.
-    NotOurs,
-    /// These causes, which are now acknowledged.
-    Causes(Causes),
-    /// Registers read as all ones: the device is gone.
-    DeviceGone,
 }
 
 /// One NIC that is up.
@@ -305,198 +297,12 @@ impl<R: Registers, D: DmaRegion> Nic<R, D> {
         self.link.is_up() && !self.off && !self.is_testing()
     }
 
-    /// Decides how interrupts reach the processor. They are masked afterwards.
-    pub fn route_interrupts(&mut self, routing: Routing) {
-        let registers = &self.device.registers;
-        registers.write(regs::IMC, regs::ALL_ONES);
-        registers.read(regs::STATUS);
-        self.routing = routing;
-        routing.program(registers);
-    }
-
-    /// How interrupts reach the processor.
-    pub fn routing(&self) -> Routing {
-        self.routing
-    }
-
-    /// Unmasks the causes that are always wanted: frames arrived, or could not; the link changed. Those of the
-    /// transmitter are not: descriptors are taken back when the next frame needs one. The caller looks for frames
-    /// once more afterwards.
-    pub fn enable_interrupts(&mut self) {
-        let causes = self.routing.receive_causes() | self.routing.other_causes();
-        let causes = causes | upkeep::wanted_causes(self.device.chip);
-        self.device.registers.write(regs::IMS, causes.bits());
-        self.receive_masked = false;
-        self.interrupts_enabled = true;
-    }
-
-    /// Raises an interrupt as if a frame had arrived, to see whether it comes through.
-    pub fn raise_test_interrupt(&mut self) {
-        self.device
-            .registers
-            .write(regs::ICS, self.routing.receive_causes().bits());
-    }
-
-    /// Masks all causes, and forgets those that are pending.
-    pub fn disable_interrupts(&mut self) {
-        self.interrupts_enabled = false;
-        self.device.registers.write(regs::IMC, regs::ALL_ONES);
-        self.routing.acknowledge(&self.device.registers);
-    }
-
-    /// Asks for an interrupt, or stops asking, when descriptors were sent: for a caller that met
-    /// [`TransmitError::Full`].
-    pub fn set_transmit_interrupt(&mut self, wanted: bool) {
-        self.transmit_interrupt = wanted;
-        let register = if wanted { regs::IMS } else { regs::IMC };
-        self.device
-            .registers
-            .write(register, self.routing.transmit_causes().bits());
-    }
-
-    /// An interrupt was served, and frames are still waiting to be read.
-    ///
-    /// The first time, that is how it should be: the reader was just told. The second time without the ring having
-    /// been empty in between, further interrupts would only slow the reader down: they are held off until
-    /// [`Self::next_frame_len`] finds none. One register write then.
-    pub fn frames_left_waiting(&mut self) {
-        if self.backlog && !self.receive_masked {
-            self.receive_masked = true;
-            self.device
-                .registers
-                .write(regs::IMC, self.routing.receive_causes().bits());
-        }
-        self.backlog = true;
-    }
-
-    /// Reads, and so acknowledges, what the interrupt on `vector` is about (0 but for MSI-X with several). At most
-    /// two register accesses; none where the vector says all.
-    pub fn interrupt(&mut self, vector: u16) -> Interrupt {
-        match self.routing.purpose(vector) {
-            Purpose::Receive => Interrupt::Causes(Causes::RXQ0),
-            Purpose::Transmit => Interrupt::Causes(Causes::TXQ0),
-            Purpose::Any => match self.routing.acknowledge(&self.device.registers) {
-                regs::ALL_ONES => {
-                    self.gone = true;
-                    Interrupt::DeviceGone
-                }
-                0 => Interrupt::NotOurs,
-                causes => {
-                    let causes = Causes::from_bits_retain(causes);
-                    self.upkeep.interrupted(self.device.chip, causes);
-                    Interrupt::Causes(causes)
-                }
-            },
-        }
-    }
-
-    /// Length without FCS of the frame that [`Self::receive`] will give next, if there is one. Reads no register.
-    pub fn next_frame_len(&mut self) -> Option<usize> {
-        if self.is_testing() {
-            return None;
-        }
-        let len = self.rx.next_len(&self.device.registers);
-        if len.is_some() {
-            return len;
-        }
-        self.backlog = false;
-        if !self.receive_masked {
-            return None;
-        }
-        // One may have arrived since the ring was looked at, so it is looked at again.
-        self.receive_masked = false;
-        self.device
-            .registers
-            .write(regs::IMS, self.routing.receive_causes().bits());
-        self.rx.next_len(&self.device.registers)
-    }
-
-    /// Copies the next frame, without FCS, into `out` and returns how many bytes that were; what does not fit is
-    /// lost. `None` when there is no frame. Reads no register.
-    pub fn receive(&mut self, out: &mut [u8]) -> Option<usize> {
-        let len = self.next_frame_len()?;
-        Some(self.rx.take(&self.device.registers, len, out))
-    }
-
-    /// Takes one frame, without FCS, for transmission. The device learns of it with the next [`Self::post`].
-    ///
-    /// While the link is down, frames wait in the ring; when that is full, further ones are dropped and counted.
-    ///
-    /// # Errors
-    ///
-    /// See [`TransmitError`].
-    pub fn transmit(&mut self, frame: &[u8]) -> Result<(), TransmitError> {
-        self.transmit_tagged(frame, None)
-    }
-
-    /// As [`Self::transmit`]; the device inserts a VLAN tag, if there is one and [`Self::set_vlan_offload`] is on.
-    ///
-    /// # Errors
-    ///
-    /// See [`TransmitError`].
-    pub fn transmit_tagged(&mut self, frame: &[u8], tag: Option<u16>) -> Result<(), TransmitError> {
-        let result = self.tx.transmit(frame, tag);
-        if self.is_testing() && result.is_ok() {
-            self.tx.drop_unposted();
-            return Ok(());
-        }
-        match result {
-            Err(TransmitError::Full) if !self.can_send() => {
-                self.tx.count_dropped();
-                Ok(())
-            }
-            // The ring may be full of frames that the device was not told of.
-            Err(TransmitError::Full) if self.tx.unposted() > 0 => {
-                self.post();
-                self.tx.transmit(frame, tag)
-            }
-            result => result,
-        }
-    }
-
-    /// Whether [`Self::transmit`] would take a frame now.
-    pub fn has_room(&mut self) -> bool {
-        self.is_testing() || self.tx.has_room()
-    }
-
-    /// Counts a frame that its sender was told was taken, but that was dropped.
-    pub fn count_dropped_frame(&mut self) {
-        self.tx.count_dropped();
-    }
-
-    /// Tells the device of the frames taken since the last time: at most one register write for all.
-    pub fn post(&mut self) {
-        if self.can_send() {
-            self.tx.post(&self.device.registers);
-        }
-    }
-
-    /// Frames that wait for the link.
-    pub fn held_frames(&self) -> u32 {
-        self.tx.unposted()
-    }
-
-    /// Drops the frames that wait for the link, and counts them. Returns how many.
-    pub fn drop_held_frames(&mut self) -> u32 {
-        self.tx.drop_unposted()
-    }
-
     /// How large the rings are.
     pub fn ring_sizes(&self) -> RingSizes {
         RingSizes {
             rx: self.rx.size(),
             tx: self.tx.size(),
         }
-    }
-
-    /// What became of received frames.
-    pub fn rx_counters(&self) -> RxCounters {
-        self.rx.counters()
-    }
-
-    /// What became of frames to transmit.
-    pub fn tx_counters(&self) -> TxCounters {
-        self.tx.counters()
     }
 
     /// Stops the device, waits until its DMA has ended, and frees its memory.
