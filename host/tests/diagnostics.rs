@@ -3,38 +3,30 @@
 #[path = "common/client.rs"]
 mod client;
 mod common;
+#[path = "common/hosted.rs"]
+mod hosted;
 
 use std::thread;
 use std::time::{Duration, Instant};
 
-use client::{Client, start};
-use common::{MAC, OTHER, SOON, for_each_model, frame, wait_for};
+use client::Client;
+use common::{OTHER, for_each_model, frame, wait_for};
 use e1000_host::harness::Hosted;
 use e1000_host::machine::NicModel;
-use libredox::flag::{O_NONBLOCK, O_RDONLY, O_RDWR, O_WRONLY};
-use libredox::{Fd, errno};
-use redox_shim::client::read_at;
-
-fn open(hosted: &Hosted, file: &str, flags: i32) -> Fd {
-    Fd::open(&format!("/scheme/{}/{file}", hosted.scheme()), flags, 0).unwrap()
-}
+use hosted::{data, open, passes_both_ways, start, text, value, wait_for_link};
+use libredox::errno;
+use libredox::flag::{O_RDONLY, O_WRONLY};
 
 /// The lines of a file.
 fn lines(hosted: &Hosted, file: &str) -> Vec<(String, String)> {
-    let mut bytes = vec![0; 1 << 16];
-    let length = read_at(open(hosted, file, O_RDONLY).raw(), &mut bytes, 0).unwrap();
-    let text = String::from_utf8(bytes[..length].to_vec()).unwrap();
     let pair = |line: &str| {
         line.split_once(' ')
             .map(|(key, value)| (key.to_owned(), value.to_owned()))
     };
-    text.lines().filter_map(pair).collect()
-}
-
-fn value(hosted: &Hosted, file: &str, key: &str) -> String {
-    let lines = lines(hosted, file);
-    let found = lines.iter().find(|(name, _)| name == key);
-    found.unwrap_or_else(|| panic!("no {key} in {lines:?}")).1.clone()
+    text(&open(hosted, file, O_RDONLY))
+        .lines()
+        .filter_map(pair)
+        .collect()
 }
 
 fn write(hosted: &Hosted, file: &str, text: &str) -> Result<usize, i32> {
@@ -49,25 +41,6 @@ fn report(hosted: &Hosted) -> Vec<(String, String)> {
         (value(hosted, "selftest", "state") == "done").then_some(())
     });
     lines(hosted, "selftest")
-}
-
-fn read_frame(data: &Fd) -> Vec<u8> {
-    let mut buffer = vec![0; 2048];
-    let length = wait_for("frame", || match data.read(&mut buffer) {
-        Ok(length) => Some(length),
-        Err(error) if error.errno() == errno::EAGAIN => None,
-        Err(error) => panic!("{error}"),
-    });
-    buffer.truncate(length);
-    buffer
-}
-
-fn passes_both_ways(hosted: &Hosted, data: &Fd, seed: u8) {
-    wait_for("link", || (value(hosted, "link", "state") == "up").then_some(()));
-    hosted.wire().send(&frame(MAC, 100, seed)).unwrap();
-    while read_frame(data) != frame(MAC, 100, seed) {}
-    data.write(&frame(OTHER, 100, seed)).unwrap();
-    while hosted.wire().receive(SOON).unwrap().unwrap() != frame(OTHER, 100, seed) {}
 }
 
 #[test]
@@ -94,8 +67,9 @@ fn self_test_passes_through_the_scheme_and_others_are_served_meanwhile() {
             assert_eq!(value(&hosted, "selftest", part), "passed", "{part}");
         }
         assert_eq!(value(&hosted, "selftest", "result"), "passed");
-        let data = open(&hosted, "", O_RDWR | O_NONBLOCK);
-        passes_both_ways(&hosted, &data, 1);
+        let frames = data(&hosted);
+        wait_for_link(&hosted, "up");
+        passes_both_ways(&hosted, &frames, 1);
         hosted.stop().unwrap();
     });
 }
@@ -103,8 +77,9 @@ fn self_test_passes_through_the_scheme_and_others_are_served_meanwhile() {
 #[test]
 fn self_test_is_refused_while_somebody_has_the_adapter_open_unless_forced() {
     let hosted = start(NicModel::E1000e);
-    let data = open(&hosted, "", O_RDWR | O_NONBLOCK);
-    passes_both_ways(&hosted, &data, 1);
+    let frames = data(&hosted);
+    wait_for_link(&hosted, "up");
+    passes_both_ways(&hosted, &frames, 1);
     assert_eq!(write(&hosted, "selftest", "run"), Err(errno::EBUSY));
     for bad in ["", "go", "run fast"] {
         assert_eq!(write(&hosted, "selftest", bad), Err(errno::EINVAL), "{bad:?}");
@@ -112,14 +87,15 @@ fn self_test_is_refused_while_somebody_has_the_adapter_open_unless_forced() {
     assert_eq!(value(&hosted, "selftest", "runs"), "0");
     assert_eq!(write(&hosted, "selftest", "run force"), Ok(9));
     assert_eq!(
-        data.write(&frame(OTHER, 100, 7)).unwrap(),
+        frames.write(&frame(OTHER, 100, 7)).unwrap(),
         100,
         "dropped, not refused"
     );
     report(&hosted);
     assert_eq!(value(&hosted, "selftest", "result"), "passed");
-    passes_both_ways(&hosted, &data, 2);
-    drop(data);
+    wait_for_link(&hosted, "up");
+    passes_both_ways(&hosted, &frames, 2);
+    drop(frames);
     assert_eq!(
         write(&hosted, "selftest", "run"),
         Ok(3),
@@ -134,9 +110,7 @@ fn self_test_is_refused_while_somebody_has_the_adapter_open_unless_forced() {
 fn while_a_self_test_runs_nothing_else_is_begun() {
     let hosted = start(NicModel::E1000);
     hosted.set_link(false).unwrap();
-    wait_for("loss of the link", || {
-        (value(&hosted, "link", "state") == "down").then_some(())
-    });
+    wait_for_link(&hosted, "down");
     // Takes 7.5 s without a cable in QEMU.
     assert_eq!(write(&hosted, "selftest", "run"), Ok(3));
     for (file, text) in [
@@ -160,8 +134,9 @@ fn while_a_self_test_runs_nothing_else_is_begun() {
     );
     assert_eq!(write(&hosted, "mtu", "9000"), Ok(4));
     hosted.set_link(true).unwrap();
-    let data = open(&hosted, "", O_RDWR | O_NONBLOCK);
-    passes_both_ways(&hosted, &data, 1);
+    let frames = data(&hosted);
+    wait_for_link(&hosted, "up");
+    passes_both_ways(&hosted, &frames, 1);
     hosted.stop().unwrap();
 }
 
@@ -185,7 +160,7 @@ fn client_runs_the_self_test_and_says_what_came_of_it() {
     assert_eq!(run.stdout.lines().take(4).collect::<Vec<_>>(), expected);
     assert!(run.stdout.contains("self-test passed after "), "{run:?}");
 
-    let data = open(&hosted, "", O_RDWR | O_NONBLOCK);
+    let frames = data(&hosted);
     let run = client.run(&["selftest"]);
     assert!(
         !run.success && run.stderr.contains("is in use: --force"),
@@ -203,12 +178,10 @@ fn client_runs_the_self_test_and_says_what_came_of_it() {
         (&json["passed"], &json["loopback"]),
         (&true.into(), &"passed".into())
     );
-    drop(data);
+    drop(frames);
 
     hosted.set_link(false).unwrap();
-    wait_for("loss of the link", || {
-        (value(&hosted, "link", "state") == "down").then_some(())
-    });
+    wait_for_link(&hosted, "down");
     let run = client.run(&["selftest"]);
     assert!(!run.success, "the exit status tells: {run:?}");
     assert!(run.stdout.contains("link       failed: no link\n"), "{run:?}");
@@ -231,8 +204,9 @@ fn client_shows_link_statistics_and_info() {
         let json = client.run(&["link", "--json"]).json();
         assert_eq!((&json["state"], &json["speed"]), (&"up".into(), &1000.into()));
 
-        let data = open(&hosted, "", O_RDWR | O_NONBLOCK);
-        passes_both_ways(&hosted, &data, 1);
+        let frames = data(&hosted);
+        wait_for_link(&hosted, "up");
+        passes_both_ways(&hosted, &frames, 1);
         let run = client.run(&["stats"]);
         assert!(run.success && run.stdout.lines().count() > 30, "{run:?}");
         let json = client.run(&["stats", "--nonzero", "--json"]).json();
@@ -265,9 +239,7 @@ fn client_shows_link_statistics_and_info() {
         );
 
         hosted.set_link(false).unwrap();
-        wait_for("loss of the link", || {
-            (value(&hosted, "link", "state") == "down").then_some(())
-        });
+        wait_for_link(&hosted, "down");
         let run = client.run(&["link"]);
         assert!(!run.success && run.stdout == "down\n", "{run:?}");
         let run = client.run(&["link", "--json"]);
@@ -281,9 +253,7 @@ fn client_waits_for_the_link() {
     let hosted = start(NicModel::E1000);
     let client = Client::new(&hosted);
     hosted.set_link(false).unwrap();
-    wait_for("loss of the link", || {
-        (value(&hosted, "link", "state") == "down").then_some(())
-    });
+    wait_for_link(&hosted, "down");
     let run = client.run(&["link", "--wait", "300ms"]);
     assert!(!run.success && run.stdout == "down\n", "{run:?}");
     thread::scope(|scope| {
@@ -300,7 +270,7 @@ fn client_waits_for_the_link() {
 fn client_watches_traffic_and_a_link_that_flaps() {
     let hosted = start(NicModel::E1000e);
     let client = Client::new(&hosted);
-    let data = open(&hosted, "", O_RDWR | O_NONBLOCK);
+    let frames = data(&hosted);
     let watch = |json: &[&str]| {
         let arguments = [&["watch", "--seconds", "6", "--interval", "200ms"], json].concat();
         thread::scope(|scope| {
@@ -310,7 +280,8 @@ fn client_watches_traffic_and_a_link_that_flaps() {
             thread::sleep(Duration::from_millis(1000));
             hosted.set_link(true).unwrap();
             for seed in 0..50 {
-                passes_both_ways(&hosted, &data, seed);
+                wait_for_link(&hosted, "up");
+                passes_both_ways(&hosted, &frames, seed);
             }
             watching.join().unwrap()
         })

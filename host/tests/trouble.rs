@@ -1,76 +1,22 @@
 //! What goes wrong around a daemon: the NIC is removed, an interrupt is lost; and that nothing is done when nothing is
 //! wrong.
 
-#[path = "common/client.rs"]
-mod client;
 mod common;
+#[path = "common/hosted.rs"]
+mod hosted;
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
-use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use client::start;
 use common::{MAC, OTHER, SOON, for_each_model, frame, wait_for};
 use e1000_host::harness::Hosted;
 use e1000_hw::regs;
-use event::{EventFlags, RawEventQueue};
-use libredox::flag::{O_NONBLOCK, O_RDONLY, O_RDWR, O_WRONLY};
-use libredox::{Fd, errno};
-use redox_shim::client::read_at;
-
-fn open(hosted: &Hosted, file: &str, flags: i32) -> Fd {
-    Fd::open(&format!("/scheme/{}/{file}", hosted.scheme()), flags, 0).unwrap()
-}
-
-fn data(hosted: &Hosted) -> Fd {
-    open(hosted, "", O_RDWR | O_NONBLOCK)
-}
-
-fn text(file: &Fd) -> String {
-    let mut bytes = vec![0; 1 << 16];
-    let length = read_at(file.raw(), &mut bytes, 0).unwrap();
-    String::from_utf8(bytes[..length].to_vec()).unwrap()
-}
-
-fn value(hosted: &Hosted, file: &str, key: &str) -> String {
-    let text = text(&open(hosted, file, O_RDONLY));
-    let lines = || text.lines().filter_map(|line| line.split_once(' '));
-    let found = lines().find(|(name, _)| *name == key);
-    found
-        .unwrap_or_else(|| panic!("no {key} in {file}:\n{text}"))
-        .1
-        .to_owned()
-}
-
-/// Events of a file, each as it comes.
-fn events(file: &Fd) -> Receiver<usize> {
-    let queue = RawEventQueue::new().unwrap();
-    queue.subscribe(file.raw(), 7, EventFlags::READ).unwrap();
-    let (sender, events) = channel();
-    thread::spawn(move || {
-        while let Ok(event) = queue.next_event() {
-            if sender.send(event.user_data).is_err() {
-                return;
-            }
-        }
-    });
-    events
-}
-
-fn passes_both_ways(hosted: &Hosted, data: &Fd, seed: u8) {
-    hosted.wire().send(&frame(MAC, 100, seed)).unwrap();
-    let mut buffer = [0; 2048];
-    wait_for("frame", || match data.read(&mut buffer) {
-        Ok(length) => (buffer[..length] == frame(MAC, 100, seed)).then_some(()),
-        Err(error) if error.errno() == errno::EAGAIN => None,
-        Err(error) => panic!("{error}"),
-    });
-    data.write(&frame(OTHER, 100, seed)).unwrap();
-    while hosted.wire().receive(SOON).unwrap().unwrap() != frame(OTHER, 100, seed) {}
-}
+use hosted::{events, open, passes_both_ways, start, text, value};
+use libredox::errno;
+use libredox::flag::{O_RDONLY, O_RDWR, O_WRONLY};
 
 /// How often each of the daemon's threads went to sleep so far: each wakeup is followed by one. Without the thread that
 /// listens to QEMU, where the PC's timer ticks.
@@ -115,12 +61,9 @@ fn wakeups(hosted: &Hosted) -> u64 {
 fn removed_nic_is_reported_once_and_its_files_answer_on() {
     for_each_model(|nic| {
         let hosted = start(nic);
-        let data = data(&hosted);
+        let data = hosted::data(&hosted);
         passes_both_ways(&hosted, &data, 1);
-        let (link, frames) = (
-            open(&hosted, "link", O_RDONLY),
-            open(&hosted, "", O_RDWR | O_NONBLOCK),
-        );
+        let (link, frames) = (open(&hosted, "link", O_RDONLY), hosted::data(&hosted));
         let (news, readable) = (events(&link), events(&frames));
         let blocking = open(&hosted, "", O_RDWR);
         let parked = thread::spawn(move || blocking.read(&mut [0; 2048]).map_err(|error| error.errno()));
@@ -177,7 +120,7 @@ fn removed_nic_is_reported_once_and_its_files_answer_on() {
 fn frames_whose_interrupt_was_lost_are_told_of_with_the_next_request() {
     for_each_model(|nic| {
         let hosted = start(nic);
-        let data = data(&hosted);
+        let data = hosted::data(&hosted);
         passes_both_ways(&hosted, &data, 1);
         assert_eq!(data.read(&mut [0; 2048]).unwrap_err().errno(), errno::EAGAIN);
         let news = events(&data);
@@ -191,7 +134,7 @@ fn frames_whose_interrupt_was_lost_are_told_of_with_the_next_request() {
             "nobody noticed"
         );
         // Whatever anybody asks has the ring looked at.
-        let other = open(&hosted, "", O_RDWR | O_NONBLOCK);
+        let other = hosted::data(&hosted);
         let sent = Instant::now();
         other.write(&frame(OTHER, 100, 3)).unwrap();
         assert_eq!(news.recv_timeout(SOON), Ok(7));
@@ -208,7 +151,7 @@ fn frames_whose_interrupt_was_lost_are_told_of_with_the_next_request() {
 fn lost_interrupts_are_counted_and_parked_readers_served() {
     for_each_model(|nic| {
         let hosted = start(nic);
-        let other = data(&hosted);
+        let other = hosted::data(&hosted);
         passes_both_ways(&hosted, &other, 1);
         thread::sleep(Duration::from_millis(1500));
         assert_eq!(value(&hosted, "stats", "lost_interrupts"), "0");
@@ -236,7 +179,7 @@ fn lost_interrupts_are_counted_and_parked_readers_served() {
 fn nothing_wakes_a_daemon_that_has_nothing_to_do() {
     for_each_model(|nic| {
         let hosted = start(nic);
-        let data = data(&hosted);
+        let data = hosted::data(&hosted);
         let _news = events(&data);
         for seed in 0..20 {
             passes_both_ways(&hosted, &data, seed);

@@ -1,21 +1,12 @@
 //! `netstack-client` as a user runs it, on a hosted daemon.
 
-// Each test binary uses a part of this.
-#![allow(dead_code)]
-
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
-use e1000_host::harness::{Hosted, HostedOptions};
-use e1000_host::machine::NicModel;
+use e1000_host::harness::Hosted;
 
-const DAEMON: &str = env!("CARGO_BIN_EXE_e1000d-hosted");
-
-/// Starts a daemon for that NIC.
-pub fn start(nic: NicModel) -> Hosted {
-    Hosted::start(&HostedOptions::new(DAEMON, nic)).unwrap_or_else(|error| panic!("{nic}: {error}"))
-}
+use crate::hosted::DAEMON;
 
 /// What a command came to.
 #[derive(Debug)]
