@@ -9,10 +9,8 @@ use e1000_hw::fake::{FAKE_MAC, FakeEeprom};
 use e1000_hw::firmware::{Claim, Purpose};
 use e1000_hw::notes::Notes;
 use e1000_hw::nvm::{self, MacAddress, MacAddressError};
-use e1000_hw::phy::Phy;
 use e1000_hw::regs;
 use recorder::Step::{R, W};
-use recorder::mdio::Mdio;
 use recorder::{Recorder, chip};
 
 // Semaphores (HF 7).
