@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use e1000_hw::chip::{CHIPS, Chip, Media, Nvm, PhyAccess, find};
 use e1000_hw::fake::{FakeEeprom, FakeMachine, FakeRegion, FakeRegisters, Faults};
+use e1000_hw::interrupt::Routing;
 use e1000_hw::nic::{Nic, RingSizes, SelfTest};
 use e1000_hw::nvm::MacAddress;
 use e1000_hw::platform::Clock;
-use e1000_hw::regs;
+use e1000_hw::regs::{self, Causes};
 use e1000_hw::self_test::{Failure, Outcome, Report};
 use e1000_hw::watchdog::Finding;
 
@@ -298,6 +299,21 @@ fn interrupt_that_is_lost_fails() {
     };
     machine.set_faults(stuck);
     assert_eq!(failed(&run(&machine, &mut nic, false)), ["interrupt"]);
+}
+
+#[test]
+fn interrupts_are_tested_the_way_they_are_routed() {
+    for routing in [Routing::OneVector, Routing::ThreeVectors] {
+        let (machine, mut nic) = start(chip(0x10D3));
+        nic.route_interrupts(routing);
+        nic.enable_interrupts();
+        machine.take_accesses();
+        assert!(run(&machine, &mut nic, false).passed(), "{routing:?}");
+        let raised = machine.take_accesses().writes;
+        assert!(raised.contains(&(regs::ICS, Causes::RXQ0.bits())), "{routing:?}");
+        assert_eq!(nic.routing(), routing);
+        assert_eq!(failed(&run(&machine, &mut nic, true)), ["interrupt"]);
+    }
 }
 
 #[test]
