@@ -80,9 +80,6 @@ pub enum DaemonError {
     /// The interrupt line failed.
     #[error("{0}")]
     Interrupt(#[from] InterruptError),
-    /// Registers read as all ones.
-    #[error("the NIC is gone")]
-    DeviceGone,
     /// The kernel closed the scheme socket.
     #[error("the scheme was closed")]
     SchemeClosed,
@@ -193,16 +190,31 @@ impl<R: Registers> Service<R> {
         Ok(others_turn)
     }
 
+    /// Whether registers read as all ones: the NIC was removed. The first time, everybody who waits is told. The files
+    /// answer on, frames are `ENODEV`, and the NIC is not touched any more.
+    fn is_gone(&mut self) -> Result<bool, DaemonError> {
+        let Some(server) = &mut self.server else {
+            return Ok(false);
+        };
+        if !server.scheme().nic().is_gone() {
+            return Ok(false);
+        }
+        server.lose_device().doing("answer requests")?;
+        Ok(true)
+    }
+
     /// An interrupt arrived on `vector`.
     fn interrupt(&mut self, interrupts: &Interrupts, vector: u16) -> Result<(), DaemonError> {
         let Some(server) = &mut self.server else {
             return Ok(());
         };
-        let mut gone = false;
-        interrupts.service(|| gone |= server.scheme().interrupt(vector))?;
-        if gone {
-            return Err(DaemonError::DeviceGone);
+        interrupts.service(|| server.scheme().interrupt(vector))?;
+        if self.is_gone()? {
+            return Ok(());
         }
+        let Some(server) = &mut self.server else {
+            return Ok(());
+        };
         // The rings are looked at after a line was unmasked, so what came in between is not missed.
         server.settle(Occasion::Check).doing("answer requests")?;
         server.scheme().note_backlog();
@@ -220,15 +232,17 @@ impl<R: Registers> Service<R> {
         self.watching = false;
         let reads_wait = server.reads_wait();
         let scheme = server.scheme();
+        if scheme.continue_self_test() {
+            server.settle(Occasion::Check).doing("answer requests")?;
+            return self.plan();
+        }
         if !self.polling {
             scheme.note_lost_interrupt(reads_wait);
         }
         if !scheme.nic().link().is_up() {
             scheme.look_at_link();
         }
-        if scheme.watch() {
-            return Err(DaemonError::DeviceGone);
-        }
+        scheme.watch();
         let nic = scheme.nic();
         if nic.held_frames() == 0 || nic.link().is_up() {
             self.held_since = None;
@@ -243,10 +257,15 @@ impl<R: Registers> Service<R> {
     /// Arms the alarm for what will be due. Nothing is, while no frame moves. Frames that are sent cost one setting of
     /// the alarm a second.
     fn plan(&mut self) -> Result<(), DaemonError> {
+        if self.is_gone()? {
+            return Ok(());
+        }
         let Some(server) = &mut self.server else {
             return Ok(());
         };
-        let delay = if self.polling || server.writes_wait() || server.scheme().reader_may_have_stopped() {
+        let delay = if let Some(delay) = server.scheme().self_test_due() {
+            delay
+        } else if self.polling || server.writes_wait() || server.scheme().reader_may_have_stopped() {
             TICK
         } else if server.scheme().nic().held_frames() > 0 {
             LINK_INTERVAL
@@ -351,6 +370,7 @@ impl<R: Registers + Clone + Send + Sync + 'static> Daemon<R> {
         let description = Description {
             revision: function.id.revision,
             interrupts: interrupts.to_string(),
+            polling: interrupts.kind() == Kind::Polling,
         };
         let mut scheme = NetworkScheme::new(name.to_owned(), nic, description);
         let root = scheme.scheme_root().doing("make a root handle")?;
@@ -455,8 +475,14 @@ fn stop_on_panic<R: Registers + Send + Sync + 'static>(registers: R, chip: &'sta
 
 fn wait_for_link<R: Registers>(nic: &mut Nic<R, DmaBlock>, clock: &SystemClock) {
     let start = clock.now();
+    let mut watched = start;
     while !nic.link().is_up() && clock.now().saturating_sub(start) < LINK_LIMIT {
         clock.sleep(Duration::from_millis(50));
+        // A fiber link may have to be forced.
+        if nic.needs_watching() && clock.now().saturating_sub(watched) >= WATCH_INTERVAL {
+            watched = clock.now();
+            nic.watch(clock);
+        }
         nic.refresh_link();
     }
 }

@@ -29,6 +29,8 @@ pub enum File {
     Filter,
     /// What was done about hangs, and what the NIC looked like at the last one.
     Hang,
+    /// The self-test's last report; takes `run`.
+    SelfTest,
     /// Registers, as far as reading does not change them.
     Registers,
 }
@@ -40,6 +42,8 @@ pub struct Description {
     pub revision: u8,
     /// How interrupts get here.
     pub interrupts: String,
+    /// They do not: the rings are polled.
+    pub polling: bool,
 }
 
 /// What the daemon counts beyond what the core does.
@@ -57,7 +61,7 @@ pub struct Activity {
 
 impl File {
     /// All files, in the order of a listing.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Mac,
         Self::Info,
         Self::Link,
@@ -65,6 +69,7 @@ impl File {
         Self::Mtu,
         Self::Filter,
         Self::Hang,
+        Self::SelfTest,
         Self::Registers,
     ];
 
@@ -78,6 +83,7 @@ impl File {
             Self::Mtu => "mtu",
             Self::Filter => "filter",
             Self::Hang => "hang",
+            Self::SelfTest => "selftest",
             Self::Registers => "registers",
         }
     }
@@ -89,7 +95,7 @@ impl File {
 
     /// Whether it takes anything.
     pub fn is_writable(self) -> bool {
-        matches!(self, Self::Mtu | Self::Filter)
+        matches!(self, Self::Mtu | Self::Filter | Self::SelfTest)
     }
 }
 
@@ -108,6 +114,7 @@ pub fn info<R: Registers, D: DmaRegion>(nic: &Nic<R, D>, description: &Descripti
     let quirks: Vec<_> = chip.quirks.iter_names().map(|(name, _)| name).collect();
     lines(&[
         ("driver", format!("e1000d {}", env!("CARGO_PKG_VERSION"))),
+        ("state", if nic.is_gone() { "gone" } else { "present" }.to_owned()),
         ("chip", chip.name.to_owned()),
         ("device", format!("8086:{:04x}", chip.device_id)),
         ("revision", format!("{:#04x}", description.revision)),
@@ -191,6 +198,7 @@ pub fn hang<R: Registers, D: DmaRegion>(nic: &Nic<R, D>) -> String {
     let recoveries = nic.recoveries();
     let counts = lines(&[
         ("hangs", recoveries.hangs.to_string()),
+        ("phy_hangs", recoveries.phy_hangs.to_string()),
         ("resets", recoveries.resets.to_string()),
         ("failed_resets", recoveries.failed_resets.to_string()),
         ("flushes", recoveries.flushes.to_string()),

@@ -69,6 +69,8 @@ impl OpenFile {
         let post = news && self.told != link_changes;
         if post {
             self.told = link_changes;
+            // What was read at the opening is old news now.
+            self.fresh = false;
         }
         post
     }

@@ -9,6 +9,7 @@
 //! What each operation means is in `scheme/operations.rs`.
 
 mod operations;
+mod self_test;
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -59,6 +60,9 @@ pub struct NetworkScheme<R: Registers, D: DmaRegion> {
     link_news: bool,
     /// When the hardware's counters were last read.
     collected: Option<Instant>,
+    self_test: self_test::SelfTests,
+    /// It was reported that the NIC is gone.
+    lost: bool,
 }
 
 impl<R: Registers, D: DmaRegion> NetworkScheme<R, D> {
@@ -77,6 +81,8 @@ impl<R: Registers, D: DmaRegion> NetworkScheme<R, D> {
             others_turn: false,
             link_news: false,
             collected: None,
+            self_test: self_test::SelfTests::default(),
+            lost: false,
         }
     }
 
@@ -105,17 +111,19 @@ impl<R: Registers, D: DmaRegion> NetworkScheme<R, D> {
         std::mem::take(&mut self.others_turn)
     }
 
-    /// Reads and acknowledges the NIC's interrupt causes. Returns whether they say that the device is gone.
-    pub fn interrupt(&mut self, vector: u16) -> bool {
+    /// Reads and acknowledges the NIC's interrupt causes.
+    pub fn interrupt(&mut self, vector: u16) {
+        if self.nic.is_gone() {
+            return;
+        }
         match self.nic.interrupt(vector) {
-            Interrupt::NotOurs => false,
-            Interrupt::DeviceGone => true,
+            Interrupt::NotOurs | Interrupt::DeviceGone => {}
             Interrupt::Causes(causes) => {
                 self.activity.interrupts += 1;
+                self.hasten_self_test();
                 if causes.contains(Causes::LSC) {
                     self.look_at_link();
                 }
-                false
             }
         }
     }
@@ -141,18 +149,38 @@ impl<R: Registers, D: DmaRegion> NetworkScheme<R, D> {
         }
     }
 
-    /// Looks after a transmitter that has frames. Returns whether the device is gone.
-    pub fn watch(&mut self) -> bool {
+    /// Looks after transmitter and link.
+    pub fn watch(&mut self) {
         match self.nic.watch(&self.clock) {
-            Finding::Idle | Finding::Busy => {}
-            Finding::Hung => log::debug!("the transmitter still hangs"),
+            Finding::Idle | Finding::Busy | Finding::DeviceGone => {}
+            Finding::Hung => log::debug!("the NIC still hangs"),
             Finding::Reset => {
-                log::warn!("the transmitter hung; the NIC was reset (details in the file hang)");
+                log::warn!("the NIC hung and was reset (details in the file hang)");
                 self.look_at_link();
             }
-            Finding::DeviceGone => return true,
+            Finding::Link => self.look_at_link(),
         }
-        false
+    }
+
+    /// The NIC is gone: whoever waits for frames or for news of the link has to be told. Returns false if that was known.
+    pub fn lose_device(&mut self, mut post: impl FnMut(usize, EventFlags)) -> bool {
+        if std::mem::replace(&mut self.lost, true) {
+            return false;
+        }
+        log::error!("the NIC is gone: its registers read as all ones");
+        self.nic.refresh_link();
+        self.abandon_self_test();
+        self.activity.link_changes += 1;
+        self.link_news = true;
+        self.tell_link(&mut post);
+        for (&id, handle) in &mut self.handles {
+            if let Handle::Data(subscriber) = handle
+                && subscriber.tell(Occasion::Served)
+            {
+                post(id, EventFlags::EVENT_READ);
+            }
+        }
+        true
     }
 
     /// Counts an interrupt as lost if frames wait that a reader should have been told of by one. Whoever calls this
@@ -278,6 +306,7 @@ impl<R: Registers, D: DmaRegion> NetworkScheme<R, D> {
             File::Mtu => files::mtu(nic),
             File::Filter => files::filter(demand, &self.total_demand()),
             File::Hang => files::hang(nic),
+            File::SelfTest => self.self_test.text(),
             File::Registers => files::registers(nic),
         }
         .into_bytes()

@@ -12,7 +12,7 @@ use e1000_hw::platform::{DmaRegion, Registers};
 use redox_scheme::scheme::{IntoTag, Op, SchemeResponse, SchemeState};
 use redox_scheme::{CallerCtx, Id, Request, RequestKind, Response, SignalBehavior, Socket};
 use syscall::EventFlags;
-use syscall::error::{EAGAIN, EINTR, EOPNOTSUPP, EWOULDBLOCK, Error};
+use syscall::error::{EAGAIN, EINTR, ENODEV, EOPNOTSUPP, EWOULDBLOCK, Error};
 
 use crate::scheme::NetworkScheme;
 use crate::screen::screen;
@@ -110,6 +110,22 @@ impl<R: Registers, D: DmaRegion> Server<R, D> {
             self.out.push_back(Response::err(errno, parked.op));
         }
         self.write_out()
+    }
+
+    /// The NIC is gone: tells everybody who waits, once.
+    ///
+    /// # Errors
+    ///
+    /// When the socket fails.
+    pub fn lose_device(&mut self) -> syscall::Result<()> {
+        let out = &mut self.out;
+        if self
+            .scheme
+            .lose_device(|id, flags| out.push_back(event(id, flags)))
+        {
+            self.answer_all(ENODEV)?;
+        }
+        Ok(())
     }
 
     /// Ends service and gives the scheme back.

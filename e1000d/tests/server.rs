@@ -9,13 +9,14 @@ use std::time::{Duration, Instant};
 use e1000_hw::chip::find;
 use e1000_hw::fake::{FakeMachine, FakeRegion, FakeRegisters, Faults};
 use e1000_hw::nic::{Nic, RingSizes};
+use e1000_hw::regs;
 use e1000_hw::ring::RingSize;
 use e1000d::files::Description;
 use e1000d::scheme::NetworkScheme;
 use e1000d::server::{BATCH, Server};
 use e1000d::subscriber::Occasion;
 use event::{EventFlags, RawEventQueue};
-use libredox::flag::{O_NONBLOCK, O_RDWR};
+use libredox::flag::{O_NONBLOCK, O_RDONLY, O_RDWR};
 use libredox::{Fd, call};
 use redox_scheme::scheme::SchemeSync;
 use redox_scheme::{SignalBehavior, Socket};
@@ -338,4 +339,51 @@ fn blocking_reader_is_not_held_up() {
         assert_eq!(reader.read(&mut frame).expect("a frame"), 60);
         assert_eq!(frame[0], number);
     }
+}
+
+/// The lines of a file.
+fn text(file: &str) -> String {
+    let file = Fd::open(&format!("/scheme/{NAME}/{file}"), O_RDONLY, 0).expect("open");
+    let mut bytes = vec![0; 4096];
+    let length = file.read(&mut bytes).expect("read");
+    String::from_utf8(bytes[..length].to_vec()).expect("text")
+}
+
+#[test]
+fn self_test_says_which_part_failed_and_what_it_could_not_test() {
+    let daemon = Daemon::start();
+    daemon.with(|machine, _| {
+        machine.set_faults(Faults {
+            stuck_bits: Some((regs::RDBAH, 1 << 4)),
+            nvm_checksum_wrong: true,
+            loopback_damages: true,
+            ..Faults::default()
+        });
+    });
+    let file = Fd::open(&format!("/scheme/{NAME}/selftest"), O_RDWR, 0).expect("open");
+    assert_eq!(file.write(b"run").expect("started"), 3);
+    assert!(text("selftest").starts_with("state running\n"));
+    daemon.with(|machine, server| {
+        while server.scheme().continue_self_test() {
+            thread::sleep(server.scheme().self_test_due().unwrap_or_default());
+        }
+        machine.set_faults(Faults::default());
+    });
+    let report = text("selftest");
+    for line in [
+        "state done",
+        "failures 1",
+        "result failed",
+        "link passed",
+        "registers failed: RDBAH (0x2804) reads 0x5a5a5a4a after 0x5a5a5a5a",
+        "nvm failed: the checksum of the NVM is wrong",
+        "loopback failed: a frame of 60 bytes came back changed",
+        "interrupt skipped: interrupts are off",
+    ] {
+        assert!(report.lines().any(|found| found == line), "{line}: {report}");
+    }
+    // Its frames pass as before.
+    let data = open(O_NONBLOCK);
+    daemon.deliver(7);
+    assert_eq!(data.read(&mut [0; 100]).expect("a frame"), 60);
 }

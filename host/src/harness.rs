@@ -27,6 +27,9 @@ const STOP_LIMIT: Duration = Duration::from_secs(15);
 /// How often a port that somebody else was faster to take is chosen anew.
 const PORT_ATTEMPTS: usize = 5;
 
+/// The offset of a poke that removes the device.
+pub const REMOVE_DEVICE: u32 = u32::MAX;
+
 /// Which daemon to start.
 #[derive(Clone, Debug)]
 pub struct HostedOptions {
@@ -316,6 +319,15 @@ impl Hosted {
         UnixDatagram::unbound()?
             .send_to(&poke, self.files.path().join("pokes"))
             .map(|_| ())
+    }
+
+    /// Removes the NIC from the machine, without warning, soon.
+    ///
+    /// # Errors
+    ///
+    /// When the daemon does not take it.
+    pub fn remove_device(&self) -> io::Result<()> {
+        self.poke(REMOVE_DEVICE, 0)
     }
 
     /// Kills the daemon without warning. Its scheme's name stays.

@@ -1,9 +1,10 @@
 //! The NIC's registers through QEMU's test protocol.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use e1000_hw::platform::Registers;
+use e1000_hw::regs::ALL_ONES;
 
 use crate::qtest::Qtest;
 
@@ -29,6 +30,7 @@ pub struct AccessCounts {
 struct Shared {
     reads: AtomicU64,
     writes: AtomicU64,
+    removed: AtomicBool,
     log: Mutex<Option<Vec<Access>>>,
 }
 
@@ -58,6 +60,15 @@ impl QtestRegisters {
         }
     }
 
+    /// Has the device removed: from now on it reads as all ones, and writes are lost.
+    pub fn remove_device(&self) {
+        self.shared.removed.store(true, Ordering::Relaxed);
+    }
+
+    fn is_removed(&self) -> bool {
+        self.shared.removed.load(Ordering::Relaxed)
+    }
+
     /// Remembers every access from now on.
     pub fn start_log(&self) {
         *self.shared.log.lock().unwrap_or_else(PoisonError::into_inner) = Some(Vec::new());
@@ -85,14 +96,20 @@ impl QtestRegisters {
 impl Registers for QtestRegisters {
     fn read(&self, offset: u32) -> u32 {
         self.shared.reads.fetch_add(1, Ordering::Relaxed);
-        let value = self.qtest.readl(self.base + u64::from(offset));
+        let value = if self.is_removed() {
+            ALL_ONES
+        } else {
+            self.qtest.readl(self.base + u64::from(offset))
+        };
         self.record(Access::Read(offset, value));
         value
     }
 
     fn write(&self, offset: u32, value: u32) {
         self.shared.writes.fetch_add(1, Ordering::Relaxed);
-        self.qtest.writel(self.base + u64::from(offset), value);
+        if !self.is_removed() {
+            self.qtest.writel(self.base + u64::from(offset), value);
+        }
         self.record(Access::Write(offset, value));
     }
 }

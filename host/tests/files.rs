@@ -1,87 +1,24 @@
 //! The scheme's files beside frames, on each of QEMU's NICs, as a client sees them.
 
 mod common;
+#[path = "common/hosted.rs"]
+mod hosted;
 
-use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use std::time::Duration;
 
 use common::{MAC, OTHER, SOON, for_each_model, frame, wait_for};
-use e1000_host::harness::{Hosted, HostedOptions};
+use e1000_host::harness::Hosted;
 use e1000_host::machine::NicModel;
 use e1000_hw::regs;
-use event::{EventFlags, RawEventQueue};
-use libredox::flag::{O_NONBLOCK, O_RDONLY, O_RDWR, O_WRONLY};
+use hosted::{data, events, number, open, read_frame, start, text, value};
+use libredox::flag::{O_RDONLY, O_RDWR, O_WRONLY};
 use libredox::{Fd, errno};
-use redox_shim::client::read_at;
 
-const DAEMON: &str = env!("CARGO_BIN_EXE_e1000d-hosted");
 /// All nodes whose address ends in 12:34:56, as this NIC's does: what IPv6 asks for the NIC's address.
 const SOLICITED: [u8; 6] = [0x33, 0x33, 0xFF, 0x12, 0x34, 0x56];
 /// As long as the transmitter may hang, and a little.
 const HEALED: Duration = Duration::from_secs(20);
-
-fn start(nic: NicModel) -> Hosted {
-    Hosted::start(&HostedOptions::new(DAEMON, nic)).unwrap_or_else(|error| panic!("{nic}: {error}"))
-}
-
-fn open(hosted: &Hosted, file: &str, flags: i32) -> Fd {
-    Fd::open(&format!("/scheme/{}/{file}", hosted.scheme()), flags, 0).unwrap()
-}
-
-fn data(hosted: &Hosted) -> Fd {
-    open(hosted, "", O_RDWR | O_NONBLOCK)
-}
-
-/// What a file holds now.
-fn text(file: &Fd) -> String {
-    let mut bytes = vec![0; 1 << 16];
-    let length = read_at(file.raw(), &mut bytes, 0).unwrap();
-    String::from_utf8(bytes[..length].to_vec()).unwrap()
-}
-
-/// The value of `key` in a file that is opened for it.
-fn value(hosted: &Hosted, file: &str, key: &str) -> String {
-    let text = text(&open(hosted, file, O_RDONLY));
-    let find = |line: &str| {
-        line.split_once(' ')
-            .filter(|(name, _)| *name == key)
-            .map(|(_, v)| v.to_owned())
-    };
-    text.lines()
-        .find_map(find)
-        .unwrap_or_else(|| panic!("no {key} in {file}:\n{text}"))
-}
-
-fn number(hosted: &Hosted, file: &str, key: &str) -> u64 {
-    value(hosted, file, key).parse().unwrap()
-}
-
-/// Events of a file, each as it comes.
-fn events(file: &Fd) -> Receiver<usize> {
-    let queue = RawEventQueue::new().unwrap();
-    queue.subscribe(file.raw(), 7, EventFlags::READ).unwrap();
-    let (sender, events) = channel();
-    thread::spawn(move || {
-        while let Ok(event) = queue.next_event() {
-            if sender.send(event.user_data).is_err() {
-                return;
-            }
-        }
-    });
-    events
-}
-
-fn read_frame(data: &Fd) -> Vec<u8> {
-    let mut buffer = vec![0; 20_000];
-    let length = wait_for("frame", || match data.read(&mut buffer) {
-        Ok(length) => Some(length),
-        Err(error) if error.errno() == errno::EAGAIN => None,
-        Err(error) => panic!("{error}"),
-    });
-    buffer.truncate(length);
-    buffer
-}
 
 /// Whether a frame to `destination` gets through; a broadcast sent after it does in any case.
 fn passes(hosted: &Hosted, data: &Fd, destination: [u8; 6], seed: u8) -> bool {

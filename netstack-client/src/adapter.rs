@@ -290,6 +290,30 @@ pub fn text_file(name: &AdapterName, file: &str) -> Result<Option<String>> {
     }
 }
 
+/// Writes to one of an adapter's additional files, `selftest` for instance, with a single write.
+///
+/// # Errors
+///
+/// [`Error::Scheme`] with what the driver answered.
+pub fn write_file(name: &AdapterName, file: &str, text: &str) -> Result<()> {
+    let path = name.file(file);
+    let failed = |action| {
+        let path = path.clone();
+        move |error| Error::scheme(action, path, error)
+    };
+    let file = Fd::open(&path, O_RDWR | O_CLOEXEC, 0).map_err(failed("open"))?;
+    let written = file.write(text.as_bytes()).map_err(failed("write to"))?;
+    if written == text.len() {
+        Ok(())
+    } else {
+        Err(Error::ShortWrite {
+            path,
+            written,
+            length: text.len(),
+        })
+    }
+}
+
 fn read_file(path: &str, limit: usize) -> Result<Vec<u8>> {
     let file = Fd::open(path, O_RDONLY | O_CLOEXEC, 0).map_err(|error| Error::scheme("open", path, error))?;
     let mut contents = Vec::new();

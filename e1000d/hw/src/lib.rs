@@ -24,7 +24,7 @@
 //!
 //! From the inside out: [`ring`] is the DMA memory, [`rx`] and [`tx`] the two directions, [`chip`] the table of parts,
 //! [`reset`], [`firmware`], [`nvm`], [`phy`] and [`packet_buffer`] what bring-up needs, [`nic`] the whole; [`filter`],
-//! [`stats`] and [`watchdog`] are what it does besides frames.
+//! [`stats`], [`watchdog`] and [`self_test`] are what it does besides frames.
 #![no_std]
 
 #[cfg(any(test, feature = "fake"))]
@@ -34,6 +34,7 @@ pub mod chip;
 mod errata;
 #[cfg(any(test, feature = "fake"))]
 pub mod fake;
+mod fiber;
 pub mod filter;
 pub mod firmware;
 mod init;
@@ -49,6 +50,7 @@ pub mod regs;
 pub mod reset;
 pub mod ring;
 pub mod rx;
+pub mod self_test;
 pub mod stats;
 pub mod tx;
 mod wait;

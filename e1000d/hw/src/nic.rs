@@ -1,11 +1,16 @@
 //! One NIC, from bring-up to stop.
 //!
-//! Here is what every user needs; `control` has what may be changed while it runs, `recovery` what happens when it
-//! hangs, `backlog` what is there for an owner that cannot keep up.
+//! Here are bring-up, link and stop; `frames` and `interrupts` have what every user needs besides, `control` what may be
+//! changed while it runs, `recovery` what happens when it hangs, `upkeep` what the link needs, `self_test` the self-test,
+//! `backlog` what is there for an owner that cannot keep up.
 
 mod backlog;
 mod control;
+mod frames;
+mod interrupts;
 mod recovery;
+mod self_test;
+mod upkeep;
 
 use core::fmt;
 use core::mem;
@@ -14,22 +19,25 @@ use crate::chip::{Chip, Quirks};
 use crate::filter::Filter;
 use crate::firmware;
 use crate::init;
-use crate::interrupt::{Purpose, Routing};
+use crate::interrupt::Routing;
 use crate::link::{self, Link};
 use crate::notes::Notes;
 use crate::nvm::{self, MacAddress, MacAddressError};
 use crate::phy::{self, Advertise};
 use crate::platform::{Clock, DmaAllocator, DmaRegion, Registers};
-use crate::regs::{self, Causes};
+use crate::regs;
 use crate::reset;
 use crate::ring::{OutOfDmaMemory, RingSize};
-use crate::rx::{RxCounters, RxRing};
+use crate::rx::RxRing;
+use crate::self_test::loopback;
 use crate::stats::Statistics;
-use crate::tx::{TransmitError, TxCounters, TxRing};
+use crate::tx::TxRing;
 use crate::wait::TimedOut;
 use crate::watchdog::Watchdog;
 
 pub use control::{DEFAULT_MTU, MIN_MTU, MtuError};
+pub use interrupts::Interrupt;
+pub use self_test::SelfTest;
 
 /// How large the rings are. Limited to what the chip takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,17 +94,6 @@ impl From<OutOfDmaMemory> for BringUpError {
     }
 }
 
-/// What an interrupt was about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Interrupt {
-    /// Another device on the same line.
-    NotOurs,
-    /// These causes, which are now acknowledged.
-    Causes(Causes),
-    /// Registers read as all ones: the device is gone.
-    DeviceGone,
-}
-
 /// One NIC that is up.
 ///
 /// Dropping it stops the device but leaks its DMA memory, because DMA in flight may still end; [`Nic::stop`]
@@ -126,6 +123,13 @@ pub struct Nic<R: Registers, D: DmaRegion> {
     vlan_offload: bool,
     statistics: Statistics,
     watchdog: Watchdog,
+    upkeep: upkeep::Upkeep,
+    /// The self-test that is under way.
+    self_test: Option<self_test::Run>,
+    /// A reset did not end: the device is off, and [`Self::watch`] tries again.
+    off: bool,
+    /// Registers read as all ones.
+    gone: bool,
 }
 
 /// A device whose rings are programmed; dropping it stops the device.
@@ -145,7 +149,7 @@ impl<R: Registers, D: DmaRegion> Nic<R, D> {
     ///
     /// The order is that of the 8254x manual, section 14, with the parts' own steps from the chip table. The
     /// receive filter takes the NIC's own address and broadcast: what smolnetd uses. Waits not for the link; where
-    /// nothing is wrong, less than 100 ms in all, and below a second whatever is.
+    /// nothing is wrong, less than 200 ms in all, and below a second whatever is.
     ///
     /// # Errors
     ///
@@ -164,7 +168,9 @@ impl<R: Registers, D: DmaRegion> Nic<R, D> {
         if registers.read(regs::STATUS) == regs::ALL_ONES {
             return Err(BringUpError::DeviceGone);
         }
+        let ctrl = registers.read(regs::CTRL);
         let mut notes = reset::reset(&registers, chip, clock).map_err(BringUpError::Reset)?;
+        loopback::end_of_others(&registers, chip, clock, ctrl);
         let mac = nvm::mac_address(&registers, chip, clock).map_err(BringUpError::MacAddress)?;
 
         let limit = chip.limits.max_descriptors;
@@ -198,6 +204,10 @@ impl<R: Registers, D: DmaRegion> Nic<R, D> {
             vlan_offload: false,
             statistics: Statistics::default(),
             watchdog: Watchdog::default(),
+            upkeep: upkeep::Upkeep::new(chip),
+            self_test: None,
+            off: false,
+            gone: false,
         };
         nic.program();
         Ok(nic)
@@ -253,179 +263,40 @@ impl<R: Registers, D: DmaRegion> Nic<R, D> {
     /// Reads one register, and a few more when the link has come up, to tell the MAC of speed and duplex. Frames that
     /// were kept back are sent then.
     pub fn refresh_link(&mut self) -> Option<Link> {
-        let status = self.device.registers.read(regs::STATUS);
-        let link = if status == regs::ALL_ONES {
-            Link::Down
-        } else {
-            Link::from_status(status)
-        };
+        if self.is_testing() {
+            return None;
+        }
+        let link = self.link_now();
         if link == self.link {
             return None;
         }
         self.link = link;
+        self.upkeep.link_changed(self.device.chip, link);
         link::program(&self.device.registers, self.device.chip, link);
         self.post();
         Some(link)
     }
 
-    /// Decides how interrupts reach the processor. They are masked afterwards.
-    pub fn route_interrupts(&mut self, routing: Routing) {
-        let registers = &self.device.registers;
-        registers.write(regs::IMC, regs::ALL_ONES);
-        registers.read(regs::STATUS);
-        self.routing = routing;
-        routing.program(registers);
-    }
-
-    /// How interrupts reach the processor.
-    pub fn routing(&self) -> Routing {
-        self.routing
-    }
-
-    /// Unmasks the causes that are always wanted: frames arrived, or could not; the link changed. Those of the
-    /// transmitter are not: descriptors are taken back when the next frame needs one. The caller looks for frames
-    /// once more afterwards.
-    pub fn enable_interrupts(&mut self) {
-        let causes = self.routing.receive_causes() | self.routing.other_causes();
-        self.device.registers.write(regs::IMS, causes.bits());
-        self.receive_masked = false;
-        self.interrupts_enabled = true;
-    }
-
-    /// Raises an interrupt as if a frame had arrived, to see whether it comes through.
-    pub fn raise_test_interrupt(&mut self) {
-        self.device
-            .registers
-            .write(regs::ICS, self.routing.receive_causes().bits());
-    }
-
-    /// Masks all causes, and forgets those that are pending.
-    pub fn disable_interrupts(&mut self) {
-        self.interrupts_enabled = false;
-        self.device.registers.write(regs::IMC, regs::ALL_ONES);
-        self.routing.acknowledge(&self.device.registers);
-    }
-
-    /// Asks for an interrupt, or stops asking, when descriptors were sent: for a caller that met
-    /// [`TransmitError::Full`].
-    pub fn set_transmit_interrupt(&mut self, wanted: bool) {
-        self.transmit_interrupt = wanted;
-        let register = if wanted { regs::IMS } else { regs::IMC };
-        self.device
-            .registers
-            .write(register, self.routing.transmit_causes().bits());
-    }
-
-    /// An interrupt was served, and frames are still waiting to be read.
-    ///
-    /// The first time, that is how it should be: the reader was just told. The second time without the ring having
-    /// been empty in between, further interrupts would only slow the reader down: they are held off until
-    /// [`Self::next_frame_len`] finds none. One register write then.
-    pub fn frames_left_waiting(&mut self) {
-        if self.backlog && !self.receive_masked {
-            self.receive_masked = true;
-            self.device
-                .registers
-                .write(regs::IMC, self.routing.receive_causes().bits());
-        }
-        self.backlog = true;
-    }
-
-    /// Reads, and so acknowledges, what the interrupt on `vector` is about (0 but for MSI-X with several). At most
-    /// two register accesses; none where the vector says all.
-    pub fn interrupt(&mut self, vector: u16) -> Interrupt {
-        match self.routing.purpose(vector) {
-            Purpose::Receive => Interrupt::Causes(Causes::RXQ0),
-            Purpose::Transmit => Interrupt::Causes(Causes::TXQ0),
-            Purpose::Any => match self.routing.acknowledge(&self.device.registers) {
-                regs::ALL_ONES => Interrupt::DeviceGone,
-                0 => Interrupt::NotOurs,
-                causes => Interrupt::Causes(Causes::from_bits_retain(causes)),
-            },
-        }
-    }
-
-    /// Length without FCS of the frame that [`Self::receive`] will give next, if there is one. Reads no register.
-    pub fn next_frame_len(&mut self) -> Option<usize> {
-        let len = self.rx.next_len(&self.device.registers);
-        if len.is_some() {
-            return len;
-        }
-        self.backlog = false;
-        if !self.receive_masked {
-            return None;
-        }
-        // One may have arrived since the ring was looked at, so it is looked at again.
-        self.receive_masked = false;
-        self.device
-            .registers
-            .write(regs::IMS, self.routing.receive_causes().bits());
-        self.rx.next_len(&self.device.registers)
-    }
-
-    /// Copies the next frame, without FCS, into `out` and returns how many bytes that were; what does not fit is
-    /// lost. `None` when there is no frame. Reads no register.
-    pub fn receive(&mut self, out: &mut [u8]) -> Option<usize> {
-        let len = self.next_frame_len()?;
-        Some(self.rx.take(&self.device.registers, len, out))
-    }
-
-    /// Takes one frame, without FCS, for transmission. The device learns of it with the next [`Self::post`].
-    ///
-    /// While the link is down, frames wait in the ring; when that is full, further ones are dropped and counted.
-    ///
-    /// # Errors
-    ///
-    /// See [`TransmitError`].
-    pub fn transmit(&mut self, frame: &[u8]) -> Result<(), TransmitError> {
-        self.transmit_tagged(frame, None)
-    }
-
-    /// As [`Self::transmit`]; the device inserts a VLAN tag, if there is one and [`Self::set_vlan_offload`] is on.
-    ///
-    /// # Errors
-    ///
-    /// See [`TransmitError`].
-    pub fn transmit_tagged(&mut self, frame: &[u8], tag: Option<u16>) -> Result<(), TransmitError> {
-        match self.tx.transmit(frame, tag) {
-            Err(TransmitError::Full) if !self.link.is_up() => {
-                self.tx.count_dropped();
-                Ok(())
+    /// What STATUS says of the link. Down, while the device is off or gone.
+    fn link_now(&mut self) -> Link {
+        match self.device.registers.read(regs::STATUS) {
+            regs::ALL_ONES => {
+                self.gone = true;
+                Link::Down
             }
-            // The ring may be full of frames that the device was not told of.
-            Err(TransmitError::Full) if self.tx.unposted() > 0 => {
-                self.post();
-                self.tx.transmit(frame, tag)
-            }
-            result => result,
+            _ if self.off => Link::Down,
+            status => Link::from_status(status),
         }
     }
 
-    /// Whether [`Self::transmit`] would take a frame now.
-    pub fn has_room(&mut self) -> bool {
-        self.tx.has_room()
+    /// Whether registers were found to read as all ones: the device was removed, and will not come back.
+    pub fn is_gone(&self) -> bool {
+        self.gone
     }
 
-    /// Counts a frame that its sender was told was taken, but that was dropped.
-    pub fn count_dropped_frame(&mut self) {
-        self.tx.count_dropped();
-    }
-
-    /// Tells the device of the frames taken since the last time: at most one register write for all.
-    pub fn post(&mut self) {
-        if self.link.is_up() {
-            self.tx.post(&self.device.registers);
-        }
-    }
-
-    /// Frames that wait for the link.
-    pub fn held_frames(&self) -> u32 {
-        self.tx.unposted()
-    }
-
-    /// Drops the frames that wait for the link, and counts them. Returns how many.
-    pub fn drop_held_frames(&mut self) -> u32 {
-        self.tx.drop_unposted()
+    /// Whether frames reach the hardware.
+    fn can_send(&self) -> bool {
+        self.link.is_up() && !self.off && !self.is_testing()
     }
 
     /// How large the rings are.
@@ -436,18 +307,9 @@ impl<R: Registers, D: DmaRegion> Nic<R, D> {
         }
     }
 
-    /// What became of received frames.
-    pub fn rx_counters(&self) -> RxCounters {
-        self.rx.counters()
-    }
-
-    /// What became of frames to transmit.
-    pub fn tx_counters(&self) -> TxCounters {
-        self.tx.counters()
-    }
-
     /// Stops the device, waits until its DMA has ended, and frees its memory.
-    pub fn stop(self, clock: &impl Clock) {
+    pub fn stop(mut self, clock: &impl Clock) {
+        self.abandon_self_test(clock);
         let Self { device, rx, tx, .. } = self;
         reset::quiesce(&device.registers, device.chip, clock);
         if device.chip.quirks.contains(Quirks::NO_RX_DISABLE)

@@ -2,6 +2,7 @@
 
 mod bitbang;
 mod copper;
+mod igp;
 
 use core::fmt;
 use core::time::Duration;

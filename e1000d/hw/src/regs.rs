@@ -15,6 +15,8 @@ pub const STATUS: u32 = 0x0008;
 pub const EECD: u32 = 0x0010;
 /// EEPROM read, one 16-bit word at a time.
 pub const EERD: u32 = 0x0014;
+/// Serdes control (82571, 82572).
+pub const SCTL: u32 = 0x0024;
 /// Extended device control.
 pub const CTRL_EXT: u32 = 0x0018;
 /// VLAN EtherType.
@@ -120,6 +122,8 @@ pub const FCAH: u32 = 0x002C;
 pub const FCT: u32 = 0x0030;
 /// Transmit configuration word (fiber): what autonegotiation sends.
 pub const TXCW: u32 = 0x0178;
+/// Receive configuration word (fiber): what arrives of autonegotiation.
+pub const RXCW: u32 = 0x0180;
 /// Extended configuration control: who owns the MDIO pins (82573 and later, ICH/PCH).
 pub const EXTCNF_CTRL: u32 = 0x0F00;
 /// Packet buffer ECC status and control (I217 and later).
@@ -210,6 +214,16 @@ pub const SWSM_DRV_LOAD: u32 = 1 << 3;
 pub const KABGTXD_BIAS: u32 = 0x0005_0000;
 /// [`TXCW`]: autonegotiation.
 pub const TXCW_ANE: u32 = 1 << 31;
+/// [`RXCW`]: invalid code words were seen; sticky.
+pub const RXCW_IV: u32 = 1 << 27;
+/// [`RXCW`]: the partner sends configuration words: it negotiates.
+pub const RXCW_C: u32 = 1 << 29;
+/// [`RXCW`]: the receiver is in step with the partner; sticky.
+pub const RXCW_SYNCH: u32 = 1 << 30;
+/// [`SCTL`]: the serdes loops (Linux e1000e, `E1000_SCTL_ENABLE_SERDES_LOOPBACK`).
+pub const SCTL_LOOP: u32 = 0x0410;
+/// [`SCTL`]: it does not.
+pub const SCTL_NO_LOOP: u32 = 0x0400;
 /// [`TXCW`]: full duplex is offered.
 pub const TXCW_FD: u32 = 1 << 5;
 /// [`TXCW`]: both kinds of pause are offered.

@@ -4,7 +4,7 @@
 //! ask for a pause (hardware-facts 9.6). Then, in this order: take back what is done, have the device write back what
 //! it holds in its cache, keep a snapshot, reset. Resets that do not help come ever more rarely.
 //!
-//! The owner calls [`crate::nic::Nic::watch`] every second or so, and only while frames are with the hardware.
+//! The owner calls [`crate::nic::Nic::watch`] every second or so, and only while [`crate::nic::Nic::needs_watching`].
 
 use core::fmt;
 use core::time::Duration;
@@ -32,6 +32,8 @@ pub enum Finding {
     Busy,
     /// It hung; it was reset, and works as far as can be told.
     Reset,
+    /// The link was helped: look at it.
+    Link,
     /// It hangs, and the next reset is not due yet, or the reset failed.
     Hung,
     /// Registers read as all ones: the device is gone.
@@ -45,10 +47,42 @@ pub struct Recoveries {
     pub flushes: u64,
     /// Times that the transmitter hung.
     pub hangs: u64,
+    /// Times that the PHY hung (82574).
+    pub phy_hangs: u64,
     /// Resets that ended.
     pub resets: u64,
     /// Resets that did not.
     pub failed_resets: u64,
+}
+
+/// Resets, ever more rarely while they do not help.
+#[derive(Debug, Default)]
+pub(crate) struct Backoff {
+    /// When the last reset was, and how many in a row up to that one have not helped.
+    last: Option<(Duration, u32)>,
+}
+
+impl Backoff {
+    /// Whether a reset may be tried. If so, it counts as tried.
+    pub(crate) fn may_reset(&mut self, now: Duration) -> bool {
+        let useless = match self.last {
+            None => 0,
+            Some((when, useless)) => {
+                let interval = RESET_INTERVAL * (1 << useless.saturating_sub(1));
+                if now.saturating_sub(when) < interval {
+                    return false;
+                }
+                useless
+            }
+        };
+        self.last = Some((now, useless.min(MAX_DOUBLINGS) + 1));
+        true
+    }
+
+    /// The last reset helped.
+    pub(crate) fn helped(&mut self) {
+        self.last = self.last.map(|(when, _)| (when, 0));
+    }
 }
 
 /// Progress of the transmitter as seen from time to time.
@@ -56,8 +90,7 @@ pub struct Recoveries {
 pub(crate) struct Watchdog {
     /// The oldest descriptor, and since when it has been that; None while there is none.
     oldest: Option<(u32, Duration)>,
-    /// When the last reset was, and how many in a row up to that one have not helped.
-    last_reset: Option<(Duration, u32)>,
+    resets: Backoff,
     pub(crate) recoveries: Recoveries,
     pub(crate) snapshot: Option<Snapshot>,
 }
@@ -67,7 +100,7 @@ impl Watchdog {
     pub(crate) fn idle(&mut self, done: u32) {
         self.oldest = None;
         if done != 0 {
-            self.last_reset = self.last_reset.map(|(when, _)| (when, 0));
+            self.resets.helped();
         }
     }
 
@@ -80,7 +113,7 @@ impl Watchdog {
             }
             before => {
                 if before.is_some() {
-                    self.last_reset = self.last_reset.map(|(when, _)| (when, 0));
+                    self.resets.helped();
                 }
                 self.oldest = Some((descriptor, now));
                 false
@@ -95,18 +128,7 @@ impl Watchdog {
 
     /// Whether a reset may be tried. If so, it counts as tried.
     pub(crate) fn may_reset(&mut self, now: Duration) -> bool {
-        let useless = match self.last_reset {
-            None => 0,
-            Some((when, useless)) => {
-                let interval = RESET_INTERVAL * (1 << useless.saturating_sub(1));
-                if now.saturating_sub(when) < interval {
-                    return false;
-                }
-                useless
-            }
-        };
-        self.last_reset = Some((now, useless.min(MAX_DOUBLINGS) + 1));
-        true
+        self.resets.may_reset(now)
     }
 
     /// The device was reset: nothing is with the hardware. What comes next shows whether it helped.

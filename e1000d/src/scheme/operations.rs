@@ -10,7 +10,9 @@ use e1000_hw::tx::TransmitError;
 use redox_scheme::scheme::SchemeSync;
 use redox_scheme::{CallerCtx, OpenResult};
 use syscall::dirent::{DirEntry, DirentBuf, DirentKind};
-use syscall::error::{EACCES, EAGAIN, EBADF, EINVAL, EIO, EISDIR, EMSGSIZE, ENOENT, ENOTDIR, EWOULDBLOCK};
+use syscall::error::{
+    EACCES, EAGAIN, EBADF, EBUSY, EINVAL, EIO, EISDIR, EMSGSIZE, ENODEV, ENOENT, ENOTDIR, EWOULDBLOCK,
+};
 use syscall::flag::{EventFlags, MODE_DIR, MODE_FILE, O_DIRECTORY, O_NONBLOCK};
 use syscall::schemev2::NewFdFlags;
 use syscall::{Error, Result, Stat};
@@ -49,10 +51,19 @@ impl<R: Registers, D: DmaRegion> NetworkScheme<R, D> {
         read_at(&open.content, offset, buf)
     }
 
-    /// Does what was written to `mtu` or `filter`.
+    /// Does what was written to `mtu`, `filter` or `selftest`.
     fn write_file(&mut self, id: usize, file: File, buf: &[u8]) -> Result<()> {
+        if self.nic.is_gone() {
+            return Err(Error::new(ENODEV));
+        }
+        if self.nic.is_testing() {
+            return Err(Error::new(EBUSY));
+        }
         if let Some(Handle::File(open)) = self.handles.get_mut(&id) {
             open.fresh = false;
+        }
+        if file == File::SelfTest {
+            return self.start_self_test(buf);
         }
         if file == File::Mtu {
             let mtu = files::parse_mtu(buf).ok_or(Error::new(EINVAL))?;
@@ -127,6 +138,9 @@ impl<R: Registers, D: DmaRegion> SchemeSync for NetworkScheme<R, D> {
         if buf.is_empty() {
             return Err(Error::new(EINVAL));
         }
+        if self.nic.is_gone() {
+            return Err(Error::new(ENODEV));
+        }
         let nonblocking = fcntl_flags as usize & O_NONBLOCK == O_NONBLOCK;
         if nonblocking && subscriber.hold() {
             self.shedder.shed(&mut self.nic);
@@ -164,6 +178,9 @@ impl<R: Registers, D: DmaRegion> SchemeSync for NetworkScheme<R, D> {
                 return self.write_file(id, file, buf).map(|()| buf.len());
             }
             Handle::Root | Handle::File(_) => return Err(Error::new(EINVAL)),
+        }
+        if self.nic.is_gone() {
+            return Err(Error::new(ENODEV));
         }
         match self.nic.transmit(buf) {
             Ok(()) => Ok(buf.len()),

@@ -8,9 +8,11 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
+use e1000_host::harness::REMOVE_DEVICE;
 use e1000_host::machine::{DEFAULT_SLOT, Machine, MachineOptions, Netdev, NicModel};
 use e1000_host::memory::FIRST_FREE;
 use e1000_host::platform::HostedPlatform;
+use e1000_host::registers::QtestRegisters;
 use e1000_host::{pci, pcid};
 use e1000_hw::platform::Registers;
 use e1000d::platform::{Environment, Options};
@@ -109,12 +111,15 @@ fn run(arguments: Arguments) -> Result<(), Box<dyn Error>> {
 }
 
 /// Writes registers as a broken device or a rival driver would change them.
-fn take_pokes(socket: UnixDatagram, registers: impl Registers + Send + 'static) -> std::io::Result<()> {
+fn take_pokes(socket: UnixDatagram, registers: QtestRegisters) -> std::io::Result<()> {
     let take = move || {
         let mut poke = [0; 8];
         while let Ok(8) = socket.recv(&mut poke) {
             let [a, b, c, d, e, f, g, h] = poke;
-            registers.write(u32::from_ne_bytes([a, b, c, d]), u32::from_ne_bytes([e, f, g, h]));
+            match u32::from_ne_bytes([a, b, c, d]) {
+                REMOVE_DEVICE => registers.remove_device(),
+                offset => registers.write(offset, u32::from_ne_bytes([e, f, g, h])),
+            }
         }
     };
     redox_shim::spawn_without_signals("pokes", take)

@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::{Context, Outcome};
 
 /// Text files that a driver may offer beside its frames.
-const FILES: [&str; 6] = ["link", "speed", "mtu", "info", "filter", "hang"];
+const FILES: [&str; 7] = ["link", "speed", "mtu", "info", "filter", "hang", "selftest"];
 
 /// Show what the driver tells about its adapter.
 #[derive(Debug, Args)]
@@ -29,13 +29,13 @@ impl fmt::Display for Report {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             formatter,
-            "{:<6} {}\n{:<6} {}\n{:<6} {}",
+            "{:<8} {}\n{:<8} {}\n{:<8} {}",
             "name", self.name, "path", self.path, "mac", self.mac
         )?;
         for (name, text) in &self.files {
             for (index, line) in text.lines().enumerate() {
                 let heading = if index == 0 { name } else { "" };
-                write!(formatter, "\n{heading:<6} {line}")?;
+                write!(formatter, "\n{heading:<8} {line}")?;
             }
         }
         Ok(())

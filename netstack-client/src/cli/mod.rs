@@ -12,6 +12,7 @@ mod link;
 mod list;
 mod output;
 mod ping;
+mod selftest;
 mod send;
 mod stats;
 mod system;
@@ -55,6 +56,7 @@ enum Command {
     Link(link::Arguments),
     Stats(stats::Arguments),
     Watch(watch::Arguments),
+    Selftest(selftest::Arguments),
     Dhcp(dhcp::Arguments),
     Ping(ping::Arguments),
     Arp(arp::Arguments),
@@ -82,6 +84,7 @@ pub fn run(arguments: Arguments) -> ExitCode {
         Command::Link(arguments) => link::run(&arguments, &context),
         Command::Stats(arguments) => stats::run(&arguments, &context),
         Command::Watch(arguments) => watch::run(&arguments, &context),
+        Command::Selftest(arguments) => selftest::run(&arguments, &context),
         Command::Dhcp(arguments) => dhcp::run(&arguments, &context),
         Command::Ping(arguments) => ping::run(&arguments, &context),
         Command::Arp(arguments) => arp::run(&arguments, &context),
@@ -188,6 +191,7 @@ mod tests {
             "x bench tx --mode slow",
             "x capture",
             "x check --peer nobody",
+            "x selftest --last --force",
         ] {
             assert!(Arguments::try_parse_from(line.split(' ')).is_err(), "{line}");
         }
@@ -200,6 +204,8 @@ mod tests {
             "x link --wait 5s --json",
             "x stats --nonzero",
             "x watch --seconds 1m --interval 500ms",
+            "x selftest --force --json",
+            "x selftest --last",
             "x dhcp --timeout 500ms",
             "x ping 10.0.2.2 -c 4 -i 0.2 -s 1472 --timeout 2s",
             "x ping 10.0.2.2 --address 10.0.2.15/24 --gateway 10.0.2.2",

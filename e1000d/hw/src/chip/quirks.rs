@@ -120,5 +120,11 @@ bitflags! {
         /// 82579 and later with management firmware: register writes may be lost while FWSM bit 24 says that it is
         /// busy (HF 7). Not handled: a lost tail write is found by the transmit watchdog.
         const ME_ARBITER = 1 << 45;
+        /// 82543, 82544 with fiber: SWDPIN1 is low, not high, when the optics have a signal (L1,
+        /// `e1000_check_for_link`).
+        const SIGNAL_INVERTED = 1 << 46;
+        /// 82541, 82547: the analog part of the PHY needs settings before it negotiates (L1,
+        /// `e1000_phy_init_script`).
+        const PHY_SETTINGS = 1 << 47;
     }
 }

@@ -162,10 +162,11 @@ const Q_82545R3: Quirks = Q_82540R3.union(Quirks::SHADOW_RESET).union(Quirks::PC
 const Q_82546: Quirks = Q_82545.union(Quirks::DUAL_PORT_MAC);
 const Q_82546R3: Quirks = Q_82545R3.union(Quirks::DUAL_PORT_MAC);
 const Q_82546GB_QUAD: Quirks = Q_82546R3.union(Quirks::RELAXED_ORDERING);
-const Q_82541: Quirks = Q_82540.union(Quirks::PHY_FIRST);
-const Q_82541R2: Quirks = Q_82540;
+const Q_82541: Quirks = Q_82541R2.union(Quirks::PHY_FIRST);
+const Q_82541R2: Quirks = Q_82540.union(Quirks::PHY_SETTINGS);
 const Q_82547: Quirks = Q_82547R2.union(Quirks::PHY_FIRST);
 const Q_82547R2: Quirks = Q_82540R3
+    .union(Quirks::PHY_SETTINGS)
     .union(Quirks::HD_FIFO)
     .union(Quirks::ITR_NONZERO)
     .union(Quirks::NO_TSO);
@@ -239,11 +240,16 @@ pub static CHIPS: &[Chip] = &[
         0x1001,
         "82543GC (fiber)",
         &MAC_82543,
-        Q_82543.difference(Quirks::TBI),
+        Q_82543.difference(Quirks::TBI).union(Quirks::SIGNAL_INVERTED),
     ),
     copper(0x1004, "82543GC", &MAC_82543, Q_82543),
     copper(0x1008, "82544EI", &MAC_82544, Q_82544),
-    fiber(0x1009, "82544EI (fiber)", &MAC_82544, Q_82544),
+    fiber(
+        0x1009,
+        "82544EI (fiber)",
+        &MAC_82544,
+        Q_82544.union(Quirks::SIGNAL_INVERTED),
+    ),
     copper(0x100C, "82544GC", &MAC_82544, Q_82544),
     copper(0x100D, "82544GC (LOM)", &MAC_82544, Q_82544),
     copper(0x100E, "82540EM", &MAC_82540, Q_82540),

@@ -169,8 +169,13 @@ impl<R: Registers, D: DmaRegion> Nic<R, D> {
         self.restart(clock).map_err(MtuError::Reset)
     }
 
-    /// Reads, and so clears, the counters of the hardware, and adds them up: 17 register reads.
+    /// Reads, and so clears, the counters of the hardware, and adds them up: 17 register reads, and one of STATUS, lest
+    /// the ones of a device that is gone are counted.
     pub fn collect_statistics(&mut self) {
+        self.gone |= self.device.registers.read(regs::STATUS) == regs::ALL_ONES;
+        if self.gone {
+            return;
+        }
         self.statistics.collect(&self.device.registers);
     }
 

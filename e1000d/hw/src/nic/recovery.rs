@@ -11,17 +11,34 @@ use crate::wait::TimedOut;
 use crate::watchdog::{Finding, Recoveries, Snapshot};
 
 impl<R: Registers, D: DmaRegion> Nic<R, D> {
-    /// Whether frames are with the hardware, so that [`Self::watch`] is due in a second.
+    /// Whether [`Self::watch`] is due in a second: frames are with the hardware, a reset did not end, or the link needs
+    /// to be helped. Never on an idle NIC whose link is steady.
     pub fn needs_watching(&self) -> bool {
-        self.tx.in_flight() > 0 && self.link.is_up()
+        if self.is_testing() || self.gone {
+            return false;
+        }
+        self.off || self.link_needs_help() || self.tx.in_flight() > 0 && self.link.is_up()
     }
 
-    /// Looks after the transmitter: to be called every second while [`Self::needs_watching`].
+    /// Looks after transmitter and link: to be called every second while [`Self::needs_watching`].
     ///
-    /// Reads one register at most if all is well. A reset takes up to 200 ms; filters and MTU survive it, frames in the
-    /// rings are lost. Look at the link afterwards ([`Self::refresh_link`]).
+    /// Reads one register at most if all is well; the PHY of 82574 is asked every two seconds while frames are sent. A
+    /// reset takes up to 200 ms; filters and MTU survive it, frames in the rings are lost. Look at the link afterwards
+    /// ([`Self::refresh_link`]).
     pub fn watch(&mut self, clock: &impl Clock) -> Finding {
+        if self.is_testing() {
+            return Finding::Idle;
+        }
+        if self.gone {
+            return Finding::DeviceGone;
+        }
         self.tx.reclaim();
+        if self.off {
+            return self.try_again(clock);
+        }
+        if let Some(finding) = self.look_after_link(clock) {
+            return finding;
+        }
         let Link::Up { mbit_s, .. } = self.link else {
             return Finding::Idle;
         };
@@ -36,6 +53,7 @@ impl<R: Registers, D: DmaRegion> Nic<R, D> {
         }
         let status = self.device.registers.read(regs::STATUS);
         if status == regs::ALL_ONES {
+            self.gone = true;
             return Finding::DeviceGone;
         }
         if status & Status::TXOFF.bits() != 0 {
@@ -51,6 +69,11 @@ impl<R: Registers, D: DmaRegion> Nic<R, D> {
         }
         self.watchdog.recoveries.hangs += 1;
         self.watchdog.snapshot = Some(self.snapshot(now));
+        self.recover(clock)
+    }
+
+    /// Resets a device that hangs.
+    pub(super) fn recover(&mut self, clock: &impl Clock) -> Finding {
         match self.restart(clock) {
             Ok(()) => {
                 self.watchdog.was_reset();
@@ -60,6 +83,18 @@ impl<R: Registers, D: DmaRegion> Nic<R, D> {
                 self.watchdog.recoveries.failed_resets += 1;
                 Finding::Hung
             }
+        }
+    }
+
+    /// A reset did not end: another one, ever more rarely.
+    fn try_again(&mut self, clock: &impl Clock) -> Finding {
+        self.gone |= self.device.registers.read(regs::STATUS) == regs::ALL_ONES;
+        if self.gone {
+            Finding::DeviceGone
+        } else if self.watchdog.may_reset(clock.now()) {
+            self.recover(clock)
+        } else {
+            Finding::Hung
         }
     }
 
@@ -109,14 +144,18 @@ impl<R: Registers, D: DmaRegion> Nic<R, D> {
     ///
     /// # Errors
     ///
-    /// When the reset does not end. The device is then off, and the rings are as they were.
+    /// When the reset does not end. The device is then off and the link down; [`Self::watch`] tries again.
     pub fn restart(&mut self, clock: &impl Clock) -> Result<(), TimedOut> {
-        self.statistics.collect(&self.device.registers);
+        // Until it has ended.
+        self.off = true;
+        self.collect_statistics();
         // A change of the packet buffer's split takes effect with the reset.
         control::split_packet_buffer(&self.device.registers, self.device.chip, self.mtu);
         let (registers, chip) = (&self.device.registers, self.device.chip);
         self.notes |= reset::reset(registers, chip, clock)?;
         self.notes |= phy::bring_up(registers, chip, clock, Advertise::default());
+        self.off = false;
+        self.upkeep.was_reset(chip);
         let link = self.link;
         self.program();
         // The caller is to learn that it changed.

@@ -1,6 +1,6 @@
 //! What is done to a copper PHY: as little as possible, and nothing while the link is up (HF 5.2).
 
-use super::{AnAdvertise, Bmcr, GigControl, Phy, PhyError, PhyId, register};
+use super::{AnAdvertise, Bmcr, GigControl, Phy, PhyError, PhyId, igp, register};
 use crate::chip::{Chip, Media, PhyAccess, Quirks};
 use crate::notes::Notes;
 use crate::platform::{Clock, Registers};
@@ -37,7 +37,7 @@ impl Advertise {
 /// end. Otherwise registers 4 and 9 are set and negotiation is restarted. Nobody waits for it. Parts without a PHY,
 /// and those whose PHY belongs to firmware, are left alone.
 ///
-/// Not done: the analog init script of 82541 and 82547, and the clock and downshift settings of old 88E1000
+/// 82541 and 82547 get their analog settings before, 65 ms. Not done: the clock and downshift settings of old 88E1000
 /// revisions; the PHY keeps what its reset and its straps give.
 pub fn bring_up(registers: &impl Registers, chip: &Chip, clock: &impl Clock, advertise: Advertise) -> Notes {
     if chip.media != Media::Copper || chip.limits.phy == PhyAccess::Firmware {
@@ -72,6 +72,9 @@ fn negotiate<R: Registers, C: Clock>(
 ) -> Result<(), PhyError> {
     if !phy.id()?.is_present() {
         return Err(PhyError::NoAnswer);
+    }
+    if chip.quirks.contains(Quirks::PHY_SETTINGS) {
+        igp::set_up(phy, chip)?;
     }
     let control = Bmcr::from_bits_retain(phy.read(register::BMCR)?);
     let base = phy.read(register::AN_ADVERTISE)?;
@@ -143,6 +146,11 @@ impl HangCheck {
             0
         };
         Ok(self.strikes >= 2)
+    }
+
+    /// Whether the last look was suspicious, so that another one is due.
+    pub fn is_suspicious(self) -> bool {
+        self.strikes > 0
     }
 }
 

@@ -32,6 +32,10 @@ bitflags! {
         const FD = 1 << 0;
         /// Speed, where it is forced: 0 is 10, 1 is 100, 2 is 1000 Mbit/s.
         const SPEED = 0b11 << 8;
+        /// Forced to 1000 Mbit/s.
+        const SPEED_1000 = 0b10 << 8;
+        /// Fiber: the signal of the optics, SWDPIN1; of 82543 and 82544 inverted. The same bit as MEHE.
+        const SIGNAL = 1 << 19;
         /// 82579 and later: memory errors are handled.
         const MEHE = 1 << 19;
         /// Device reset, self-clearing.
@@ -76,6 +80,8 @@ bitflags! {
         const MPE = 1 << 4;
         /// Long packets, above 1522 bytes with FCS.
         const LPE = 1 << 5;
+        /// Loop in the transceiver interface.
+        const LBM_TRANSCEIVER = 0b11 << 6;
         /// Broadcast accept.
         const BAM = 1 << 15;
         /// VLAN filter enable: tagged frames must be in [`VFTA`](super::VFTA).

@@ -8,7 +8,7 @@ use core::time::Duration;
 
 use e1000_hw::chip::find;
 use e1000_hw::fake::{FakeMachine, FakeRegion, FakeRegisters, Faults};
-use e1000_hw::nic::{Nic, RingSizes};
+use e1000_hw::nic::{Nic, RingSizes, SelfTest};
 use e1000_hw::nvm::MacAddress;
 use e1000_hw::platform::Clock;
 use e1000_hw::regs;
@@ -16,8 +16,9 @@ use e1000_hw::ring::RingSize;
 
 /// Descriptors of each ring.
 const RING: u32 = 16;
-/// Register accesses that one call may take at most: a reset with its waits, or the filter of 82544.
-const MAX_ACCESSES: usize = 8000;
+/// Register accesses that one call may take at most: a reset with its waits, the filter of 82544, or an
+/// NVM that answers slowly.
+const MAX_ACCESSES: usize = 12_000;
 /// Registers that the driver reads, apart from those that only a dump reads.
 const READ: [u32; 10] = [
     regs::STATUS,
@@ -123,7 +124,7 @@ struct Case {
 impl Case {
     fn step(&mut self, nic: &mut Nic<FakeRegisters, FakeRegion>, script: &mut Script<'_>) {
         let machine = &self.machine;
-        match script.byte() % 20 {
+        match script.byte() % 21 {
             0 | 1 => {
                 self.next = self.next.wrapping_add(1);
                 machine.deliver(&vec![self.next; 14 + script.below(17_000)]);
@@ -185,6 +186,7 @@ impl Case {
                     reset_ignored: bits & 4 != 0,
                     transmitter_stalled: bits & 8 != 0,
                     writes_back_late: bits & 16 != 0,
+                    ..Faults::default()
                 });
             }
             17 => match script.byte() % 4 {
@@ -197,6 +199,14 @@ impl Case {
                 nic.collect_statistics();
                 nic.dump_registers(|_, _| {});
                 assert!(nic.snapshot(machine.now()).to_string().lines().count() < 60);
+            }
+            19 => {
+                if !nic.is_testing() {
+                    nic.start_self_test(script.byte() & 1 != 0, machine);
+                }
+                if let SelfTest::Wait(delay) = nic.continue_self_test(machine) {
+                    machine.sleep(delay);
+                }
             }
             _ => {
                 nic.set_vlan_offload(script.byte() & 1 != 0);

@@ -1,0 +1,72 @@
+//! DMA memory of the fake machine.
+
+use core::ptr::NonNull;
+use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
+
+use super::{FakeDma, FakeMachine};
+use crate::platform::{DmaAllocator, DmaRegion};
+
+/// One block of DMA memory of a [`FakeMachine`].
+pub struct FakeRegion {
+    machine: FakeMachine,
+    pointer: NonNull<u8>,
+    len: usize,
+    bus_address: u64,
+}
+
+impl DmaAllocator for FakeDma {
+    type Region = FakeRegion;
+
+    fn allocate(&mut self, len: usize) -> Option<FakeRegion> {
+        assert!(len.is_power_of_two() && len >= 4096, "{len} bytes of DMA memory");
+        if len > self.0.0.borrow().largest_block {
+            return None;
+        }
+        let layout = layout(len);
+        // SAFETY: len is not zero.
+        let pointer = unsafe { alloc_zeroed(layout) };
+        let Some(pointer) = NonNull::new(pointer) else {
+            handle_alloc_error(layout)
+        };
+        let mut inner = self.0.0.borrow_mut();
+        // Naturally aligned, and never adjacent to its neighbour.
+        let bus_address = inner.next_bus_address.next_multiple_of(len as u64);
+        inner.next_bus_address = bus_address + 2 * len as u64;
+        inner.regions.insert(bus_address, (pointer, len));
+        Some(FakeRegion {
+            machine: self.0.clone(),
+            pointer,
+            len,
+            bus_address,
+        })
+    }
+}
+
+fn layout(len: usize) -> Layout {
+    Layout::from_size_align(len, 4096).expect("a power of two of at least 4096")
+}
+
+// SAFETY: a private heap allocation of `len` zeroed bytes aligned to 4096; the fake NIC reaches it at
+// `bus_address` through the machine's table, from which it is taken when the region is dropped. Bus addresses are
+// aligned to `len`.
+unsafe impl DmaRegion for FakeRegion {
+    fn as_ptr(&self) -> NonNull<u8> {
+        self.pointer
+    }
+
+    fn bus_address(&self) -> u64 {
+        self.bus_address
+    }
+
+    fn len(&self) -> usize {
+        self.len
+    }
+}
+
+impl Drop for FakeRegion {
+    fn drop(&mut self) {
+        self.machine.0.borrow_mut().regions.remove(&self.bus_address);
+        // SAFETY: allocated with the same layout, and gone from the table of regions.
+        unsafe { dealloc(self.pointer.as_ptr(), layout(self.len)) };
+    }
+}

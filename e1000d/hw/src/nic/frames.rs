@@ -1,0 +1,110 @@
+//! Frames, in and out.
+
+use super::Nic;
+use crate::platform::{DmaRegion, Registers};
+use crate::regs;
+use crate::rx::RxCounters;
+use crate::tx::{TransmitError, TxCounters};
+
+impl<R: Registers, D: DmaRegion> Nic<R, D> {
+    /// Length without FCS of the frame that [`Self::receive`] will give next, if there is one. Reads no register.
+    pub fn next_frame_len(&mut self) -> Option<usize> {
+        if self.is_testing() {
+            return None;
+        }
+        let len = self.rx.next_len(&self.device.registers);
+        if len.is_some() {
+            return len;
+        }
+        self.backlog = false;
+        if !self.receive_masked {
+            return None;
+        }
+        // One may have arrived since the ring was looked at, so it is looked at again.
+        self.receive_masked = false;
+        self.device
+            .registers
+            .write(regs::IMS, self.routing.receive_causes().bits());
+        self.rx.next_len(&self.device.registers)
+    }
+
+    /// Copies the next frame, without FCS, into `out` and returns how many bytes that were; what does not fit is
+    /// lost. `None` when there is no frame. Reads no register.
+    pub fn receive(&mut self, out: &mut [u8]) -> Option<usize> {
+        let len = self.next_frame_len()?;
+        Some(self.rx.take(&self.device.registers, len, out))
+    }
+
+    /// Takes one frame, without FCS, for transmission. The device learns of it with the next [`Self::post`].
+    ///
+    /// While the link is down, frames wait in the ring; when that is full, further ones are dropped and counted.
+    ///
+    /// # Errors
+    ///
+    /// See [`TransmitError`].
+    pub fn transmit(&mut self, frame: &[u8]) -> Result<(), TransmitError> {
+        self.transmit_tagged(frame, None)
+    }
+
+    /// As [`Self::transmit`]; the device inserts a VLAN tag, if there is one and [`Self::set_vlan_offload`] is on.
+    ///
+    /// # Errors
+    ///
+    /// See [`TransmitError`].
+    pub fn transmit_tagged(&mut self, frame: &[u8], tag: Option<u16>) -> Result<(), TransmitError> {
+        let result = self.tx.transmit(frame, tag);
+        if self.is_testing() && result.is_ok() {
+            self.tx.drop_unposted();
+            return Ok(());
+        }
+        match result {
+            Err(TransmitError::Full) if !self.can_send() => {
+                self.tx.count_dropped();
+                Ok(())
+            }
+            // The ring may be full of frames that the device was not told of.
+            Err(TransmitError::Full) if self.tx.unposted() > 0 => {
+                self.post();
+                self.tx.transmit(frame, tag)
+            }
+            result => result,
+        }
+    }
+
+    /// Whether [`Self::transmit`] would take a frame now.
+    pub fn has_room(&mut self) -> bool {
+        self.is_testing() || self.tx.has_room()
+    }
+
+    /// Counts a frame that its sender was told was taken, but that was dropped.
+    pub fn count_dropped_frame(&mut self) {
+        self.tx.count_dropped();
+    }
+
+    /// Tells the device of the frames taken since the last time: at most one register write for all.
+    pub fn post(&mut self) {
+        if self.can_send() {
+            self.tx.post(&self.device.registers);
+        }
+    }
+
+    /// Frames that wait for the link.
+    pub fn held_frames(&self) -> u32 {
+        self.tx.unposted()
+    }
+
+    /// Drops the frames that wait for the link, and counts them. Returns how many.
+    pub fn drop_held_frames(&mut self) -> u32 {
+        self.tx.drop_unposted()
+    }
+
+    /// What became of received frames.
+    pub fn rx_counters(&self) -> RxCounters {
+        self.rx.counters()
+    }
+
+    /// What became of frames to transmit.
+    pub fn tx_counters(&self) -> TxCounters {
+        self.tx.counters()
+    }
+}

@@ -1,0 +1,178 @@
+//! The self-test: its parts, and what came of them. What `ethtool -t` does on Linux (`e1000_diag_test`).
+//!
+//! | part | what is tested |
+//! |---|---|
+//! | link | STATUS.LU, before anything is disturbed; one that negotiates gets 5 s |
+//! | registers | bits that have to keep what is written to them ([`registers`]) |
+//! | nvm | the checksum of words 0 to 0x3F |
+//! | loopback | frames of three lengths that come back unchanged without leaving the NIC ([`loopback`]) |
+//! | interrupt | one that is raised by software (ICS) arrives: only the owner can tell |
+//!
+//! [`crate::nic::Nic::start_self_test`] runs them.
+
+pub(crate) mod loopback;
+pub(crate) mod registers;
+
+use core::fmt;
+use core::time::Duration;
+
+use crate::phy::PhyError;
+use crate::wait::TimedOut;
+
+/// What came of one part.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// As it should be.
+    Passed,
+    /// Not tested, and why.
+    Skipped(&'static str),
+    /// Not as it should be.
+    Failed(Failure),
+}
+
+impl Outcome {
+    /// Whether it failed.
+    pub fn is_failure(self) -> bool {
+        matches!(self, Self::Failed(_))
+    }
+}
+
+/// `passed`, `skipped: why` or `failed: why`.
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Passed => f.write_str("passed"),
+            Self::Skipped(why) => write!(f, "skipped: {why}"),
+            Self::Failed(failure) => write!(f, "failed: {failure}"),
+        }
+    }
+}
+
+/// What is wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Failure {
+    /// There is no link.
+    NoLink,
+    /// A register did not keep what was written.
+    Register {
+        /// Its name.
+        name: &'static str,
+        /// Its offset.
+        offset: u32,
+        /// The value written.
+        written: u32,
+        /// The value read, the bits that are tested only.
+        read: u32,
+    },
+    /// The words of the NVM do not add up.
+    NvmChecksum,
+    /// The NVM did not answer.
+    NvmSilent(TimedOut),
+    /// The PHY could not be set to loop back.
+    Phy(PhyError),
+    /// A frame of so many bytes did not come back.
+    FrameLost {
+        /// Length without FCS.
+        length: usize,
+    },
+    /// A frame of so many bytes came back changed.
+    FrameDamaged {
+        /// Length without FCS.
+        length: usize,
+    },
+    /// The interrupt did not arrive.
+    InterruptLost,
+    /// A reset did not end: the NIC is off until one does.
+    Reset(TimedOut),
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoLink => f.write_str("no link"),
+            Self::Register {
+                name,
+                offset,
+                written,
+                read,
+            } => write!(
+                f,
+                "{name} ({offset:#06x}) reads {read:#010x} after {written:#010x}"
+            ),
+            Self::NvmChecksum => f.write_str("the checksum of the NVM is wrong"),
+            Self::NvmSilent(error) => write!(f, "{error}"),
+            Self::Phy(error) => write!(f, "{error}"),
+            Self::FrameLost { length } => write!(f, "a frame of {length} bytes did not come back"),
+            Self::FrameDamaged { length } => write!(f, "a frame of {length} bytes came back changed"),
+            Self::InterruptLost => f.write_str("the interrupt did not arrive"),
+            Self::Reset(error) => write!(f, "{error}"),
+        }
+    }
+}
+
+/// What came of a self-test.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Report {
+    /// Whether there was a link.
+    pub link: Outcome,
+    /// Registers keep what is written.
+    pub registers: Outcome,
+    /// The checksum of the NVM.
+    pub nvm: Outcome,
+    /// Frames come back in loopback.
+    pub loopback: Outcome,
+    /// Interrupts arrive.
+    pub interrupt: Outcome,
+    /// Registers that only some emulators lack and that read as zero whatever was written. None on metal.
+    pub absent_registers: u32,
+    /// From start to end.
+    pub took: Duration,
+}
+
+const NOT_REACHED: Outcome = Outcome::Skipped("not reached");
+
+impl Report {
+    /// A report of nothing yet.
+    pub(crate) const fn new() -> Self {
+        Self {
+            link: NOT_REACHED,
+            registers: NOT_REACHED,
+            nvm: NOT_REACHED,
+            loopback: NOT_REACHED,
+            interrupt: NOT_REACHED,
+            absent_registers: 0,
+            took: Duration::ZERO,
+        }
+    }
+
+    /// What was not tested yet will not be.
+    pub(crate) fn fail_rest(&mut self, failure: Failure) {
+        for outcome in [
+            &mut self.link,
+            &mut self.registers,
+            &mut self.nvm,
+            &mut self.loopback,
+            &mut self.interrupt,
+        ] {
+            if *outcome == NOT_REACHED {
+                *outcome = Outcome::Failed(failure);
+            }
+        }
+    }
+
+    /// All parts, by name, in the order of the test.
+    pub fn parts(&self) -> [(&'static str, Outcome); 5] {
+        [
+            ("link", self.link),
+            ("registers", self.registers),
+            ("nvm", self.nvm),
+            ("loopback", self.loopback),
+            ("interrupt", self.interrupt),
+        ]
+    }
+
+    /// Whether it was done and no part failed.
+    pub fn passed(&self) -> bool {
+        self.registers != NOT_REACHED && self.parts().iter().all(|(_, outcome)| !outcome.is_failure())
+    }
+}

@@ -1,0 +1,147 @@
+//! The file `selftest`: what starts a self-test, keeps it going, and tells what came of it.
+//!
+//! `run` starts one, if nobody has the file of frames open; `run force` in any case. Writing returns at once. The main
+//! thread then does a step at a time, each below half a second and mostly a few ms, and others are served in between:
+//! frames that they write are dropped and counted, reads find none, `mtu` and `filter` take nothing (`EBUSY`). It ends
+//! after twelve seconds at the latest, with a reset; the link may come back some seconds later.
+
+use std::time::{Duration, Instant};
+
+use e1000_hw::nic::SelfTest;
+use e1000_hw::platform::{DmaRegion, Registers};
+use e1000_hw::self_test::Report;
+use syscall::error::{EBUSY, EINVAL};
+use syscall::{Error, Result};
+
+use super::{Handle, NetworkScheme};
+use crate::files;
+
+/// Self-tests so far.
+#[derive(Debug, Default)]
+pub(super) struct SelfTests {
+    /// When the one that is under way goes on.
+    due: Option<Instant>,
+    last: Option<Report>,
+    runs: u64,
+    failures: u64,
+}
+
+impl SelfTests {
+    /// The file.
+    pub(super) fn text(&self) -> String {
+        let state = match (self.due, &self.last) {
+            (Some(_), _) => "running",
+            (None, None) => "never",
+            (None, Some(_)) => "done",
+        };
+        let mut pairs = vec![
+            ("state", state.to_owned()),
+            ("runs", self.runs.to_string()),
+            ("failures", self.failures.to_string()),
+        ];
+        if let Some(report) = &self.last {
+            let result = if report.passed() { "passed" } else { "failed" };
+            pairs.push(("result", result.to_owned()));
+            pairs.extend(report.parts().map(|(name, outcome)| (name, outcome.to_string())));
+            pairs.push(("absent_registers", report.absent_registers.to_string()));
+            pairs.push(("milliseconds", report.took.as_millis().to_string()));
+        }
+        files::lines(&pairs)
+    }
+}
+
+/// What was written: whether to start in any case. `None` if it is neither `run` nor `run force`.
+fn parse(text: &[u8]) -> Option<bool> {
+    let mut words = std::str::from_utf8(text).ok()?.split_whitespace();
+    match (words.next(), words.next(), words.next()) {
+        (Some("run"), None, None) => Some(false),
+        (Some("run"), Some("force"), None) => Some(true),
+        _ => None,
+    }
+}
+
+impl<R: Registers, D: DmaRegion> NetworkScheme<R, D> {
+    /// Starts a self-test, as `text` says.
+    pub(super) fn start_self_test(&mut self, text: &[u8]) -> Result<()> {
+        let force = parse(text).ok_or(Error::new(EINVAL))?;
+        let is_data = |handle: &Handle| matches!(handle, Handle::Data(_));
+        if !force && self.handles.values().any(is_data) {
+            return Err(Error::new(EBUSY));
+        }
+        log::info!("self-test");
+        self.self_test.due = Some(Instant::now());
+        self.self_test.runs += 1;
+        self.nic.start_self_test(!self.description.polling, &self.clock);
+        Ok(())
+    }
+
+    /// When a self-test that is under way goes on.
+    pub fn self_test_due(&self) -> Option<Duration> {
+        let due = self.self_test.due?;
+        Some(due.saturating_duration_since(Instant::now()))
+    }
+
+    /// An interrupt arrived: it may be what a self-test waits for.
+    pub(super) fn hasten_self_test(&mut self) {
+        self.nic.note_test_interrupt();
+        if let Some(due) = &mut self.self_test.due {
+            *due = Instant::now();
+        }
+    }
+
+    /// The NIC is gone.
+    pub(super) fn abandon_self_test(&mut self) {
+        self.self_test.due = None;
+    }
+
+    /// Goes on with a self-test if it is time. Returns whether one is under way.
+    pub fn continue_self_test(&mut self) -> bool {
+        let Some(due) = self.self_test.due else {
+            return false;
+        };
+        if due > Instant::now() {
+            return true;
+        }
+        match self.nic.continue_self_test(&self.clock) {
+            SelfTest::Wait(delay) => {
+                self.self_test.due = Some(Instant::now() + delay);
+                true
+            }
+            SelfTest::Done(report) => {
+                self.finish_self_test(report);
+                false
+            }
+        }
+    }
+
+    fn finish_self_test(&mut self, report: Report) {
+        self.self_test.due = None;
+        self.self_test.last = Some(report);
+        if report.passed() {
+            log::info!("self-test passed after {:?}", report.took);
+        } else {
+            self.self_test.failures += 1;
+            for (name, outcome) in report.parts() {
+                if outcome.is_failure() {
+                    log::warn!("self-test: {name} {outcome}");
+                }
+            }
+        }
+        self.look_at_link();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::parse;
+
+    #[test]
+    fn run_and_run_force_and_nothing_else() {
+        assert_eq!(parse(b"run"), Some(false));
+        assert_eq!(parse(b" run  force\n"), Some(true));
+        for bad in ["", "force", "run run", "run force now", "RUN", "1"] {
+            assert_eq!(parse(bad.as_bytes()), None, "{bad}");
+        }
+        assert_eq!(parse(&[0xFF]), None);
+    }
+}
