@@ -5,7 +5,7 @@
 //! `EWOULDBLOCK` here, which is not the `EAGAIN` (11) that clients see.
 
 use e1000_hw::nic::MtuError;
-use e1000_hw::platform::{DmaRegion, Registers};
+use e1000_hw::platform::{Clock, DmaRegion, Registers};
 use e1000_hw::tx::TransmitError;
 use redox_scheme::scheme::SchemeSync;
 use redox_scheme::{CallerCtx, OpenResult};
@@ -34,7 +34,7 @@ fn read_at(bytes: &[u8], offset: u64, out: &mut [u8]) -> usize {
     len
 }
 
-impl<R: Registers, D: DmaRegion> NetworkScheme<R, D> {
+impl<R: Registers, D: DmaRegion, C: Clock> NetworkScheme<R, D, C> {
     /// Reads an open file. From the beginning, it reads what there is now.
     fn read_file(&mut self, id: usize, offset: u64, buf: &mut [u8]) -> usize {
         let is_fresh = |handle: &Handle| matches!(handle, Handle::File(open) if open.fresh);
@@ -74,7 +74,7 @@ impl<R: Registers, D: DmaRegion> NetworkScheme<R, D> {
     }
 }
 
-impl<R: Registers, D: DmaRegion> SchemeSync for NetworkScheme<R, D> {
+impl<R: Registers, D: DmaRegion, C: Clock> SchemeSync for NetworkScheme<R, D, C> {
     fn scheme_root(&mut self) -> Result<usize> {
         Ok(self.insert(Handle::Root))
     }
