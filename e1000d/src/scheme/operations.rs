@@ -20,6 +20,9 @@ use crate::files::{self, File};
 use crate::open_file::OpenFile;
 use crate::subscriber::Subscriber;
 
+/// Most bytes that can be written to a file at once: more than the longest list of groups has.
+const MAX_TEXT: usize = 16 << 10;
+
 /// Copies `bytes` from `offset` on; nothing from the end on, whatever the offset.
 fn read_at(bytes: &[u8], offset: u64, out: &mut [u8]) -> usize {
     let rest = usize::try_from(offset)
@@ -53,8 +56,14 @@ impl<R: Registers, D: DmaRegion, C: Clock> NetworkScheme<R, D, C> {
         if let Some(Handle::File(open)) = self.handles.get_mut(&id) {
             open.fresh = false;
         }
+        if buf.len() > MAX_TEXT {
+            return Err(Error::new(EMSGSIZE));
+        }
+        // A copy, because the client still has the pages and may change them while they are looked at: what was found
+        // to be UTF-8 has to stay so.
+        let text = buf.to_vec();
         if file == File::Mtu {
-            let mtu = files::parse_mtu(buf).ok_or(Error::new(EINVAL))?;
+            let mtu = files::parse_mtu(&text).ok_or(Error::new(EINVAL))?;
             let result = self.nic.set_mtu(mtu, &self.clock);
             self.look_at_link();
             return result.map_err(|error| {
@@ -68,7 +77,7 @@ impl<R: Registers, D: DmaRegion, C: Clock> NetworkScheme<R, D, C> {
         let Some(Handle::File(open)) = self.handles.get_mut(&id) else {
             return Err(Error::new(EBADF));
         };
-        open.demand = open.demand.with(buf)?;
+        open.demand = open.demand.with(&text)?;
         self.apply_demand();
         Ok(())
     }

@@ -94,6 +94,8 @@ pub struct Open {
 pub struct Inner {
     slots: Vec<Option<Waiting>>,
     pub open: Vec<Open>,
+    /// Closed, which the daemon may not know yet.
+    pub closing: Vec<usize>,
     pub wire: Wire,
     /// The daemon was told to end.
     pub stopping: bool,
@@ -118,6 +120,7 @@ impl Kernel {
         Self(Rc::new(RefCell::new(Inner {
             slots: Vec::new(),
             open: vec![root],
+            closing: Vec::new(),
             wire: Wire::new(),
             stopping: false,
             refuse_after: None,
@@ -178,11 +181,14 @@ impl Inner {
     /// The last reference to a descriptor is gone.
     pub fn close(&mut self, id: usize) {
         self.open.retain(|open| open.id != id);
+        self.closing.push(id);
     }
 
-    /// Nobody waits longer to write than he has to.
-    pub fn check_writes(&mut self, now: Duration) {
+    /// The daemon has read all requests: it knows what is closed, and nobody waits longer to write than he has to.
+    pub fn all_was_served(&mut self, now: Duration) {
+        self.closing.clear();
         for waiting in self.slots.iter_mut().flatten() {
+            assert_ne!(waiting.kind, Kind::Read { nonblocking: true }, "waits");
             let age = now.saturating_sub(*waiting.since.get_or_insert(now));
             assert!(
                 !matches!(waiting.kind, Kind::Write(_)) || age < WRITE_LIMIT,
@@ -192,6 +198,9 @@ impl Inner {
     }
 
     fn event(&self, id: usize, flags: usize) {
+        if self.closing.contains(&id) {
+            return;
+        }
         let open = self.file(id).unwrap_or_else(|| panic!("event for {id}, which is closed"));
         assert!(flags != 0 && flags & !open.wants == 0, "events that nobody asked for");
     }

@@ -38,6 +38,8 @@ use script::Script;
 const RING: u32 = 16;
 /// Register accesses of a step beside those of its requests.
 const BASE_COST: usize = 300;
+/// What is open from the beginning, each with the bit of that number.
+const FILES: [&str; 8] = ["", "", "filter", "mtu", "link", "mac", "stats", "filter"];
 /// Chips whose cores differ most in what they do.
 const CHIPS: [u16; 5] = [0x100E, 0x100C, 0x10D3, 0x105E, 0x153A];
 
@@ -49,6 +51,12 @@ pub fn play(bytes: &[u8]) {
     let Some(mut case) = Case::new(&mut script) else {
         return;
     };
+    let absent = script.byte() & script.byte();
+    for (_, path) in (0..).zip(FILES).filter(|(bit, _)| absent >> bit & 1 == 0) {
+        let asked = case.with_clients(&mut script, |clients| clients.open_for_use(path));
+        case.ask(asked);
+    }
+    case.serve();
     while !script.0.is_empty() && !case.gone {
         case.step(&mut script);
     }
@@ -118,11 +126,7 @@ impl Case {
     fn step(&mut self, script: &mut Script<'_>) {
         match script.byte() % 32 {
             0..18 => {
-                let asked = Clients {
-                    kernel: &mut self.kernel.inner(),
-                    script,
-                }
-                .ask();
+                let asked = self.with_clients(script, |clients| clients.ask());
                 self.ask(asked);
                 if script.byte() & 0b11 != 0 {
                     self.serve();
@@ -227,6 +231,15 @@ impl Case {
             .arrive(len, |frame| machine.deliver(frame));
     }
 
+    fn with_clients(
+        &self,
+        script: &mut Script<'_>,
+        make: impl FnOnce(&mut Clients<'_, '_>) -> Asked,
+    ) -> Asked {
+        let kernel = &mut self.kernel.inner();
+        make(&mut Clients { kernel, script })
+    }
+
     fn ask(&mut self, asked: Asked) {
         self.batch.push(asked.request);
         self.cost += asked.cost;
@@ -251,7 +264,9 @@ impl Case {
         self.registers.allow(BASE_COST + cost + 32 * waiting);
         step(&mut self.server, &mut self.batch).expect("answers are taken");
         self.look_at_wire();
-        self.kernel.inner().check_writes(self.machine.now());
+        if self.batch.is_empty() {
+            self.kernel.inner().all_was_served(self.machine.now());
+        }
         let (reads_wait, writes_wait) = (self.server.reads_wait(), self.server.writes_wait());
         let scheme = self.server.scheme();
         if self.kernel.inner().wire.receives_honestly {

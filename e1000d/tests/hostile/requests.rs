@@ -104,6 +104,13 @@ impl Clients<'_, '_> {
         }
     }
 
+    /// Opens a file as its users do.
+    pub fn open_for_use(&mut self, path: &str) -> Asked {
+        let root = self.kernel.open.first().map_or(0, |root| root.id as u64);
+        let sqe = entry(Opcode::OpenAt, [root, 0, 0, O_RDWR as u64, 0, 0]);
+        self.wait(sqe, Kind::Open, Buffer::new(path.as_bytes(), 0), COST)
+    }
+
     /// A descriptor that is open.
     fn known(&mut self) -> usize {
         let n = usize::from(self.script.byte());
