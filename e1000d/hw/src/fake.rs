@@ -9,7 +9,7 @@ use core::time::Duration;
 use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 use std::vec;
 use std::vec::Vec;
 
@@ -80,12 +80,26 @@ struct Inner {
     faults: Faults,
     accesses: Accesses,
     time: Duration,
-    regions: BTreeMap<u64, (NonNull<u8>, usize)>,
+    regions: Rc<RefCell<Regions>>,
     next_bus_address: u64,
     largest_block: usize,
     sent: Vec<Vec<u8>>,
     /// Descriptors that are done, which was not written yet: ring, slot, low word.
     late: Vec<(u64, u32, u32)>,
+}
+
+/// DMA memory by bus address. What the driver leaks goes with the machine: that is what it is leaked for.
+#[derive(Default)]
+struct Regions(BTreeMap<u64, (NonNull<u8>, usize)>);
+
+impl Drop for Regions {
+    fn drop(&mut self) {
+        for (pointer, len) in core::mem::take(&mut self.0).into_values() {
+            // SAFETY: allocated with the same layout, and not freed: it was in the table. Who still has the region
+            // gets no pointer from it any more.
+            unsafe { dealloc(pointer.as_ptr(), layout(len)) };
+        }
+    }
 }
 
 /// A NIC in a machine, all of it fake. Clones are the same machine.
@@ -102,7 +116,7 @@ pub struct FakeDma(FakeMachine);
 
 /// One block of DMA memory of a [`FakeMachine`].
 pub struct FakeRegion {
-    machine: FakeMachine,
+    regions: Weak<RefCell<Regions>>,
     pointer: NonNull<u8>,
     len: usize,
     bus_address: u64,
@@ -126,7 +140,7 @@ impl FakeMachine {
             faults: Faults::default(),
             accesses: Accesses::default(),
             time: Duration::from_secs(1),
-            regions: BTreeMap::new(),
+            regions: Rc::default(),
             next_bus_address: FIRST_BUS_ADDRESS,
             largest_block: 4 << 20,
             sent: vec![],
@@ -189,7 +203,8 @@ impl FakeMachine {
 
     /// Bytes of DMA memory allocated now.
     pub fn dma_in_use(&self) -> usize {
-        self.0.borrow().regions.values().map(|(_, len)| len).sum()
+        let inner = self.0.borrow();
+        inner.regions.borrow().0.values().map(|(_, len)| len).sum()
     }
 
     /// Plugs the cable in or out.
@@ -260,8 +275,9 @@ impl Inner {
     /// CPU address of `len` bytes at a bus address. Panics when the driver never allocated them: DMA into foreign
     /// memory is the worst thing that a driver can cause.
     fn dma(&self, address: u64, len: usize) -> NonNull<u8> {
-        let (base, (pointer, region_len)) = self
-            .regions
+        let regions = self.regions.borrow();
+        let (base, (pointer, region_len)) = regions
+            .0
             .range(..=address)
             .next_back()
             .expect("DMA below every region");
@@ -515,9 +531,9 @@ impl DmaAllocator for FakeDma {
         // Naturally aligned, and never adjacent to its neighbour.
         let bus_address = inner.next_bus_address.next_multiple_of(len as u64);
         inner.next_bus_address = bus_address + 2 * len as u64;
-        inner.regions.insert(bus_address, (pointer, len));
+        inner.regions.borrow_mut().0.insert(bus_address, (pointer, len));
         Some(FakeRegion {
-            machine: self.0.clone(),
+            regions: Rc::downgrade(&inner.regions),
             pointer,
             len,
             bus_address,
@@ -530,10 +546,11 @@ fn layout(len: usize) -> Layout {
 }
 
 // SAFETY: a private heap allocation of `len` zeroed bytes aligned to 4096; the fake NIC reaches it at
-// `bus_address` through the machine's table, from which it is taken when the region is dropped. Bus addresses are
-// aligned to `len`.
+// `bus_address` through the machine's table, from which it is taken when the region is dropped; it is valid until
+// then, or until the machine goes, which `as_ptr` checks. Bus addresses are aligned to `len`.
 unsafe impl DmaRegion for FakeRegion {
     fn as_ptr(&self) -> NonNull<u8> {
+        assert!(self.regions.strong_count() > 0, "the machine is gone, and its memory");
         self.pointer
     }
 
@@ -548,7 +565,10 @@ unsafe impl DmaRegion for FakeRegion {
 
 impl Drop for FakeRegion {
     fn drop(&mut self) {
-        self.machine.0.borrow_mut().regions.remove(&self.bus_address);
+        let Some(regions) = self.regions.upgrade() else {
+            return;
+        };
+        regions.borrow_mut().0.remove(&self.bus_address);
         // SAFETY: allocated with the same layout, and gone from the table of regions.
         unsafe { dealloc(self.pointer.as_ptr(), layout(self.len)) };
     }
