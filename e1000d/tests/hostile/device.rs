@@ -8,7 +8,8 @@ use e1000_hw::platform::Registers;
 use e1000_hw::regs::{self, Ctrl};
 
 use super::script::Script;
-use super::RING;
+use super::{RING, TX_RING};
+
 
 /// Registers that a driver reads to decide something.
 const READ: [u32; 16] = [
@@ -157,7 +158,8 @@ impl Registers for HostileRegisters {
         self.shared
             .resets
             .set(self.shared.resets.get() + u32::from(resets));
-        assert!(!matches!(offset, regs::RDT | regs::TDT) || value < RING, "tail {value}");
+        assert!(offset != regs::RDT || value < RING, "RDT {value}");
+        assert!(offset != regs::TDT || value < TX_RING, "TDT {value}");
         self.honest.write(offset, value);
         if let (regs::RDT, Some((low, high))) = (offset, self.shared.forever.get()) {
             (0..RING).for_each(|slot| self.shared.machine.poke_rx_descriptor(slot, low, high));

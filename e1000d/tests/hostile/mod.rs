@@ -34,8 +34,10 @@ use kernel::Kernel;
 use requests::{Asked, COST, Clients};
 use script::Script;
 
-/// Descriptors of each ring.
+/// Receive descriptors.
 const RING: u32 = 16;
+/// Transmit descriptors: few, so that the ring is full at times.
+const TX_RING: u32 = 8;
 /// Register accesses of a step beside those of its requests.
 const BASE_COST: usize = 300;
 /// What is open from the beginning, each with the bit of that number.
@@ -93,8 +95,10 @@ impl Case {
         let chip = find(0x8086, id)?;
         let machine = FakeMachine::new(chip);
         let registers = HostileRegisters::new(&machine);
-        let size = RingSize::new(RING)?;
-        let sizes = RingSizes { rx: size, tx: size };
+        let sizes = RingSizes {
+            rx: RingSize::new(RING)?,
+            tx: RingSize::new(TX_RING)?,
+        };
         let mut nic = Nic::bring_up(registers.clone(), chip, sizes, &mut machine.dma(), &machine)
             .unwrap_or_else(|error| panic!("{id:04x}: {error}"));
         let routing = Routing::for_vectors(chip, u16::from(hostility >> 4) % 4);
@@ -125,7 +129,9 @@ impl Case {
 
     fn step(&mut self, script: &mut Script<'_>) {
         match script.byte() % 32 {
-            0..18 => {
+            0 => self.burst(script, |clients| clients.write()),
+            1 => self.burst(script, |clients| clients.read()),
+            2..18 => {
                 let asked = self.with_clients(script, |clients| clients.ask());
                 self.ask(asked);
                 if script.byte() & 0b11 != 0 {
@@ -174,8 +180,8 @@ impl Case {
                 self.tx_was_poked = true;
                 self.set_faults(self.faults);
                 let (low, high) = (script.low(), script.high());
-                let (slot, all) = (u32::from(script.byte()) % RING, script.byte() & 1 != 0);
-                for slot in if all { 0..RING } else { slot..slot + 1 } {
+                let (slot, all) = (u32::from(script.byte()) % TX_RING, script.byte() & 1 != 0);
+                for slot in if all { 0..TX_RING } else { slot..slot + 1 } {
                     self.machine.poke_tx_descriptor(slot, low, high);
                 }
             }
@@ -246,6 +252,15 @@ impl Case {
         if self.batch.len() == BATCH {
             self.serve();
         }
+    }
+
+    /// Many clients at once.
+    fn burst(&mut self, script: &mut Script<'_>, make: impl Fn(&mut Clients<'_, '_>) -> Asked) {
+        for _ in 0..script.byte() % 16 {
+            let asked = self.with_clients(script, &make);
+            self.ask(asked);
+        }
+        self.serve();
     }
 
     /// The daemon reads the requests that are there.

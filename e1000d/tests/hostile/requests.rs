@@ -188,7 +188,8 @@ impl Clients<'_, '_> {
         self.wait(sqe, Kind::Open, Buffer::new(&path, 0), COST)
     }
 
-    fn read(&mut self) -> Asked {
+    /// A read of a frame.
+    pub fn read(&mut self) -> Asked {
         let id = self.one(true);
         let nonblocking = self.script.byte() & 0b11 != 0;
         let flags = if nonblocking { O_NONBLOCK } else { 0 };
@@ -207,7 +208,8 @@ impl Clients<'_, '_> {
         self.wait(sqe, kind, Buffer::new(&vec![0xEE; len], 0), FRAME_COST)
     }
 
-    fn write(&mut self) -> Asked {
+    /// A write of a frame.
+    pub fn write(&mut self) -> Asked {
         let id = self.one(true);
         let len = self.len();
         let ethertype = [0x0800, 0x0806, 0x8100, 0x88A8][usize::from(self.script.byte() % 4)];
