@@ -58,9 +58,7 @@ fn refuse(sqe: &Sqe) -> Option<i32> {
         // redox-scheme forgets their tags, of which 0 is one like any other.
         Opcode::Msync | Opcode::RequestMmap if !sqe.sqe_flags.contains(SqeFlags::ONEWAY) => Some(EOPNOTSUPP),
         // The kernel waits for no answer to these; it gives them tag 0 and does not mark them as one-way.
-        Opcode::CloseMsg | Opcode::Detach
-            if !sqe.sqe_flags.contains(SqeFlags::ONEWAY) && sqe.tag != 0 =>
-        {
+        Opcode::CloseMsg | Opcode::Detach if !sqe.sqe_flags.contains(SqeFlags::ONEWAY) && sqe.tag != 0 => {
             Some(EOPNOTSUPP)
         }
         _ => None,

@@ -250,3 +250,15 @@ fn stuck_transmitter_costs_a_writer_two_seconds_and_its_frame() {
         1
     );
 }
+
+#[test]
+fn text_for_a_file_is_bounded() {
+    let _daemon = Daemon::start();
+    let filter = Fd::open(&format!("/scheme/{NAME}/filter"), O_RDWR, 0).expect("open");
+    let write = |len: usize| {
+        let text = "promiscuous off\n".repeat(len / 16);
+        filter.write(text.as_bytes()).map_err(|error| error.errno())
+    };
+    assert_eq!(write(16 << 10), Ok(16 << 10));
+    assert_eq!(write((16 << 10) + 16), Err(libredox::errno::EMSGSIZE));
+}

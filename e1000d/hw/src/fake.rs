@@ -550,7 +550,10 @@ fn layout(len: usize) -> Layout {
 // then, or until the machine goes, which `as_ptr` checks. Bus addresses are aligned to `len`.
 unsafe impl DmaRegion for FakeRegion {
     fn as_ptr(&self) -> NonNull<u8> {
-        assert!(self.regions.strong_count() > 0, "the machine is gone, and its memory");
+        assert!(
+            self.regions.strong_count() > 0,
+            "the machine is gone, and its memory"
+        );
         self.pointer
     }
 

@@ -453,7 +453,9 @@ impl<R: Registers, D: DmaRegion> Nic<R, D> {
 
     /// Stops the device, waits until its DMA has ended, and frees its memory.
     pub fn stop(self, clock: &impl Clock) {
-        let Self { mut device, rx, tx, .. } = self;
+        let Self {
+            mut device, rx, tx, ..
+        } = self;
         reset::quiesce(&device.registers, device.chip, clock);
         if device.chip.quirks.contains(Quirks::NO_RX_DISABLE)
             && reset::reset(&device.registers, device.chip, clock).is_err()

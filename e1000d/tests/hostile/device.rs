@@ -10,7 +10,6 @@ use e1000_hw::regs::{self, Ctrl};
 use super::script::Script;
 use super::{RING, TX_RING};
 
-
 /// Registers that a driver reads to decide something.
 const READ: [u32; 16] = [
     regs::STATUS,
@@ -127,7 +126,10 @@ impl HostileRegisters {
         let accesses = self.shared.accesses.get() + 1;
         self.shared.accesses.set(accesses);
         let budget = self.shared.budget.get();
-        assert!(accesses <= budget, "more than {budget} register accesses in one step");
+        assert!(
+            accesses <= budget,
+            "more than {budget} register accesses in one step"
+        );
     }
 }
 

@@ -201,8 +201,13 @@ impl Inner {
         if self.closing.contains(&id) {
             return;
         }
-        let open = self.file(id).unwrap_or_else(|| panic!("event for {id}, which is closed"));
-        assert!(flags != 0 && flags & !open.wants == 0, "events that nobody asked for");
+        let open = self
+            .file(id)
+            .unwrap_or_else(|| panic!("event for {id}, which is closed"));
+        assert!(
+            flags != 0 && flags & !open.wants == 0,
+            "events that nobody asked for"
+        );
     }
 
     fn answer(&mut self, tag: u32, result: Result<usize>, extra: u8) {

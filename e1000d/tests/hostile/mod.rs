@@ -166,8 +166,7 @@ impl Case {
             0 => {
                 self.receives_anything();
                 let slot = u32::from(script.byte()) % RING;
-                self.machine
-                    .poke_rx_descriptor(slot, script.low(), script.high());
+                self.machine.poke_rx_descriptor(slot, script.low(), script.high());
             }
             1 => {
                 self.receives_anything();

@@ -16,7 +16,18 @@ const FRAME_COST: usize = 32;
 pub const COST: usize = 10_000;
 
 const PATHS: [&str; 12] = [
-    "", "", "", "", "mac", "link", "stats", "mtu", "filter", "filter", "hang", "registers",
+    "",
+    "",
+    "",
+    "",
+    "mac",
+    "link",
+    "stats",
+    "mtu",
+    "filter",
+    "filter",
+    "hang",
+    "registers",
 ];
 /// Lengths around which something changes.
 const LENGTHS: [usize; 16] = [
@@ -115,7 +126,11 @@ impl Clients<'_, '_> {
     fn known(&mut self) -> usize {
         let n = usize::from(self.script.byte());
         let open = &self.kernel.open;
-        if open.is_empty() { n } else { open[n % open.len()].id }
+        if open.is_empty() {
+            n
+        } else {
+            open[n % open.len()].id
+        }
     }
 
     /// A descriptor of the kind that is wanted, rarely another.

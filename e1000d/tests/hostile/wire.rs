@@ -109,7 +109,10 @@ impl Wire {
     /// Everything was read, and the driver counted so many frames as dropped.
     pub fn all_was_read(&self, dropped: u64) {
         let missing = self.skipped + self.received.len() as u64;
-        assert_eq!(missing, dropped, "frames that were received and never given to a reader");
+        assert_eq!(
+            missing, dropped,
+            "frames that were received and never given to a reader"
+        );
     }
 
     /// A client writes a frame: its number and bytes.
@@ -136,7 +139,10 @@ impl Wire {
     /// The device sent a frame.
     pub fn sent(&mut self, bytes: &[u8]) {
         let number = usize::from(u16::from_le_bytes([bytes[0], bytes[1]]));
-        assert!(number >= self.next_sent, "frame {number} was sent twice or out of order");
+        assert!(
+            number >= self.next_sent,
+            "frame {number} was sent twice or out of order"
+        );
         let written = self.written.get_mut(number).expect("a frame that was written");
         assert!(
             written.verdict != Verdict::Refused,
@@ -153,6 +159,9 @@ impl Wire {
     pub fn all_was_sent(&self, dropped_or_held: u64) {
         let missing = |written: &&Written| written.verdict == Verdict::Taken && !written.sent;
         let missing = self.written.iter().filter(missing).count();
-        assert_eq!(missing as u64, dropped_or_held, "frames that were taken and never sent");
+        assert_eq!(
+            missing as u64, dropped_or_held,
+            "frames that were taken and never sent"
+        );
     }
 }
