@@ -16,7 +16,7 @@ proptest! {
 
     #[test]
     fn clients_and_device_that_do_anything_do_no_harm(bytes in prop::collection::vec(any::<u8>(), 0..600)) {
-        hostile::play(&bytes);
+        long::play_watched(hostile::play, &bytes);
     }
 }
 

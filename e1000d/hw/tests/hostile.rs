@@ -15,7 +15,7 @@ proptest! {
 
     #[test]
     fn device_that_does_anything_does_no_harm(bytes in prop::collection::vec(any::<u8>(), 0..600)) {
-        hostile::play(&bytes);
+        long::play_watched(hostile::play, &bytes);
     }
 }
 

@@ -223,6 +223,9 @@ impl Inner {
             assert!(error.errno != EINTR || interrupted, "EINTR without a signal");
         }
         match (*kind, result) {
+            (Kind::Open, result) if std::str::from_utf8(bytes).is_err() => {
+                assert_eq!(result, Err(Error::new(EINVAL)), "a path that is not UTF-8");
+            }
             (Kind::Open, Ok(id)) => self.opened(id, extra, bytes),
             (Kind::Read { .. }, Ok(len)) => self.wire.read(&bytes[..len], bytes.len()),
             (Kind::Read { nonblocking }, Err(Error { errno })) => {

@@ -84,8 +84,10 @@ struct Case {
     gone: bool,
     /// It was gone at some time: what was written then is lost.
     was_gone: bool,
-    /// Resets of the bring-up.
-    resets_at_start: u32,
+    /// A reset may have failed, or have been none.
+    resets_fail: bool,
+    /// Resets of the bring-up, and all that were seen.
+    resets: (u32, u32),
 }
 
 impl Case {
@@ -109,7 +111,7 @@ impl Case {
             NetworkScheme::with_clock("network.hostile".to_owned(), nic, description, machine.clone());
         let kernel = Kernel::new(scheme.scheme_root().ok()?);
         let server = Server::new(kernel.clone(), scheme);
-        let resets_at_start = registers.resets();
+        let resets = registers.resets();
         Some(Self {
             machine,
             registers,
@@ -123,7 +125,8 @@ impl Case {
             tx_was_poked: false,
             gone: false,
             was_gone: false,
-            resets_at_start,
+            resets_fail: false,
+            resets: (resets, resets),
         })
     }
 
@@ -199,7 +202,7 @@ impl Case {
                 (0..16).for_each(|vector| self.interrupt(vector));
             }
             _ => {
-                self.stalled = true;
+                (self.stalled, self.resets_fail) = (true, true);
                 self.registers.lie(script);
             }
         }
@@ -214,6 +217,7 @@ impl Case {
         let resumes = self.faults.transmitter_stalled && !faults.transmitter_stalled;
         self.stalled |= faults != Faults::default();
         self.was_gone |= faults.gone;
+        self.resets_fail |= faults.gone || faults.reset_stuck || faults.reset_ignored;
         self.faults = faults;
         self.machine.set_faults(faults);
         if resumes {
@@ -316,8 +320,18 @@ impl Case {
         self.settle(0, |server, _| server.settle(Occasion::Check));
     }
 
+    /// Frames that the driver received and dropped.
+    fn dropped(&mut self) -> u64 {
+        let counters = self.server.scheme().nic().rx_counters();
+        counters.oversized + counters.bad_length + counters.errors
+    }
+
     fn look_at_wire(&mut self) {
+        let (resets, dropped) = (self.registers.resets(), self.dropped());
         let mut kernel = self.kernel.inner();
+        if std::mem::replace(&mut self.resets.1, resets) != resets {
+            kernel.wire.reset(dropped);
+        }
         for frame in self.machine.take_sent() {
             kernel.wire.sent(&frame);
         }
@@ -358,25 +372,23 @@ impl Case {
 
     /// Frames that were received can all be read, those that were taken were sent.
     fn no_frame_is_missing(&mut self) {
-        let resets = self.registers.resets() > self.resets_at_start;
-        let nic = self.server.scheme().nic();
-        let mut kernel = self.kernel.inner();
-        if resets {
+        let was_reset = self.resets.0 != self.resets.1;
+        if was_reset && self.resets_fail {
             return;
         }
         let mut frame = vec![0; 17_000];
-        if kernel.wire.receives_honestly {
-            while let Some(len) = nic.receive(&mut frame) {
-                kernel.wire.read(&frame[..len], frame.len());
+        if self.kernel.inner().wire.receives_honestly {
+            while let Some(len) = self.server.scheme().nic().receive(&mut frame) {
+                self.kernel.inner().wire.read(&frame[..len], frame.len());
             }
-            let counters = nic.rx_counters();
-            kernel
-                .wire
-                .all_was_read(counters.oversized + counters.bad_length + counters.errors);
+            let dropped = self.dropped();
+            self.kernel.inner().wire.all_was_read(dropped);
         }
-        if !self.stalled {
+        if !self.stalled && !was_reset {
+            let nic = self.server.scheme().nic();
             let held = u64::from(nic.held_frames());
-            kernel.wire.all_was_sent(nic.tx_counters().dropped + held);
+            let wire = &self.kernel.inner().wire;
+            wire.all_was_sent(nic.tx_counters().dropped + held);
         }
     }
 

@@ -1,5 +1,6 @@
 //! Case after case for as long as one likes.
 
+use std::sync::Once;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
@@ -20,26 +21,34 @@ impl Random {
     }
 }
 
+/// Cases that have ended.
+static DONE: AtomicU64 = AtomicU64::new(0);
+
 /// Ends the process when a case does not end: a loop without end would never fail otherwise.
-fn watch(done: &'static AtomicU64) {
-    std::thread::spawn(move || {
-        let mut last = u64::MAX;
-        loop {
-            let now = done.load(Ordering::Relaxed);
-            if now == last {
-                eprintln!("case {now} after HOSTILE_SEED does not end");
-                std::process::abort();
-            }
-            last = now;
-            std::thread::sleep(LIMIT);
+fn watch() {
+    let mut last = u64::MAX;
+    loop {
+        let now = DONE.load(Ordering::Relaxed);
+        if now == last {
+            eprintln!("case {now} (counted from 0) does not end");
+            std::process::abort();
         }
-    });
+        last = now;
+        std::thread::sleep(LIMIT);
+    }
+}
+
+/// Plays one case, which has to end.
+pub fn play_watched(play: impl Fn(&[u8]), bytes: &[u8]) {
+    static WATCHER: Once = Once::new();
+    WATCHER.call_once(|| drop(std::thread::spawn(watch)));
+    play(bytes);
+    DONE.fetch_add(1, Ordering::Relaxed);
 }
 
 /// Plays random cases: `HOSTILE_CASES` of them, or for `HOSTILE_SECONDS` (60 if neither is set), from
 /// `HOSTILE_SEED` on.
 pub fn run(play: impl Fn(&[u8]) + std::panic::RefUnwindSafe) {
-    static DONE: AtomicU64 = AtomicU64::new(0);
     let number = |name: &str, default| {
         std::env::var(name).map_or(default, |value| value.parse::<u64>().expect("a number"))
     };
@@ -47,16 +56,14 @@ pub fn run(play: impl Fn(&[u8]) + std::panic::RefUnwindSafe) {
     let seconds = number("HOSTILE_SECONDS", if limit == u64::MAX { 60 } else { u64::MAX });
     let mut random = Random(number("HOSTILE_SEED", 1) | 1);
     let (start, mut cases, mut bytes) = (Instant::now(), 0u64, vec![]);
-    watch(&DONE);
     while cases < limit && start.elapsed().as_secs() < seconds {
         let seed = random.0;
         bytes.clear();
         let len = random.next() % MAX_LEN;
         bytes.extend((0..len).map(|_| (random.next() >> 32) as u8));
-        let result = std::panic::catch_unwind(|| play(&bytes));
+        let result = std::panic::catch_unwind(|| play_watched(&play, &bytes));
         assert!(result.is_ok(), "case {cases}, HOSTILE_SEED={seed}: {bytes:?}");
         cases += 1;
-        DONE.store(cases, Ordering::Relaxed);
     }
     println!("{cases} cases in {} s", start.elapsed().as_secs());
 }
