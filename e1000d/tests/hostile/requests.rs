@@ -85,6 +85,11 @@ pub fn cancel(kernel: &mut Inner, tag: u32) -> Asked {
     pass_on(sqe, FRAME_COST)
 }
 
+/// A descriptor that nobody has, nor will have: the kernel model does not know yet what was asked to be opened.
+fn nobodys(n: usize) -> usize {
+    usize::MAX - n
+}
+
 /// Makes requests.
 pub struct Clients<'a, 'b> {
     pub kernel: &'a mut Inner,
@@ -142,7 +147,7 @@ impl Clients<'_, '_> {
             return self.known();
         }
         let mut wanted = self.kernel.open.iter().filter(wanted);
-        wanted.nth(n % count).map_or(n, |open| open.id)
+        wanted.nth(n % count).map_or(nobodys(n), |open| open.id)
     }
 
     fn len(&mut self) -> usize {
@@ -265,7 +270,7 @@ impl Clients<'_, '_> {
             let n = self.script.below(bytes.len());
             bytes[n] = self.script.byte();
         }
-        // Not a frame: where it is written to one, it is refused or counts as one that is never told from others.
+        // Text is not written to a handle for frames: it would be sent, and be none of those that are known.
         let sqe = match self.kernel.file(id) {
             Some(open) if open.is_data => return self.read(),
             _ => entry(Opcode::Write, [id as u64, 0, 0, 0, 0, self.owner()]),
@@ -287,8 +292,9 @@ impl Clients<'_, '_> {
     /// Anything.
     fn any(&mut self) -> Asked {
         let id = match self.script.byte() {
-            0 => self.script.word() as usize,
+            0 => nobodys(self.script.word() as usize),
             1 => usize::MAX,
+            2 => 0,
             _ => self.known(),
         };
         let opcode = match self.script.byte() {
@@ -308,7 +314,7 @@ impl Clients<'_, '_> {
             };
         }
         let in_memory = match Opcode::try_from_raw(opcode) {
-            // These say nothing, or what is said elsewhere.
+            // What the kernel model has to know of is made where all others of the kind are.
             Some(Opcode::CloseMsg) => return close(self.kernel, id),
             Some(Opcode::Cancel) => return cancel(self.kernel, id as u32),
             Some(Opcode::Detach) => return pass_on(sqe, 0),
