@@ -46,6 +46,9 @@ struct Shared {
     budget: Cell<usize>,
     lies: RefCell<Vec<(u32, Lie)>>,
     noise: Cell<u32>,
+    /// All ones, and no lies: what is written is lost, so that a lie could have the driver believe in a reset that
+    /// never was.
+    gone: Cell<bool>,
     /// Received at once, for ever: the words that each descriptor has as soon as the driver gives it back.
     forever: Cell<Option<(u32, u32)>>,
     resets: Cell<u32>,
@@ -68,6 +71,7 @@ impl HostileRegisters {
             budget: Cell::new(usize::MAX),
             lies: RefCell::new(Vec::new()),
             noise: Cell::new(1),
+            gone: Cell::new(false),
             forever: Cell::new(None),
             resets: Cell::new(0),
             lied: Cell::new(false),
@@ -93,6 +97,11 @@ impl HostileRegisters {
     /// Whether a register ever lied.
     pub fn lied(&self) -> bool {
         self.shared.lied.get()
+    }
+
+    /// Whether the device is gone from now on.
+    pub fn set_gone(&self, gone: bool) {
+        self.shared.gone.set(gone);
     }
 
     /// One more lie, or none any more.
@@ -137,6 +146,9 @@ impl Registers for HostileRegisters {
     fn read(&self, offset: u32) -> u32 {
         self.count();
         let mut value = self.honest.read(offset);
+        if self.shared.gone.get() {
+            return value;
+        }
         for (_, lie) in self.shared.lies.borrow().iter().filter(|(of, _)| *of == offset) {
             value = match *lie {
                 Lie::Always(all) => all,

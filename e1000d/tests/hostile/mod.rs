@@ -220,6 +220,7 @@ impl Case {
         self.resets_fail |= faults.gone || faults.reset_stuck || faults.reset_ignored;
         self.faults = faults;
         self.machine.set_faults(faults);
+        self.registers.set_gone(faults.gone);
         if resumes {
             self.machine.resume_transmitter();
         }
