@@ -24,7 +24,9 @@ const WRITE_LIMIT: Duration = Duration::from_secs(2);
 /// What a request is about, as far as its answer can be judged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    Open,
+    Open {
+        by_root: bool,
+    },
     /// Of frames.
     Read {
         nonblocking: bool,
@@ -223,10 +225,13 @@ impl Inner {
             assert!(error.errno != EINTR || interrupted, "EINTR without a signal");
         }
         match (*kind, result) {
-            (Kind::Open, result) if std::str::from_utf8(bytes).is_err() => {
+            (Kind::Open { .. }, result) if std::str::from_utf8(bytes).is_err() => {
                 assert_eq!(result, Err(Error::new(EINVAL)), "a path that is not UTF-8");
             }
-            (Kind::Open, Ok(id)) => self.opened(id, extra, bytes),
+            (Kind::Open { by_root }, Ok(id)) => {
+                assert!(by_root, "opened by somebody else");
+                self.opened(id, extra, bytes);
+            }
             (Kind::Read { .. }, Ok(len)) => self.wire.read(&bytes[..len], bytes.len()),
             (Kind::Read { nonblocking }, Err(Error { errno })) => {
                 let allowed = match errno {
@@ -269,7 +274,7 @@ impl Inner {
             Some(CqeOpcode::SendFevent) => self.event(number, cqe.tag as usize),
             Some(CqeOpcode::RespondRegular) => {
                 let slot = self.slots.get(cqe.tag as usize).and_then(Option::as_ref);
-                let opens = slot.is_some_and(|waiting| waiting.kind == Kind::Open);
+                let opens = slot.is_some_and(|waiting| matches!(waiting.kind, Kind::Open { .. }));
                 self.answer(cqe.tag, Error::demux(number), cqe.extra_raw[0]);
                 if let Some(left) = self.refuse_after
                     && !opens

@@ -124,7 +124,8 @@ impl Clients<'_, '_> {
     pub fn open_for_use(&mut self, path: &str) -> Asked {
         let root = self.kernel.open.first().map_or(0, |root| root.id as u64);
         let sqe = entry(Opcode::OpenAt, [root, 0, 0, O_RDWR as u64, 0, 0]);
-        self.wait(sqe, Kind::Open, Buffer::new(path.as_bytes(), 0), COST)
+        let kind = Kind::Open { by_root: true };
+        self.wait(sqe, kind, Buffer::new(path.as_bytes(), 0), COST)
     }
 
     /// A descriptor that is open.
@@ -205,7 +206,8 @@ impl Clients<'_, '_> {
         };
         let owner = self.owner();
         let sqe = entry(Opcode::OpenAt, [directory as u64, 0, 0, flags as u64, 0, owner]);
-        self.wait(sqe, Kind::Open, Buffer::new(&path, 0), COST)
+        let by_root = owner as u32 == 0;
+        self.wait(sqe, Kind::Open { by_root }, Buffer::new(&path, 0), COST)
     }
 
     /// A read of a frame.
