@@ -12,11 +12,11 @@ mod operations;
 mod self_test;
 
 use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use e1000_hw::nic::{Interrupt, Nic};
 use e1000_hw::nvm::MacAddress;
-use e1000_hw::platform::{DmaRegion, Registers};
+use e1000_hw::platform::{Clock, DmaRegion, Registers};
 use e1000_hw::regs::Causes;
 use e1000_hw::watchdog::Finding;
 use syscall::flag::EventFlags;
@@ -43,13 +43,13 @@ enum Handle {
 }
 
 /// The scheme of one NIC.
-pub struct NetworkScheme<R: Registers, D: DmaRegion> {
+pub struct NetworkScheme<R: Registers, D: DmaRegion, C: Clock = SystemClock> {
     name: String,
     nic: Nic<R, D>,
     description: Description,
     handles: BTreeMap<usize, Handle>,
     next_id: usize,
-    clock: SystemClock,
+    clock: C,
     activity: Activity,
     /// Interrupts when it was last checked whether one was lost.
     interrupts_at_check: u64,
@@ -59,7 +59,7 @@ pub struct NetworkScheme<R: Registers, D: DmaRegion> {
     /// The link changed, and those who want to know were not told.
     link_news: bool,
     /// When the hardware's counters were last read.
-    collected: Option<Instant>,
+    collected: Option<Duration>,
     self_test: self_test::SelfTests,
     /// It was reported that the NIC is gone.
     lost: bool,
@@ -68,13 +68,20 @@ pub struct NetworkScheme<R: Registers, D: DmaRegion> {
 impl<R: Registers, D: DmaRegion> NetworkScheme<R, D> {
     /// The scheme `name` (`network.…`) of `nic`.
     pub fn new(name: String, nic: Nic<R, D>, description: Description) -> Self {
+        Self::with_clock(name, nic, description, SystemClock::default())
+    }
+}
+
+impl<R: Registers, D: DmaRegion, C: Clock> NetworkScheme<R, D, C> {
+    /// The scheme `name` (`network.…`) of `nic`, by another clock than the system's.
+    pub fn with_clock(name: String, nic: Nic<R, D>, description: Description, clock: C) -> Self {
         Self {
             name,
             nic,
             description,
             handles: BTreeMap::new(),
             next_id: 1,
-            clock: SystemClock::default(),
+            clock,
             activity: Activity::default(),
             interrupts_at_check: 0,
             shedder: Shedder::default(),
@@ -94,6 +101,16 @@ impl<R: Registers, D: DmaRegion> NetworkScheme<R, D> {
     /// The NIC.
     pub fn nic(&mut self) -> &mut Nic<R, D> {
         &mut self.nic
+    }
+
+    /// Time by the scheme's clock.
+    pub fn now(&self) -> Duration {
+        self.clock.now()
+    }
+
+    /// How many handles are open, the root's among them.
+    pub fn open_handles(&self) -> usize {
+        self.handles.len()
     }
 
     /// Gives the NIC back.
@@ -289,13 +306,13 @@ impl<R: Registers, D: DmaRegion> NetworkScheme<R, D> {
 
     /// The bytes of a file, for a handle that asks for `demand`.
     fn content(&mut self, file: File, demand: &Demand) -> Vec<u8> {
-        if file == File::Stats
-            && self
-                .collected
-                .is_none_or(|when| when.elapsed() >= COLLECT_INTERVAL)
-        {
-            self.nic.collect_statistics();
-            self.collected = Some(Instant::now());
+        if file == File::Stats {
+            let now = self.clock.now();
+            let age = |when| now.saturating_sub(when);
+            if self.collected.is_none_or(|when| age(when) >= COLLECT_INTERVAL) {
+                self.nic.collect_statistics();
+                self.collected = Some(now);
+            }
         }
         let nic = &self.nic;
         match file {

@@ -55,10 +55,10 @@ fn refuse(sqe: &Sqe) -> Option<i32> {
         // Nothing here can be removed, linked or renamed; the path need not be looked at.
         Opcode::UnlinkAt => Some(ENOENT),
         Opcode::Flink | Opcode::Frename => Some(EOPNOTSUPP),
-        // redox-scheme forgets their tags.
-        Opcode::Msync | Opcode::RequestMmap | Opcode::CloseMsg | Opcode::Detach
-            if !sqe.sqe_flags.contains(SqeFlags::ONEWAY) && sqe.tag != 0 =>
-        {
+        // redox-scheme forgets their tags, of which 0 is one like any other.
+        Opcode::Msync | Opcode::RequestMmap if !sqe.sqe_flags.contains(SqeFlags::ONEWAY) => Some(EOPNOTSUPP),
+        // The kernel waits for no answer to these; it gives them tag 0 and does not mark them as one-way.
+        Opcode::CloseMsg | Opcode::Detach if !sqe.sqe_flags.contains(SqeFlags::ONEWAY) && sqe.tag != 0 => {
             Some(EOPNOTSUPP)
         }
         _ => None,
@@ -150,6 +150,21 @@ mod tests {
     fn requests_without_an_answer_in_redox_scheme_get_one() {
         for opcode in [Opcode::Msync, Opcode::RequestMmap, Opcode::Flink, Opcode::Frename] {
             assert_eq!(verdict(opcode as u8, [1, 0x1000, 4, 0, 0, 0]), Some(EOPNOTSUPP));
+        }
+    }
+
+    #[test]
+    fn tag_0_is_a_tag_but_for_what_has_none() {
+        let with_tag_0 = |opcode: Opcode| {
+            let mut request = request(opcode as u8, [1, 0x1000, 4, 0, 0, 0]);
+            sqe_mut(&mut request).tag = 0;
+            screen(&mut request)
+        };
+        for opcode in [Opcode::Msync, Opcode::RequestMmap] {
+            assert_eq!(with_tag_0(opcode), Some(EOPNOTSUPP));
+        }
+        for opcode in [Opcode::CloseMsg, Opcode::Detach] {
+            assert_eq!(with_tag_0(opcode), None);
         }
     }
 

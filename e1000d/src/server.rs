@@ -6,14 +6,15 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use e1000_hw::platform::{DmaRegion, Registers};
+use e1000_hw::platform::{Clock, DmaRegion, Registers};
 use redox_scheme::scheme::{IntoTag, Op, SchemeResponse, SchemeState};
 use redox_scheme::{CallerCtx, Id, Request, RequestKind, Response, SignalBehavior, Socket};
 use syscall::EventFlags;
 use syscall::error::{EAGAIN, EINTR, ENODEV, EOPNOTSUPP, EWOULDBLOCK, Error};
 
+use crate::clock::SystemClock;
 use crate::scheme::NetworkScheme;
 use crate::screen::screen;
 use crate::subscriber::Occasion;
@@ -24,30 +25,48 @@ pub const BATCH: usize = 64;
 /// stuck, and a client that waits for ever is worse off than one that loses a frame.
 const WRITE_LIMIT: Duration = Duration::from_secs(2);
 
+/// Where answers and events go.
+pub trait Answers {
+    /// Takes answers from the front of `out`, as many as it can: all, normally.
+    ///
+    /// # Errors
+    ///
+    /// When it does not take the first one.
+    fn write(&mut self, out: &mut VecDeque<Response>) -> syscall::Result<()>;
+}
+
+impl Answers for Arc<Socket> {
+    fn write(&mut self, out: &mut VecDeque<Response>) -> syscall::Result<()> {
+        // Only what lies in one piece is written.
+        out.make_contiguous();
+        self.write_responses(out, SignalBehavior::Restart)
+    }
+}
+
 /// A request that waits.
 struct Parked {
     caller: CallerCtx,
     op: Op,
     /// When it was parked. None while it is attempted for the first time: reading the clock is a system call,
     /// which a request that need not wait should not pay for.
-    since: Option<Instant>,
+    since: Option<Duration>,
 }
 
 /// Serves one scheme on one socket.
-pub struct Server<R: Registers, D: DmaRegion> {
-    socket: Arc<Socket>,
-    scheme: NetworkScheme<R, D>,
+pub struct Server<R: Registers, D: DmaRegion, C: Clock = SystemClock, A: Answers = Arc<Socket>> {
+    answers: A,
+    scheme: NetworkScheme<R, D, C>,
     state: SchemeState,
     out: VecDeque<Response>,
     reads: VecDeque<Parked>,
     writes: VecDeque<Parked>,
 }
 
-impl<R: Registers, D: DmaRegion> Server<R, D> {
-    /// Serves `scheme`, answering on `socket`.
-    pub fn new(socket: Arc<Socket>, scheme: NetworkScheme<R, D>) -> Self {
+impl<R: Registers, D: DmaRegion, C: Clock, A: Answers> Server<R, D, C, A> {
+    /// Serves `scheme`; its answers go to `answers`, the socket.
+    pub fn new(answers: A, scheme: NetworkScheme<R, D, C>) -> Self {
         Self {
-            socket,
+            answers,
             scheme,
             state: SchemeState::new(),
             out: VecDeque::with_capacity(2 * BATCH),
@@ -57,7 +76,7 @@ impl<R: Registers, D: DmaRegion> Server<R, D> {
     }
 
     /// The scheme.
-    pub fn scheme(&mut self) -> &mut NetworkScheme<R, D> {
+    pub fn scheme(&mut self) -> &mut NetworkScheme<R, D, C> {
         &mut self.scheme
     }
 
@@ -129,7 +148,7 @@ impl<R: Registers, D: DmaRegion> Server<R, D> {
     }
 
     /// Ends service and gives the scheme back.
-    pub fn into_scheme(self) -> NetworkScheme<R, D> {
+    pub fn into_scheme(self) -> NetworkScheme<R, D, C> {
         self.scheme
     }
 
@@ -204,7 +223,7 @@ impl<R: Registers, D: DmaRegion> Server<R, D> {
     }
 
     fn park(&mut self, mut parked: Parked) {
-        parked.since = Some(Instant::now());
+        parked.since = Some(self.scheme.now());
         match parked.op {
             Op::Read(_) => self.reads.push_back(parked),
             Op::Write(_) => {
@@ -233,11 +252,13 @@ impl<R: Registers, D: DmaRegion> Server<R, D> {
         if self.writes.is_empty() {
             return;
         }
+        let now = self.scheme.now();
         while let Some(parked) = self.writes.pop_front() {
             let Some(parked) = self.attempt(parked) else {
                 continue;
             };
-            if parked.since.is_none_or(|since| since.elapsed() < WRITE_LIMIT) {
+            let waited = |since| now.saturating_sub(since);
+            if parked.since.is_none_or(|since| waited(since) < WRITE_LIMIT) {
                 self.writes.push_front(parked);
                 break;
             }
@@ -272,12 +293,8 @@ impl<R: Registers, D: DmaRegion> Server<R, D> {
     /// Writes all answers and events, normally with one system call.
     fn write_out(&mut self) -> syscall::Result<()> {
         while !self.out.is_empty() {
-            self.out.make_contiguous();
             let before = self.out.len();
-            match self
-                .socket
-                .write_responses(&mut self.out, SignalBehavior::Restart)
-            {
+            match self.answers.write(&mut self.out) {
                 Ok(()) if self.out.len() < before => {}
                 // The kernel stops at the first answer that it does not take: its caller is gone. The others
                 // still wait for theirs.

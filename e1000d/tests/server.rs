@@ -387,3 +387,15 @@ fn self_test_says_which_part_failed_and_what_it_could_not_test() {
     daemon.deliver(7);
     assert_eq!(data.read(&mut [0; 100]).expect("a frame"), 60);
 }
+
+#[test]
+fn text_for_a_file_is_bounded() {
+    let _daemon = Daemon::start();
+    let filter = Fd::open(&format!("/scheme/{NAME}/filter"), O_RDWR, 0).expect("open");
+    let write = |len: usize| {
+        let text = "promiscuous off\n".repeat(len / 16);
+        filter.write(text.as_bytes()).map_err(|error| error.errno())
+    };
+    assert_eq!(write(16 << 10), Ok(16 << 10));
+    assert_eq!(write((16 << 10) + 16), Err(libredox::errno::EMSGSIZE));
+}

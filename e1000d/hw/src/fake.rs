@@ -7,7 +7,6 @@
 mod device;
 mod memory;
 
-use core::ptr::NonNull;
 use core::time::Duration;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -16,6 +15,7 @@ use std::vec;
 use std::vec::Vec;
 
 pub use memory::FakeRegion;
+use memory::Regions;
 
 use crate::chip::{Chip, Nvm};
 use crate::platform::{Clock, Registers};
@@ -90,7 +90,7 @@ struct Inner {
     faults: Faults,
     accesses: Accesses,
     time: Duration,
-    regions: BTreeMap<u64, (NonNull<u8>, usize)>,
+    regions: Rc<RefCell<Regions>>,
     next_bus_address: u64,
     largest_block: usize,
     sent: Vec<Vec<u8>>,
@@ -128,7 +128,7 @@ impl FakeMachine {
             faults: Faults::default(),
             accesses: Accesses::default(),
             time: Duration::from_secs(1),
-            regions: BTreeMap::new(),
+            regions: Rc::default(),
             next_bus_address: FIRST_BUS_ADDRESS,
             largest_block: 4 << 20,
             sent: vec![],
@@ -191,7 +191,8 @@ impl FakeMachine {
 
     /// Bytes of DMA memory allocated now.
     pub fn dma_in_use(&self) -> usize {
-        self.0.borrow().regions.values().map(|(_, len)| len).sum()
+        let inner = self.0.borrow();
+        inner.regions.borrow().0.values().map(|(_, len)| len).sum()
     }
 
     /// Plugs the cable in or out.

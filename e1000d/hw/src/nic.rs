@@ -13,7 +13,6 @@ mod self_test;
 mod upkeep;
 
 use core::fmt;
-use core::mem;
 
 use crate::chip::{Chip, Quirks};
 use crate::filter::Filter;
@@ -136,11 +135,14 @@ pub struct Nic<R: Registers, D: DmaRegion> {
 struct Running<R: Registers> {
     registers: R,
     chip: &'static Chip,
+    stopped: bool,
 }
 
 impl<R: Registers> Drop for Running<R> {
     fn drop(&mut self) {
-        reset::stop_now(&self.registers, self.chip);
+        if !self.stopped {
+            reset::stop_now(&self.registers, self.chip);
+        }
     }
 }
 
@@ -187,7 +189,11 @@ impl<R: Registers, D: DmaRegion> Nic<R, D> {
         notes |= phy::bring_up(&registers, chip, clock, Advertise::default());
         Statistics::discard(&registers);
         let mut nic = Self {
-            device: Running { registers, chip },
+            device: Running {
+                registers,
+                chip,
+                stopped: false,
+            },
             mac,
             notes,
             link: Link::Down,
@@ -215,7 +221,7 @@ impl<R: Registers, D: DmaRegion> Nic<R, D> {
 
     /// Programs the device, which was just reset, up to sending and receiving.
     fn program(&mut self) {
-        let Running { registers, chip } = &self.device;
+        let Running { registers, chip, .. } = &self.device;
         init::program_mac(registers, chip);
         control::split_packet_buffer(registers, chip, self.mtu);
         control::program_vlan_offload(registers, self.vlan_offload);
@@ -310,7 +316,9 @@ impl<R: Registers, D: DmaRegion> Nic<R, D> {
     /// Stops the device, waits until its DMA has ended, and frees its memory.
     pub fn stop(mut self, clock: &impl Clock) {
         self.abandon_self_test(clock);
-        let Self { device, rx, tx, .. } = self;
+        let Self {
+            mut device, rx, tx, ..
+        } = self;
         reset::quiesce(&device.registers, device.chip, clock);
         if device.chip.quirks.contains(Quirks::NO_RX_DISABLE)
             && reset::reset(&device.registers, device.chip, clock).is_err()
@@ -319,7 +327,7 @@ impl<R: Registers, D: DmaRegion> Nic<R, D> {
             return;
         }
         firmware::set_driver_loaded(&device.registers, device.chip, false);
-        mem::forget(device);
+        device.stopped = true;
         rx.quiesced();
         tx.quiesced();
     }

@@ -1,5 +1,6 @@
 //! Bring-up and stop, for every chip in the table, against the register-level fake.
 
+use std::rc::Rc;
 use std::time::Duration;
 
 use e1000_hw::chip::{CHIPS, Chip, Quirks, Reset, find};
@@ -8,7 +9,7 @@ use e1000_hw::interrupt::Routing;
 use e1000_hw::link::Link;
 use e1000_hw::nic::{BringUpError, Interrupt, Nic, RingSizes};
 use e1000_hw::nvm::{MacAddress, MacAddressError};
-use e1000_hw::platform::Clock;
+use e1000_hw::platform::{Clock, Registers};
 use e1000_hw::regs::{self, Causes, Rctl, Tctl};
 
 type FakeNic = Nic<FakeRegisters, FakeRegion>;
@@ -234,6 +235,45 @@ fn dropping_stops_the_device_but_keeps_its_memory() {
     drop(nic);
     assert_eq!(machine.peek(regs::RCTL), 0);
     assert_eq!(machine.dma_in_use(), used, "DMA in flight may still end");
+}
+
+/// Registers of which one can tell whether somebody still has them.
+struct Counted(
+    FakeRegisters,
+    #[expect(dead_code, reason = "it is counted")] Rc<()>,
+);
+
+impl Registers for Counted {
+    fn read(&self, offset: u32) -> u32 {
+        self.0.read(offset)
+    }
+
+    fn write(&self, offset: u32, value: u32) {
+        self.0.write(offset, value);
+    }
+}
+
+#[test]
+fn stopping_gives_the_registers_back_and_then_leaves_the_device_alone() {
+    let count = Rc::new(());
+    for chip in CHIPS {
+        let machine = FakeMachine::new(chip);
+        let registers = Counted(machine.registers(), count.clone());
+        let nic = Nic::bring_up(
+            registers,
+            chip,
+            RingSizes::default(),
+            &mut machine.dma(),
+            &machine,
+        )
+        .expect(chip.name);
+        machine.take_accesses();
+        nic.stop(&machine);
+        assert_eq!(Rc::strong_count(&count), 1, "{}", chip.name);
+        let stops = machine.take_accesses().writes;
+        let stops = stops.iter().filter(|(offset, _)| *offset == regs::TCTL);
+        assert!(stops.count() <= 1, "{}: stopped twice", chip.name);
+    }
 }
 
 #[test]

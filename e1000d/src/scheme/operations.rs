@@ -5,7 +5,7 @@
 //! `EWOULDBLOCK` here, which is not the `EAGAIN` (11) that clients see.
 
 use e1000_hw::nic::MtuError;
-use e1000_hw::platform::{DmaRegion, Registers};
+use e1000_hw::platform::{Clock, DmaRegion, Registers};
 use e1000_hw::tx::TransmitError;
 use redox_scheme::scheme::SchemeSync;
 use redox_scheme::{CallerCtx, OpenResult};
@@ -23,6 +23,9 @@ use crate::open_file::OpenFile;
 use crate::pace::BEHIND;
 use crate::subscriber::Subscriber;
 
+/// Most bytes that can be written to a file at once: more than the longest list of groups has.
+const MAX_TEXT: usize = 16 << 10;
+
 /// Copies `bytes` from `offset` on; nothing from the end on, whatever the offset.
 fn read_at(bytes: &[u8], offset: u64, out: &mut [u8]) -> usize {
     let rest = usize::try_from(offset)
@@ -37,7 +40,7 @@ fn read_at(bytes: &[u8], offset: u64, out: &mut [u8]) -> usize {
     len
 }
 
-impl<R: Registers, D: DmaRegion> NetworkScheme<R, D> {
+impl<R: Registers, D: DmaRegion, C: Clock> NetworkScheme<R, D, C> {
     /// Reads an open file. From the beginning, it reads what there is now.
     fn read_file(&mut self, id: usize, offset: u64, buf: &mut [u8]) -> usize {
         let is_fresh = |handle: &Handle| matches!(handle, Handle::File(open) if open.fresh);
@@ -62,11 +65,17 @@ impl<R: Registers, D: DmaRegion> NetworkScheme<R, D> {
         if let Some(Handle::File(open)) = self.handles.get_mut(&id) {
             open.fresh = false;
         }
+        if buf.len() > MAX_TEXT {
+            return Err(Error::new(EMSGSIZE));
+        }
+        // A copy, because the client still has the pages and may change them while they are looked at: what was found
+        // to be UTF-8 has to stay so.
+        let text = buf.to_vec();
         if file == File::SelfTest {
-            return self.start_self_test(buf);
+            return self.start_self_test(&text);
         }
         if file == File::Mtu {
-            let mtu = files::parse_mtu(buf).ok_or(Error::new(EINVAL))?;
+            let mtu = files::parse_mtu(&text).ok_or(Error::new(EINVAL))?;
             let result = self.nic.set_mtu(mtu, &self.clock);
             self.look_at_link();
             return result.map_err(|error| {
@@ -80,13 +89,13 @@ impl<R: Registers, D: DmaRegion> NetworkScheme<R, D> {
         let Some(Handle::File(open)) = self.handles.get_mut(&id) else {
             return Err(Error::new(EBADF));
         };
-        open.demand = open.demand.with(buf)?;
+        open.demand = open.demand.with(&text)?;
         self.apply_demand();
         Ok(())
     }
 }
 
-impl<R: Registers, D: DmaRegion> SchemeSync for NetworkScheme<R, D> {
+impl<R: Registers, D: DmaRegion, C: Clock> SchemeSync for NetworkScheme<R, D, C> {
     fn scheme_root(&mut self) -> Result<usize> {
         Ok(self.insert(Handle::Root))
     }

@@ -5,10 +5,10 @@
 //! frames that they write are dropped and counted, reads find none, `mtu` and `filter` take nothing (`EBUSY`). It ends
 //! after twelve seconds at the latest, with a reset; the link may come back some seconds later.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use e1000_hw::nic::SelfTest;
-use e1000_hw::platform::{DmaRegion, Registers};
+use e1000_hw::platform::{Clock, DmaRegion, Registers};
 use e1000_hw::self_test::Report;
 use syscall::error::{EBUSY, EINVAL};
 use syscall::{Error, Result};
@@ -20,7 +20,7 @@ use crate::files;
 #[derive(Debug, Default)]
 pub(super) struct SelfTests {
     /// When the one that is under way goes on.
-    due: Option<Instant>,
+    due: Option<Duration>,
     last: Option<Report>,
     runs: u64,
     failures: u64,
@@ -60,7 +60,7 @@ fn parse(text: &[u8]) -> Option<bool> {
     }
 }
 
-impl<R: Registers, D: DmaRegion> NetworkScheme<R, D> {
+impl<R: Registers, D: DmaRegion, C: Clock> NetworkScheme<R, D, C> {
     /// Starts a self-test, as `text` says.
     pub(super) fn start_self_test(&mut self, text: &[u8]) -> Result<()> {
         let force = parse(text).ok_or(Error::new(EINVAL))?;
@@ -69,7 +69,7 @@ impl<R: Registers, D: DmaRegion> NetworkScheme<R, D> {
             return Err(Error::new(EBUSY));
         }
         log::info!("self-test");
-        self.self_test.due = Some(Instant::now());
+        self.self_test.due = Some(self.clock.now());
         self.self_test.runs += 1;
         self.nic.start_self_test(!self.description.polling, &self.clock);
         Ok(())
@@ -78,14 +78,14 @@ impl<R: Registers, D: DmaRegion> NetworkScheme<R, D> {
     /// When a self-test that is under way goes on.
     pub fn self_test_due(&self) -> Option<Duration> {
         let due = self.self_test.due?;
-        Some(due.saturating_duration_since(Instant::now()))
+        Some(due.saturating_sub(self.clock.now()))
     }
 
     /// An interrupt arrived: it may be what a self-test waits for.
     pub(super) fn hasten_self_test(&mut self) {
         self.nic.note_test_interrupt();
         if let Some(due) = &mut self.self_test.due {
-            *due = Instant::now();
+            *due = self.clock.now();
         }
     }
 
@@ -99,12 +99,12 @@ impl<R: Registers, D: DmaRegion> NetworkScheme<R, D> {
         let Some(due) = self.self_test.due else {
             return false;
         };
-        if due > Instant::now() {
+        if due > self.clock.now() {
             return true;
         }
         match self.nic.continue_self_test(&self.clock) {
             SelfTest::Wait(delay) => {
-                self.self_test.due = Some(Instant::now() + delay);
+                self.self_test.due = Some(self.clock.now() + delay);
                 true
             }
             SelfTest::Done(report) => {

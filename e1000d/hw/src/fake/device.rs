@@ -22,8 +22,9 @@ impl Inner {
     /// CPU address of `len` bytes at a bus address. Panics when the driver never allocated them: DMA into foreign
     /// memory is the worst thing that a driver can cause.
     fn dma(&self, address: u64, len: usize) -> NonNull<u8> {
-        let (base, (pointer, region_len)) = self
-            .regions
+        let regions = self.regions.borrow();
+        let (base, (pointer, region_len)) = regions
+            .0
             .range(..=address)
             .next_back()
             .expect("DMA below every region");

@@ -1,14 +1,32 @@
 //! DMA memory of the fake machine.
 
+use core::cell::RefCell;
 use core::ptr::NonNull;
 use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
 
-use super::{FakeDma, FakeMachine};
+use std::collections::BTreeMap;
+use std::rc::{Rc, Weak};
+
+use super::FakeDma;
 use crate::platform::{DmaAllocator, DmaRegion};
+
+/// DMA memory by bus address. What the driver leaks goes with the machine: that is what it is leaked for.
+#[derive(Default)]
+pub(super) struct Regions(pub(super) BTreeMap<u64, (NonNull<u8>, usize)>);
+
+impl Drop for Regions {
+    fn drop(&mut self) {
+        for (pointer, len) in core::mem::take(&mut self.0).into_values() {
+            // SAFETY: allocated with the same layout, and not freed: it was in the table. Who still has the region
+            // gets no pointer from it any more.
+            unsafe { dealloc(pointer.as_ptr(), layout(len)) };
+        }
+    }
+}
 
 /// One block of DMA memory of a [`FakeMachine`].
 pub struct FakeRegion {
-    machine: FakeMachine,
+    regions: Weak<RefCell<Regions>>,
     pointer: NonNull<u8>,
     len: usize,
     bus_address: u64,
@@ -32,9 +50,9 @@ impl DmaAllocator for FakeDma {
         // Naturally aligned, and never adjacent to its neighbour.
         let bus_address = inner.next_bus_address.next_multiple_of(len as u64);
         inner.next_bus_address = bus_address + 2 * len as u64;
-        inner.regions.insert(bus_address, (pointer, len));
+        inner.regions.borrow_mut().0.insert(bus_address, (pointer, len));
         Some(FakeRegion {
-            machine: self.0.clone(),
+            regions: Rc::downgrade(&inner.regions),
             pointer,
             len,
             bus_address,
@@ -47,10 +65,14 @@ fn layout(len: usize) -> Layout {
 }
 
 // SAFETY: a private heap allocation of `len` zeroed bytes aligned to 4096; the fake NIC reaches it at
-// `bus_address` through the machine's table, from which it is taken when the region is dropped. Bus addresses are
-// aligned to `len`.
+// `bus_address` through the machine's table, from which it is taken when the region is dropped; it is valid until
+// then, or until the machine goes, which `as_ptr` checks. Bus addresses are aligned to `len`.
 unsafe impl DmaRegion for FakeRegion {
     fn as_ptr(&self) -> NonNull<u8> {
+        assert!(
+            self.regions.strong_count() > 0,
+            "the machine is gone, and its memory"
+        );
         self.pointer
     }
 
@@ -65,7 +87,10 @@ unsafe impl DmaRegion for FakeRegion {
 
 impl Drop for FakeRegion {
     fn drop(&mut self) {
-        self.machine.0.borrow_mut().regions.remove(&self.bus_address);
+        let Some(regions) = self.regions.upgrade() else {
+            return;
+        };
+        regions.borrow_mut().0.remove(&self.bus_address);
         // SAFETY: allocated with the same layout, and gone from the table of regions.
         unsafe { dealloc(self.pointer.as_ptr(), layout(self.len)) };
     }

@@ -4,6 +4,8 @@
 //! The fake panics when the driver has it access memory that was never allocated, so that every case also shows that no
 //! descriptor ever points elsewhere.
 
+mod script;
+
 use core::time::Duration;
 
 use e1000_hw::chip::find;
@@ -13,6 +15,8 @@ use e1000_hw::nvm::MacAddress;
 use e1000_hw::platform::Clock;
 use e1000_hw::regs;
 use e1000_hw::ring::RingSize;
+
+use script::Script;
 
 /// Descriptors of each ring.
 const RING: u32 = 16;
@@ -32,47 +36,6 @@ const READ: [u32; 10] = [
     regs::TARC0,
     0x4000,
 ];
-
-/// The rest of the bytes; zeroes from the end on.
-struct Script<'a>(&'a [u8]);
-
-impl Script<'_> {
-    fn byte(&mut self) -> u8 {
-        let Some((first, rest)) = self.0.split_first() else {
-            return 0;
-        };
-        self.0 = rest;
-        *first
-    }
-
-    fn word(&mut self) -> u32 {
-        u32::from_le_bytes(core::array::from_fn(|_| self.byte()))
-    }
-
-    /// A number below `end`.
-    fn below(&mut self, end: usize) -> usize {
-        usize::from(u16::from_le_bytes([self.byte(), self.byte()])) % end
-    }
-
-    /// A descriptor's high word: the bits that matter are set more often than chance would.
-    fn high(&mut self) -> u32 {
-        match self.byte() % 5 {
-            0 => 0b01,
-            1 | 2 => 0b11,
-            3 => u32::MAX,
-            _ => self.word(),
-        }
-    }
-
-    /// A descriptor's low word.
-    fn low(&mut self) -> u32 {
-        match self.byte() % 3 {
-            0 => 2048,
-            1 => self.below(2100) as u32,
-            _ => self.word(),
-        }
-    }
-}
 
 /// Plays one case. Panics when the driver does what it must not do.
 pub fn play(bytes: &[u8]) {

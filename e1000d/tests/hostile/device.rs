@@ -1,0 +1,182 @@
+//! Registers that lie, and count how often they are asked.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+
+use e1000_hw::fake::{FakeMachine, FakeRegisters};
+use e1000_hw::platform::Registers;
+use e1000_hw::regs::{self, Ctrl};
+
+use super::script::Script;
+use super::{RING, TX_RING};
+
+/// Registers that a driver reads to decide something.
+const READ: [u32; 16] = [
+    regs::STATUS,
+    regs::STATUS,
+    regs::CTRL,
+    regs::ICR,
+    regs::ICR,
+    regs::PBA,
+    regs::CTRL_EXT,
+    regs::EECD,
+    regs::RCTL,
+    regs::TCTL,
+    regs::MANC,
+    regs::MDIC,
+    regs::SWSM,
+    regs::EXTCNF_CTRL,
+    regs::RDH,
+    regs::TDH,
+];
+
+/// What a register reads as, whatever is in it.
+#[derive(Clone, Copy)]
+enum Lie {
+    Always(u32),
+    WithBits(u32),
+    WithoutBits(u32),
+    /// Anything, each time.
+    Noise,
+}
+
+struct Shared {
+    machine: FakeMachine,
+    accesses: Cell<usize>,
+    budget: Cell<usize>,
+    lies: RefCell<Vec<(u32, Lie)>>,
+    noise: Cell<u32>,
+    /// All ones, and no lies: what is written is lost, so that a lie could have the driver believe in a reset that
+    /// never was.
+    gone: Cell<bool>,
+    /// Received at once, for ever: the words that each descriptor has as soon as the driver gives it back.
+    forever: Cell<Option<(u32, u32)>>,
+    resets: Cell<u32>,
+    /// Some answer of the device was not what an honest one would give.
+    lied: Cell<bool>,
+}
+
+/// The registers of a hostile device.
+#[derive(Clone)]
+pub struct HostileRegisters {
+    honest: FakeRegisters,
+    shared: Rc<Shared>,
+}
+
+impl HostileRegisters {
+    pub fn new(machine: &FakeMachine) -> Self {
+        let shared = Shared {
+            machine: machine.clone(),
+            accesses: Cell::new(0),
+            budget: Cell::new(usize::MAX),
+            lies: RefCell::new(Vec::new()),
+            noise: Cell::new(1),
+            gone: Cell::new(false),
+            forever: Cell::new(None),
+            resets: Cell::new(0),
+            lied: Cell::new(false),
+        };
+        Self {
+            honest: machine.registers(),
+            shared: Rc::new(shared),
+        }
+    }
+
+    /// Begins a step that may take so many accesses.
+    pub fn allow(&self, budget: usize) {
+        self.shared.machine.take_accesses();
+        self.shared.accesses.set(0);
+        self.shared.budget.set(budget);
+    }
+
+    /// Resets so far.
+    pub fn resets(&self) -> u32 {
+        self.shared.resets.get()
+    }
+
+    /// Whether a register ever lied.
+    pub fn lied(&self) -> bool {
+        self.shared.lied.get()
+    }
+
+    /// Whether the device is gone from now on.
+    pub fn set_gone(&self, gone: bool) {
+        self.shared.gone.set(gone);
+    }
+
+    /// One more lie, or none any more.
+    pub fn lie(&self, script: &mut Script<'_>) {
+        let mut lies = self.shared.lies.borrow_mut();
+        let kind = script.byte();
+        if kind & 0b11 == 0 || lies.len() > 3 {
+            return lies.clear();
+        }
+        self.shared.lied.set(true);
+        let offset = match script.byte() {
+            n @ 0..0xC0 => READ[usize::from(n) % READ.len()],
+            _ => script.below(regs::BAR_LEN / 4) as u32 * 4,
+        };
+        let lie = match kind >> 2 & 0b11 {
+            0 => Lie::Always(script.high()),
+            1 => Lie::WithBits(script.word()),
+            2 => Lie::WithoutBits(script.word()),
+            _ => Lie::Noise,
+        };
+        self.shared.noise.set(script.word() | 1);
+        lies.push((offset, lie));
+    }
+
+    /// Has every descriptor received as soon as it is given back, or ends that.
+    pub fn receive_forever(&self, words: Option<(u32, u32)>) {
+        self.shared.forever.set(words);
+    }
+
+    fn count(&self) {
+        let accesses = self.shared.accesses.get() + 1;
+        self.shared.accesses.set(accesses);
+        let budget = self.shared.budget.get();
+        assert!(
+            accesses <= budget,
+            "more than {budget} register accesses in one step"
+        );
+    }
+}
+
+impl Registers for HostileRegisters {
+    fn read(&self, offset: u32) -> u32 {
+        self.count();
+        let mut value = self.honest.read(offset);
+        if self.shared.gone.get() {
+            return value;
+        }
+        for (_, lie) in self.shared.lies.borrow().iter().filter(|(of, _)| *of == offset) {
+            value = match *lie {
+                Lie::Always(all) => all,
+                Lie::WithBits(bits) => value | bits,
+                Lie::WithoutBits(bits) => value & !bits,
+                Lie::Noise => {
+                    let noise = self.shared.noise.get();
+                    let noise = noise ^ noise << 13;
+                    let noise = noise ^ noise >> 17;
+                    self.shared.noise.set(noise ^ noise << 5);
+                    noise
+                }
+            };
+        }
+        value
+    }
+
+    fn write(&self, offset: u32, value: u32) {
+        self.count();
+        let resets = matches!(offset, regs::CTRL | regs::CTRL_DUP) && value & Ctrl::RST.bits() != 0;
+        self.shared
+            .resets
+            .set(self.shared.resets.get() + u32::from(resets));
+        assert!(offset != regs::RDT || value < RING, "RDT {value}");
+        assert!(offset != regs::TDT || value < TX_RING, "TDT {value}");
+        self.honest.write(offset, value);
+        if let (regs::RDT, Some((low, high))) = (offset, self.shared.forever.get()) {
+            (0..RING).for_each(|slot| self.shared.machine.poke_rx_descriptor(slot, low, high));
+        }
+    }
+}

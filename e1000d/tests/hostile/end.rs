@@ -1,0 +1,81 @@
+//! The end of a case: what must have been done, and what must not be left.
+
+use e1000_hw::fake::Faults;
+use e1000_hw::regs::{self, Rctl};
+use syscall::error::EINTR;
+
+use super::Case;
+use super::requests::{self, COST};
+use super::script::Script;
+
+impl Case {
+    /// Everything ends: nothing is left behind.
+    pub fn end(mut self, script: &mut Script<'_>) {
+        self.serve();
+        self.no_frame_is_missing();
+        if script.byte() & 1 != 0 {
+            let tags = self.kernel.inner().tags();
+            for tag in tags {
+                let asked = requests::cancel(&mut self.kernel.inner(), tag);
+                self.ask(asked);
+            }
+            self.serve();
+            self.kernel.inner().all_was_answered();
+        }
+        let open: Vec<usize> = self.kernel.inner().open.iter().map(|open| open.id).collect();
+        for id in open {
+            let asked = requests::close(&mut self.kernel.inner(), id);
+            self.ask(asked);
+        }
+        self.serve();
+        self.nothing_is_asked_of_the_filter();
+
+        self.kernel.inner().stopping = true;
+        self.server.answer_all(EINTR).expect("answers are taken");
+        self.kernel.inner().all_was_answered();
+        self.registers.allow(COST);
+        self.server.into_scheme().into_nic().stop(&self.machine);
+        // Without the end of the reset the receiver of 82574 may run on.
+        if self.faults == Faults::default() && !self.registers.lied() {
+            assert_eq!(self.machine.dma_in_use(), 0);
+            assert!(!self.machine.deliver(&[0; 60]), "still receives");
+        }
+    }
+
+    /// Frames that were received can all be read, those that were taken were sent.
+    fn no_frame_is_missing(&mut self) {
+        let was_reset = self.resets.0 != self.resets.1;
+        if was_reset && self.resets_fail {
+            return;
+        }
+        let mut frame = vec![0; 17_000];
+        if self.kernel.inner().wire.receives_honestly {
+            while let Some(len) = self.server.scheme().nic().receive(&mut frame) {
+                self.kernel.inner().wire.read(&frame[..len], frame.len());
+            }
+            let dropped = self.dropped();
+            self.kernel.inner().wire.all_was_read(dropped);
+        }
+        if !self.stalled && !was_reset {
+            let nic = self.server.scheme().nic();
+            let held = u64::from(nic.held_frames());
+            let wire = &self.kernel.inner().wire;
+            wire.all_was_sent(nic.tx_counters().dropped + held);
+        }
+    }
+
+    /// No handle is left, and nothing of what they asked for.
+    fn nothing_is_asked_of_the_filter(&mut self) {
+        let scheme = self.server.scheme();
+        assert_eq!(scheme.open_handles(), 0, "handles that nobody has");
+        let filter = scheme.nic().filter();
+        assert!(!filter.promiscuous() && !filter.all_multicast());
+        if self.was_gone || self.registers.lied() {
+            return;
+        }
+        let rctl = self.machine.peek(regs::RCTL);
+        assert_eq!(rctl & (Rctl::UPE | Rctl::MPE).bits(), 0, "RCTL {rctl:#x}");
+        let table = (0..128).map(|n| self.machine.peek(regs::MTA + 4 * n));
+        assert_eq!(table.filter(|word| *word != 0).count(), 0, "groups in the table");
+    }
+}

@@ -1,0 +1,376 @@
+//! What clients ask for: what they usually do, and anything else that the kernel would pass on.
+//!
+//! Buffers are memory, as the kernel maps them; everything else in a request is as the script has it.
+
+use redox_scheme::Request;
+use syscall::flag::{O_DIRECTORY, O_NONBLOCK, O_RDWR, O_WRONLY};
+use syscall::schemev2::{Opcode, Sqe, SqeFlags};
+use syscall::{Stat, StatVfs, TimeSpec};
+
+use super::kernel::{Buffer, Inner, Kind, Waiting};
+use super::script::Script;
+
+/// Register accesses that a request for frames may take: a batch of RDT, TDT, masking, and again while parked.
+const FRAME_COST: usize = 32;
+/// The same for anything else: a reset with its waits, or the filter of 82544.
+pub const COST: usize = 10_000;
+
+const PATHS: [&str; 12] = [
+    "",
+    "",
+    "",
+    "",
+    "mac",
+    "link",
+    "stats",
+    "mtu",
+    "filter",
+    "filter",
+    "hang",
+    "registers",
+];
+/// Lengths around which something changes.
+const LENGTHS: [usize; 16] = [
+    0, 1, 13, 14, 15, 59, 60, 61, 1514, 1515, 1518, 1519, 1984, 1985, 3968, 9018,
+];
+const LINES: [&str; 10] = [
+    "promiscuous on",
+    "promiscuous off",
+    "allmulti on",
+    "allmulti off",
+    "multicast add 01:00:5e:00:00:fb",
+    "multicast del 01:00:5e:00:00:fb",
+    "multicast add 33:33:ff:12:34:56\nmulticast add 33:33:00:00:00:01",
+    "1500",
+    "mtu 9000",
+    "mtu 1501",
+];
+
+/// A request, and the register accesses that serving it may take.
+pub struct Asked {
+    pub request: Request,
+    pub cost: usize,
+}
+
+/// An entry of the submission queue.
+fn entry(opcode: Opcode, args: [u64; 6]) -> Sqe {
+    Sqe {
+        opcode: opcode as u8,
+        args,
+        ..Sqe::default()
+    }
+}
+
+fn pass_on(sqe: Sqe, cost: usize) -> Asked {
+    let mut request = Request::default();
+    // SAFETY: `Request` is `repr(transparent)` around `Sqe` (redox-scheme 0.12.0, lib.rs).
+    unsafe { *std::ptr::from_mut(&mut request).cast::<Sqe>() = sqe };
+    Asked { request, cost }
+}
+
+/// The request to close a descriptor.
+pub fn close(kernel: &mut Inner, id: usize) -> Asked {
+    kernel.close(id);
+    pass_on(entry(Opcode::CloseMsg, [id as u64, 0, 0, 0, 0, 0]), COST)
+}
+
+/// The request to cancel another.
+pub fn cancel(kernel: &mut Inner, tag: u32) -> Asked {
+    kernel.cancel(tag);
+    let sqe = Sqe {
+        tag,
+        sqe_flags: SqeFlags::ONEWAY,
+        ..entry(Opcode::Cancel, [0; 6])
+    };
+    pass_on(sqe, FRAME_COST)
+}
+
+/// A descriptor that nobody has, nor will have: the kernel model does not know yet what was asked to be opened.
+fn nobodys(n: usize) -> usize {
+    usize::MAX - n
+}
+
+/// Makes requests.
+pub struct Clients<'a, 'b> {
+    pub kernel: &'a mut Inner,
+    pub script: &'a mut Script<'b>,
+}
+
+impl Clients<'_, '_> {
+    /// The next request of some client.
+    pub fn ask(&mut self) -> Asked {
+        match self.script.byte() % 20 {
+            0 | 1 => self.open(),
+            2..=5 => self.read(),
+            6..=9 => self.write(),
+            10 | 11 => self.read_file(),
+            12 | 13 => self.write_file(),
+            14 => self.subscribe(),
+            15 => match self.known() {
+                // The root stays open, normally.
+                id if self.kernel.open.first().is_some_and(|root| root.id == id) => self.any(),
+                id => close(self.kernel, id),
+            },
+            16 => {
+                let tags = self.kernel.tags();
+                let n = usize::from(self.script.byte());
+                cancel(self.kernel, tags.get(n).copied().unwrap_or(n as u32))
+            }
+            _ => self.any(),
+        }
+    }
+
+    /// Opens a file as its users do.
+    pub fn open_for_use(&mut self, path: &str) -> Asked {
+        let root = self.kernel.open.first().map_or(0, |root| root.id as u64);
+        let sqe = entry(Opcode::OpenAt, [root, 0, 0, O_RDWR as u64, 0, 0]);
+        let kind = Kind::Open { by_root: true };
+        self.wait(sqe, kind, Buffer::new(path.as_bytes(), 0), COST)
+    }
+
+    /// A descriptor that is open.
+    fn known(&mut self) -> usize {
+        let n = usize::from(self.script.byte());
+        let open = &self.kernel.open;
+        if open.is_empty() {
+            n
+        } else {
+            open[n % open.len()].id
+        }
+    }
+
+    /// A descriptor of the kind that is wanted, rarely another.
+    fn one(&mut self, is_data: bool) -> usize {
+        let n = usize::from(self.script.byte());
+        let wanted = |open: &&super::kernel::Open| open.is_data == is_data;
+        let count = self.kernel.open.iter().filter(wanted).count();
+        if n % 32 == 31 || count == 0 {
+            return self.known();
+        }
+        let mut wanted = self.kernel.open.iter().filter(wanted);
+        wanted.nth(n % count).map_or(nobodys(n), |open| open.id)
+    }
+
+    fn len(&mut self) -> usize {
+        match self.script.byte() {
+            n @ 0..64 => LENGTHS[usize::from(n) % LENGTHS.len()],
+            64..72 => self.script.below(20_000),
+            n => usize::from(n),
+        }
+    }
+
+    /// The last argument of calls that have no other use for it: root, mostly.
+    fn owner(&mut self) -> u64 {
+        match self.script.byte() {
+            n @ 0..8 => u64::from(n) * 1000,
+            8..12 => u64::from(self.script.word()) << 32,
+            _ => 0,
+        }
+    }
+
+    fn wait(&mut self, sqe: Sqe, kind: Kind, mut buffer: Buffer, cost: usize) -> Asked {
+        let (pointer, len) = buffer.arguments();
+        let mut sqe = sqe;
+        (sqe.args[1], sqe.args[2]) = (pointer, len);
+        self.wait_without(sqe, kind, buffer, cost)
+    }
+
+    fn wait_without(&mut self, mut sqe: Sqe, kind: Kind, buffer: Buffer, cost: usize) -> Asked {
+        sqe.caller = u64::from(self.script.byte() % 4);
+        sqe.tag = self.kernel.wait(Waiting {
+            kind,
+            opcode: sqe.opcode,
+            id: sqe.args[0] as usize,
+            buffer,
+            since: None,
+            cancelled: false,
+        });
+        pass_on(sqe, cost)
+    }
+
+    fn open(&mut self) -> Asked {
+        let directory = match self.kernel.open.first() {
+            Some(root) if self.script.byte() < 0xF0 => root.id,
+            _ => self.known(),
+        };
+        let flags = match self.script.byte() % 8 {
+            0..4 => O_RDWR,
+            4 => 0,
+            5 => O_WRONLY,
+            6 => O_RDWR | O_DIRECTORY,
+            _ => self.script.word() as usize,
+        };
+        let path: Vec<u8> = match self.script.byte() {
+            n @ 0..0xE0 => PATHS[usize::from(n) % PATHS.len()].into(),
+            n => (0..n % 8).map(|_| self.script.byte()).collect(),
+        };
+        let owner = self.owner();
+        let sqe = entry(Opcode::OpenAt, [directory as u64, 0, 0, flags as u64, 0, owner]);
+        let by_root = owner as u32 == 0;
+        self.wait(sqe, Kind::Open { by_root }, Buffer::new(&path, 0), COST)
+    }
+
+    /// A read of a frame.
+    pub fn read(&mut self) -> Asked {
+        let id = self.one(true);
+        let nonblocking = self.script.byte() & 0b11 != 0;
+        let flags = if nonblocking { O_NONBLOCK } else { 0 };
+        // Mostly room for any frame.
+        let len = match self.script.byte() {
+            n @ 0..3 => n.into(),
+            3..48 => self.len(),
+            48..128 => 1514,
+            _ => 17_000,
+        };
+        let kind = match self.kernel.file(id) {
+            Some(open) if open.is_data => Kind::Read { nonblocking },
+            _ => Kind::Other,
+        };
+        let sqe = entry(Opcode::Read, [id as u64, 0, 0, u64::MAX, flags as u64, 0]);
+        self.wait(sqe, kind, Buffer::new(&vec![0xEE; len], 0), FRAME_COST)
+    }
+
+    /// A write of a frame.
+    pub fn write(&mut self) -> Asked {
+        let id = self.one(true);
+        let len = self.len();
+        let ethertype = [0x0800, 0x0806, 0x8100, 0x88A8][usize::from(self.script.byte() % 4)];
+        let (number, bytes) = self.kernel.wire.write(len, ethertype);
+        let kind = match self.kernel.file(id) {
+            Some(open) if open.is_data => Kind::Write(number),
+            _ => Kind::Other,
+        };
+        let sqe = entry(Opcode::Write, [id as u64, 0, 0, u64::MAX, 0, 0]);
+        self.wait(sqe, kind, Buffer::new(&bytes, 0), FRAME_COST)
+    }
+
+    fn read_file(&mut self) -> Asked {
+        let id = self.one(false);
+        let offset = match self.script.byte() {
+            0 => u64::MAX,
+            1 => u64::from(self.script.word()) << 32,
+            n @ 2..64 => n.into(),
+            _ => 0,
+        };
+        let kind = match self.kernel.file(id) {
+            Some(open) if open.is_mac => Kind::ReadMac(offset),
+            Some(open) if open.is_data => Kind::Read { nonblocking: true },
+            _ => Kind::Bytes,
+        };
+        let len = self.len();
+        let sqe = entry(Opcode::Read, [id as u64, 0, 0, offset, O_NONBLOCK as u64, 0]);
+        self.wait(sqe, kind, Buffer::new(&vec![0; len], 0), COST)
+    }
+
+    fn write_file(&mut self) -> Asked {
+        let id = self.one(false);
+        let mut bytes: Vec<u8> = match self.script.byte() {
+            n @ 0..0xE0 => LINES[usize::from(n) % LINES.len()].into(),
+            _ => format!("{}", self.script.below(18_000)).into(),
+        };
+        if self.script.byte() > 0xF0 && !bytes.is_empty() {
+            let n = self.script.below(bytes.len());
+            bytes[n] = self.script.byte();
+        }
+        // Text is not written to a handle for frames: it would be sent, and be none of those that are known.
+        let sqe = match self.kernel.file(id) {
+            Some(open) if open.is_data => return self.read(),
+            _ => entry(Opcode::Write, [id as u64, 0, 0, 0, 0, self.owner()]),
+        };
+        self.wait(sqe, Kind::Bytes, Buffer::new(&bytes, 0), COST)
+    }
+
+    fn subscribe(&mut self) -> Asked {
+        let id = self.known();
+        let flags = match self.script.byte() {
+            0 => u64::from(self.script.word()),
+            n => (n & 0b11).into(),
+        };
+        self.kernel.subscribe(id, flags);
+        let sqe = entry(Opcode::Fevent, [id as u64, flags, 0, 0, 0, 0]);
+        self.wait_without(sqe, Kind::Other, Buffer::default(), FRAME_COST)
+    }
+
+    /// Anything.
+    fn any(&mut self) -> Asked {
+        let id = match self.script.byte() {
+            0 => nobodys(self.script.word() as usize),
+            1 => usize::MAX,
+            2 => 0,
+            _ => self.known(),
+        };
+        let opcode = match self.script.byte() {
+            n @ 0..0xF0 => n % 36,
+            n => n,
+        };
+        let mut sqe = Sqe {
+            opcode,
+            sqe_flags: SqeFlags::from_bits_retain(self.script.byte()).difference(SqeFlags::ONEWAY),
+            args: [id as u64, 0, 0, 0, 0, 0],
+            ..Sqe::default()
+        };
+        for argument in &mut sqe.args[3..] {
+            *argument = match self.script.byte() {
+                n @ 0..0xE0 => u64::from(n % 32),
+                _ => u64::from(self.script.word()) << (self.script.byte() % 33),
+            };
+        }
+        let in_memory = match Opcode::try_from_raw(opcode) {
+            // What the kernel model has to know of is made where all others of the kind are.
+            Some(Opcode::CloseMsg) => return close(self.kernel, id),
+            Some(Opcode::Cancel) => return cancel(self.kernel, id as u32),
+            Some(Opcode::Detach) => return pass_on(sqe, 0),
+            Some(Opcode::Fevent) => return self.subscribe(),
+            Some(Opcode::OpenAt) => return self.open(),
+            Some(Opcode::Read) if self.kernel.file(id).is_some_and(|open| open.is_data) => {
+                return self.read();
+            }
+            Some(Opcode::Write) if self.kernel.file(id).is_some_and(|open| open.is_data) => {
+                return self.write();
+            }
+            Some(
+                Opcode::Dup
+                | Opcode::Read
+                | Opcode::Write
+                | Opcode::Fpath
+                | Opcode::Fstat
+                | Opcode::Fstatvfs
+                | Opcode::Futimens
+                | Opcode::UnlinkAt
+                | Opcode::Flink
+                | Opcode::Frename
+                | Opcode::Getdents
+                | Opcode::Call
+                | Opcode::StdFsCall,
+            ) => true,
+            _ => false,
+        };
+        if !in_memory {
+            for argument in &mut sqe.args[1..3] {
+                *argument = u64::from(self.script.word()) << (self.script.byte() % 33);
+            }
+            return self.wait_without(sqe, Kind::Other, Buffer::default(), COST);
+        }
+        let len = match self.script.byte() {
+            n @ 0..0x80 => usize::from(n),
+            0x80..0xA0 => size_of::<Stat>(),
+            0xA0..0xB0 => size_of::<StatVfs>(),
+            0xB0..0xC0 => 2 * size_of::<TimeSpec>(),
+            _ => self.len(),
+        };
+        let offset = match self.script.byte() {
+            n @ 0..32 => n.into(),
+            _ => 0,
+        };
+        let mut bytes = vec![self.script.byte(); len];
+        for _ in 0..len.min(4) {
+            let n = self.script.below(len);
+            bytes[n] = self.script.byte();
+        }
+        let kind = match Opcode::try_from_raw(opcode) {
+            Some(Opcode::Read | Opcode::Fpath | Opcode::Getdents) => Kind::Bytes,
+            _ => Kind::Other,
+        };
+        self.wait(sqe, kind, Buffer::new(&bytes, offset), COST)
+    }
+}

@@ -1,0 +1,179 @@
+//! What was on the wire and what clients wrote: frames that can be told from each other, byte by byte.
+
+use std::collections::VecDeque;
+
+/// Ends every word of a frame that came from the wire.
+const FROM_WIRE: u8 = 0x5A;
+/// Ends every word of a frame that a client wrote.
+const FROM_CLIENT: u8 = 0xE7;
+/// Frames are filled up with zeroes to this length.
+const PADDED_LEN: usize = 60;
+
+/// `len` bytes of frame `number`; each word of 8 bytes says which frame and which word it is.
+fn frame(number: u16, len: usize, origin: u8) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(len + 8);
+    for n in 0..len.div_ceil(8) as u64 {
+        let word = u64::from(number) | n << 16 | u64::from(origin) << 56;
+        bytes.extend(word.to_le_bytes());
+    }
+    bytes.truncate(len);
+    bytes
+}
+
+/// What a client was told of its frame.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Verdict {
+    Unknown,
+    Taken,
+    Refused,
+}
+
+/// One frame that a client wrote.
+struct Written {
+    len: usize,
+    ethertype: u16,
+    verdict: Verdict,
+    sent: bool,
+}
+
+impl Written {
+    fn bytes(&self, number: u16) -> Vec<u8> {
+        let mut bytes = frame(number, self.len, FROM_CLIENT);
+        if let Some(ethertype) = bytes.get_mut(12..14) {
+            ethertype.copy_from_slice(&self.ethertype.to_be_bytes());
+        }
+        bytes
+    }
+}
+
+/// Both directions, and what has to hold for them.
+pub struct Wire {
+    /// Nobody wrote to receive descriptors but an honest device.
+    pub receives_honestly: bool,
+    /// Number and length of frames that the device received and nobody read.
+    received: VecDeque<(u16, usize)>,
+    next: u16,
+    /// Frames that were received since the last reset and passed over.
+    skipped: u64,
+    /// The first frame after the last reset, and how many the driver had dropped until then.
+    since_reset: (u16, u64),
+    written: Vec<Written>,
+    /// The first frame that may be sent next: they go out in the order in which they were written.
+    next_sent: usize,
+}
+
+impl Wire {
+    pub fn new() -> Self {
+        Self {
+            receives_honestly: true,
+            received: VecDeque::new(),
+            next: 1,
+            skipped: 0,
+            since_reset: (0, 0),
+            written: Vec::new(),
+            next_sent: 0,
+        }
+    }
+
+    /// The next frame to arrive. `deliver` says whether the device took it.
+    pub fn arrive(&mut self, len: usize, deliver: impl FnOnce(&[u8]) -> bool) {
+        let number = self.next;
+        self.next += 1;
+        if deliver(&frame(number, len, FROM_WIRE)) {
+            self.received.push_back((number, len));
+        }
+    }
+
+    /// A client with room for `room` bytes was given `bytes`.
+    pub fn read(&mut self, bytes: &[u8], room: usize) {
+        assert!(!bytes.is_empty() && bytes.len() <= room);
+        if !self.receives_honestly {
+            // Whatever it is, it came from the wire once.
+            let foreign = |word: &[u8]| word[7] == FROM_CLIENT;
+            assert!(!bytes.chunks_exact(8).any(foreign), "what a client wrote");
+            return;
+        }
+        let number = u16::from_le_bytes([bytes[0], bytes.get(1).copied().unwrap_or(0)]);
+        loop {
+            let (candidate, len) = self
+                .received
+                .pop_front()
+                .unwrap_or_else(|| panic!("frame {number} was not received, or twice, or out of order"));
+            if candidate == number || bytes.len() == 1 && candidate as u8 == bytes[0] {
+                assert_eq!(bytes.len(), len.min(room), "length of frame {candidate}");
+                let whole = frame(candidate, bytes.len(), FROM_WIRE);
+                assert!(whole == bytes, "frame {candidate} is not what was received");
+                return;
+            }
+            self.skipped += u64::from(candidate >= self.since_reset.0);
+        }
+    }
+
+    /// The device was reset: what nobody read is lost. The driver has dropped so many frames until now.
+    pub fn reset(&mut self, dropped: u64) {
+        self.since_reset = (self.next, dropped);
+        self.skipped = 0;
+    }
+
+    /// Everything was read, and the driver counted so many frames as dropped.
+    pub fn all_was_read(&self, dropped: u64) {
+        let (first, before) = self.since_reset;
+        let left = self.received.iter().filter(|(number, _)| *number >= first);
+        let missing = self.skipped + left.count() as u64;
+        assert_eq!(
+            missing,
+            dropped - before,
+            "frames that were received and never given to a reader"
+        );
+    }
+
+    /// A client writes a frame: its number and bytes.
+    pub fn write(&mut self, len: usize, ethertype: u16) -> (usize, Vec<u8>) {
+        let number = self.written.len();
+        let written = Written {
+            len,
+            ethertype,
+            verdict: Verdict::Unknown,
+            sent: false,
+        };
+        let bytes = written.bytes(number as u16);
+        self.written.push(written);
+        (number, bytes)
+    }
+
+    /// The client was told whether its frame was taken.
+    pub fn answered(&mut self, number: usize, taken: bool) {
+        let written = &mut self.written[number];
+        assert!(taken || !written.sent, "frame {number} was sent and refused");
+        written.verdict = if taken { Verdict::Taken } else { Verdict::Refused };
+    }
+
+    /// The device sent a frame.
+    pub fn sent(&mut self, bytes: &[u8]) {
+        let number = usize::from(u16::from_le_bytes([bytes[0], bytes[1]]));
+        assert!(
+            number >= self.next_sent,
+            "frame {number} was sent twice or out of order"
+        );
+        let written = self.written.get_mut(number).expect("a frame that was written");
+        assert!(
+            written.verdict != Verdict::Refused,
+            "frame {number} was sent and refused"
+        );
+        let mut whole = written.bytes(number as u16);
+        whole.resize(whole.len().max(PADDED_LEN), 0);
+        assert!(whole == bytes, "frame {number} is not what was written");
+        written.sent = true;
+        self.next_sent = number + 1;
+    }
+
+    /// Nothing is under way: all frames that were taken were sent, but for those that the driver knows of.
+    pub fn all_was_sent(&self, dropped_or_held: u64) {
+        let missing = |written: &&Written| written.verdict == Verdict::Taken && !written.sent;
+        let missing = self.written.iter().filter(missing).count();
+        assert_eq!(
+            missing as u64, dropped_or_held,
+            "frames that were taken and never sent"
+        );
+    }
+}
