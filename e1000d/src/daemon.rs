@@ -333,6 +333,7 @@ impl<R: Registers + Clone + Send + Sync + 'static> Daemon<R> {
                 chip.name
             );
         }
+        nic.set_pause(options.pause, clock);
         let interrupts = Interrupts::choose(options.interrupts, channel, function, &mut nic, &mut events)?;
         wait_for_link(&mut nic, clock);
         log::info!(
@@ -459,6 +460,6 @@ fn wait_for_link<R: Registers>(nic: &mut Nic<R, DmaBlock>, clock: &SystemClock) 
     let start = clock.now();
     while !nic.link().is_up() && clock.now().saturating_sub(start) < LINK_LIMIT {
         clock.sleep(Duration::from_millis(50));
-        nic.refresh_link();
+        nic.refresh_link(clock);
     }
 }

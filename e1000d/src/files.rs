@@ -124,10 +124,15 @@ pub fn info<R: Registers, D: DmaRegion>(nic: &Nic<R, D>, description: &Descripti
 pub fn link(link: Link) -> String {
     match link {
         Link::Down => lines(&[("state", "down".to_owned())]),
-        Link::Up { mbit_s, full_duplex } => lines(&[
+        Link::Up {
+            mbit_s,
+            full_duplex,
+            pause,
+        } => lines(&[
             ("state", "up".to_owned()),
             ("speed", mbit_s.to_string()),
             ("duplex", if full_duplex { "full" } else { "half" }.to_owned()),
+            ("pause", pause.to_string()),
         ]),
     }
 }
@@ -238,6 +243,8 @@ fn bits(register: &str, value: u32) -> Vec<&'static str> {
 
 #[cfg(test)]
 mod tests {
+    use e1000_hw::flow_control::Pause;
+
     use super::*;
 
     #[test]
@@ -246,8 +253,9 @@ mod tests {
         let up = Link::Up {
             mbit_s: 100,
             full_duplex: false,
+            pause: Pause::NONE,
         };
-        assert_eq!(link(up), "state up\nspeed 100\nduplex half\n");
+        assert_eq!(link(up), "state up\nspeed 100\nduplex half\npause none\n");
     }
 
     #[test]

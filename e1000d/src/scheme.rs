@@ -123,7 +123,7 @@ impl<R: Registers, D: DmaRegion> NetworkScheme<R, D> {
 
     /// Looks at the link and logs what changed.
     pub fn look_at_link(&mut self) {
-        if let Some(link) = self.nic.refresh_link() {
+        if let Some(link) = self.nic.refresh_link(&self.clock) {
             log::info!("link {link}");
             self.activity.link_changes += 1;
             self.link_news = true;

@@ -6,6 +6,7 @@
 use crate::chip::{Chip, Media, Moderation, Quirks};
 use crate::errata;
 use crate::firmware;
+use crate::flow_control::{self, Pause};
 use crate::nvm::MacAddress;
 use crate::platform::Registers;
 use crate::regs::{self, Ctrl, Rctl, Tctl};
@@ -36,8 +37,9 @@ pub(crate) fn tctl(chip: &Chip) -> Tctl {
     Tctl::EN | Tctl::PSP | Tctl::CT_15 | Tctl::COLD_FULL_DUPLEX | Tctl::RTLC | requests
 }
 
-/// Link settings, flow control, packet buffer and the parts' own bits.
-pub(crate) fn program_mac(registers: &impl Registers, chip: &Chip) {
+/// Link settings, flow control (off until the link is up), packet buffer and the parts' own bits; offers `pause` where
+/// the MAC negotiates.
+pub(crate) fn program_mac(registers: &impl Registers, chip: &Chip, pause: Pause) {
     let clear = Ctrl::GIO_MASTER_DISABLE
         | Ctrl::LRST
         | Ctrl::ILOS
@@ -74,9 +76,9 @@ pub(crate) fn program_mac(registers: &impl Registers, chip: &Chip) {
     registers.write(regs::FCRTL, 0);
     registers.write(regs::FCRTH, 0);
     registers.write(regs::PBA, chip.limits.rx_packet_buffer_kib);
-    // No PHY negotiates for fiber and serdes: the MAC does, and offers full duplex without pause (HF 5.3).
+    // No PHY negotiates for fiber and serdes: the MAC does (HF 5.3).
     if chip.media != Media::Copper {
-        registers.write(regs::TXCW, regs::TXCW_ANE | regs::TXCW_FD);
+        registers.write(regs::TXCW, flow_control::txcw(pause));
     }
     errata::apply(registers, chip);
     firmware::set_driver_loaded(registers, chip, true);

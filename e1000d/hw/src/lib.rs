@@ -36,6 +36,7 @@ mod errata;
 pub mod fake;
 pub mod filter;
 pub mod firmware;
+pub mod flow_control;
 mod init;
 pub mod interrupt;
 pub mod link;

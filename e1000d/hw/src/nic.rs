@@ -1,9 +1,10 @@
 //! One NIC, from bring-up to stop.
 //!
-//! Here is what every user needs; `control` has what may be changed while it runs, `recovery` what happens when it
-//! hangs.
+//! Here is what every user needs; `control` has what may be changed while it runs, `link` what is done when the
+//! link changes, `recovery` what happens when it hangs.
 
 mod control;
+mod link;
 mod recovery;
 
 use core::fmt;
@@ -12,9 +13,10 @@ use core::mem;
 use crate::chip::{Chip, Quirks};
 use crate::filter::Filter;
 use crate::firmware;
+use crate::flow_control::Pause;
 use crate::init;
 use crate::interrupt::{Purpose, Routing};
-use crate::link::{self, Link};
+use crate::link::Link;
 use crate::notes::Notes;
 use crate::nvm::{self, MacAddress, MacAddressError};
 use crate::phy::{self, Advertise};
@@ -106,6 +108,10 @@ pub struct Nic<R: Registers, D: DmaRegion> {
     mac: MacAddress,
     notes: Notes,
     link: Link,
+    /// The pause frames that are wanted.
+    pause: Pause,
+    /// An interrupt told that the link changed: what was negotiated may be something else, though it looks the same.
+    link_suspect: bool,
     rx: RxRing<D>,
     tx: TxRing<D>,
     routing: Routing,
@@ -177,13 +183,16 @@ impl<R: Registers, D: DmaRegion> Nic<R, D> {
         };
 
         notes |= nvm::check(&registers, chip, clock);
-        notes |= phy::bring_up(&registers, chip, clock, Advertise::default());
+        let pause = Pause::RX;
+        notes |= phy::bring_up(&registers, chip, clock, Advertise { pause });
         Statistics::discard(&registers);
         let mut nic = Self {
             device: Running { registers, chip },
             mac,
             notes,
             link: Link::Down,
+            pause,
+            link_suspect: false,
             rx,
             tx,
             routing: Routing::Single,
@@ -198,14 +207,14 @@ impl<R: Registers, D: DmaRegion> Nic<R, D> {
             statistics: Statistics::default(),
             watchdog: Watchdog::default(),
         };
-        nic.program();
+        nic.program(clock);
         Ok(nic)
     }
 
     /// Programs the device, which was just reset, up to sending and receiving.
-    fn program(&mut self) {
+    fn program(&mut self, clock: &impl Clock) {
         let Running { registers, chip } = &self.device;
-        init::program_mac(registers, chip);
+        init::program_mac(registers, chip, self.pause);
         control::split_packet_buffer(registers, chip, self.mtu);
         control::program_vlan_offload(registers, self.vlan_offload);
         init::program_filter(registers, chip, self.mac);
@@ -215,11 +224,12 @@ impl<R: Registers, D: DmaRegion> Nic<R, D> {
         self.tx.program(registers);
         init::program_transmit_unit(registers, chip);
         registers.write(regs::TCTL, init::tctl(chip).bits());
-        link::program(registers, chip, Link::from_status(registers.read(regs::STATUS)));
+        let seen = self.seen_link();
+        self.link = self.settle_link(seen, clock);
+        let Running { registers, chip } = &self.device;
         self.rctl = control::rctl(chip, &self.filter, self.mtu).bits();
         registers.write(regs::RCTL, self.rctl);
         self.rx.start(registers);
-        self.link = Link::from_status(registers.read(regs::STATUS));
     }
 
     /// The chip.
@@ -237,34 +247,9 @@ impl<R: Registers, D: DmaRegion> Nic<R, D> {
         self.notes
     }
 
-    /// The link as last looked at.
-    pub fn link(&self) -> Link {
-        self.link
-    }
-
     /// Highest address that the device was given, exclusive: parts with [`Quirks::DMA32`] want it below 4 GiB.
     pub fn end_address(&self) -> u64 {
         self.rx.end_address().max(self.tx.end_address())
-    }
-
-    /// Looks at the link and returns it if it changed. While it is down, frames to send are kept back.
-    ///
-    /// Reads one register, and a few more when the link has come up, to tell the MAC of speed and duplex. Frames that
-    /// were kept back are sent then.
-    pub fn refresh_link(&mut self) -> Option<Link> {
-        let status = self.device.registers.read(regs::STATUS);
-        let link = if status == regs::ALL_ONES {
-            Link::Down
-        } else {
-            Link::from_status(status)
-        };
-        if link == self.link {
-            return None;
-        }
-        self.link = link;
-        link::program(&self.device.registers, self.device.chip, link);
-        self.post();
-        Some(link)
     }
 
     /// Decides how interrupts reach the processor. They are masked afterwards.
@@ -339,7 +324,11 @@ impl<R: Registers, D: DmaRegion> Nic<R, D> {
             Purpose::Any => match self.routing.acknowledge(&self.device.registers) {
                 regs::ALL_ONES => Interrupt::DeviceGone,
                 0 => Interrupt::NotOurs,
-                causes => Interrupt::Causes(Causes::from_bits_retain(causes)),
+                causes => {
+                    let causes = Causes::from_bits_retain(causes);
+                    self.link_suspect |= causes.contains(Causes::LSC);
+                    Interrupt::Causes(causes)
+                }
             },
         }
     }

@@ -120,6 +120,8 @@ pub const FCAH: u32 = 0x002C;
 pub const FCT: u32 = 0x0030;
 /// Transmit configuration word (fiber): what autonegotiation sends.
 pub const TXCW: u32 = 0x0178;
+/// Receive configuration word (fiber): what the partner sends, its bits 15:0 as in [`TXCW`].
+pub const RXCW: u32 = 0x0180;
 /// Extended configuration control: who owns the MDIO pins (82573 and later, ICH/PCH).
 pub const EXTCNF_CTRL: u32 = 0x0F00;
 /// Packet buffer ECC status and control (I217 and later).
@@ -212,8 +214,12 @@ pub const KABGTXD_BIAS: u32 = 0x0005_0000;
 pub const TXCW_ANE: u32 = 1 << 31;
 /// [`TXCW`]: full duplex is offered.
 pub const TXCW_FD: u32 = 1 << 5;
-/// [`TXCW`]: both kinds of pause are offered.
-pub const TXCW_PAUSE: u32 = 0b11 << 7;
+/// [`TXCW`], [`RXCW`]: PAUSE is offered.
+pub const TXCW_PAUSE: u32 = 1 << 7;
+/// [`TXCW`], [`RXCW`]: ASM_DIR is offered.
+pub const TXCW_ASM_DIR: u32 = 1 << 8;
+/// [`RXCW`]: autonegotiation has ended.
+pub const RXCW_ANC: u32 = 1 << 31;
 /// [`FCAL`]: 01:80:C2:00, of the address that pause frames go to.
 pub const FCAL_PAUSE: u32 = 0x00C2_8001;
 /// [`FCAH`]: 00:01.

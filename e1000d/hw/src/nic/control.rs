@@ -169,7 +169,7 @@ impl<R: Registers, D: DmaRegion> Nic<R, D> {
         self.restart(clock).map_err(MtuError::Reset)
     }
 
-    /// Reads, and so clears, the counters of the hardware, and adds them up: 17 register reads.
+    /// Reads, and so clears, the counters of the hardware, and adds them up: 19 register reads.
     pub fn collect_statistics(&mut self) {
         self.statistics.collect(&self.device.registers);
     }

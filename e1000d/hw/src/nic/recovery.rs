@@ -116,9 +116,9 @@ impl<R: Registers, D: DmaRegion> Nic<R, D> {
         control::split_packet_buffer(&self.device.registers, self.device.chip, self.mtu);
         let (registers, chip) = (&self.device.registers, self.device.chip);
         self.notes |= reset::reset(registers, chip, clock)?;
-        self.notes |= phy::bring_up(registers, chip, clock, Advertise::default());
+        self.notes |= phy::bring_up(registers, chip, clock, Advertise { pause: self.pause });
         let link = self.link;
-        self.program();
+        self.program(clock);
         // The caller is to learn that it changed.
         self.link = link;
         self.backlog = false;

@@ -152,7 +152,7 @@ impl Case {
             9 => nic.post(),
             10 => {
                 machine.set_link(script.byte() & 1 != 0);
-                nic.refresh_link();
+                nic.refresh_link(machine);
             }
             11 => {
                 let modes = script.byte();
