@@ -24,7 +24,7 @@
 //!
 //! From the inside out: [`ring`] is the DMA memory, [`rx`] and [`tx`] the two directions, [`chip`] the table of parts,
 //! [`reset`], [`firmware`], [`nvm`], [`phy`] and [`packet_buffer`] what bring-up needs, [`nic`] the whole; [`filter`],
-//! [`stats`] and [`watchdog`] are what it does besides frames.
+//! [`stats`] and [`watchdog`] are what it does besides frames, [`offload`] what it can do to them.
 #![no_std]
 
 #[cfg(any(test, feature = "fake"))]
@@ -43,6 +43,7 @@ pub mod link;
 pub mod nic;
 pub mod notes;
 pub mod nvm;
+pub mod offload;
 pub mod packet_buffer;
 pub mod phy;
 pub mod platform;

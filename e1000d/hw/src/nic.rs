@@ -5,6 +5,7 @@
 
 mod control;
 mod link;
+mod offload;
 mod recovery;
 
 use core::fmt;
@@ -19,6 +20,7 @@ use crate::interrupt::{Purpose, Routing};
 use crate::link::Link;
 use crate::notes::Notes;
 use crate::nvm::{self, MacAddress, MacAddressError};
+use crate::offload::Offloads;
 use crate::phy::{self, Advertise};
 use crate::platform::{Clock, DmaAllocator, DmaRegion, Registers};
 use crate::regs::{self, Causes};
@@ -129,6 +131,8 @@ pub struct Nic<R: Registers, D: DmaRegion> {
     mtu: usize,
     /// VLAN tags are stripped and inserted.
     vlan_offload: bool,
+    /// What is taken off the stack.
+    offloads: Offloads,
     statistics: Statistics,
     watchdog: Watchdog,
 }
@@ -204,6 +208,7 @@ impl<R: Registers, D: DmaRegion> Nic<R, D> {
             filter: Filter::new(),
             mtu: DEFAULT_MTU,
             vlan_offload: false,
+            offloads: Offloads::empty(),
             statistics: Statistics::default(),
             watchdog: Watchdog::default(),
         };
@@ -221,6 +226,7 @@ impl<R: Registers, D: DmaRegion> Nic<R, D> {
         self.filter.restore(registers, chip);
         self.rx.program(registers);
         init::program_receive_unit(registers, chip);
+        offload::program(registers, self.offloads);
         self.tx.program(registers);
         init::program_transmit_unit(registers, chip);
         registers.write(regs::TCTL, init::tctl(chip).bits());
@@ -376,17 +382,21 @@ impl<R: Registers, D: DmaRegion> Nic<R, D> {
     /// See [`TransmitError`].
     pub fn transmit_tagged(&mut self, frame: &[u8], tag: Option<u16>) -> Result<(), TransmitError> {
         match self.tx.transmit(frame, tag) {
-            Err(TransmitError::Full) if !self.link.is_up() => {
-                self.tx.count_dropped();
-                Ok(())
-            }
-            // The ring may be full of frames that the device was not told of.
-            Err(TransmitError::Full) if self.tx.unposted() > 0 => {
-                self.post();
-                self.tx.transmit(frame, tag)
-            }
+            Err(TransmitError::Full) if self.makes_do_without_room() => Ok(()),
+            Err(TransmitError::Full) => self.tx.transmit(frame, tag),
             result => result,
         }
+    }
+
+    /// The ring is full. Without a link the frame is dropped, and counted; otherwise the ring may be full of frames that
+    /// the device was not told of, so it is told. Returns whether that settles it.
+    fn makes_do_without_room(&mut self) -> bool {
+        if self.link.is_up() {
+            self.post();
+            return false;
+        }
+        self.tx.count_dropped();
+        true
     }
 
     /// Whether [`Self::transmit`] would take a frame now.

@@ -234,6 +234,8 @@ pub const TIPG_FIBER: u32 = 9 | 8 << 10 | 6 << 20;
 pub const TIPG_IPGT: u32 = 0x3FF;
 /// [`TARC0`] of 82571 and 82572: speed mode, one at 1000 Mbit/s.
 pub const TARC0_SPEED_MODE: u32 = 1 << 21;
+/// [`RXCSUM`]: checksums of IPv4 headers (IPOFL) and of TCP and UDP (TUOFL) are checked.
+pub const RXCSUM_CHECK: u32 = 0b11 << 8;
 /// [`RFCTL`]: NFSW_DIS and NFSR_DIS.
 pub const RFCTL_NFS_DIS: u32 = 1 << 6 | 1 << 7;
 
