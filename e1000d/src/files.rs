@@ -185,9 +185,11 @@ pub fn parse_mtu(text: &[u8]) -> Option<usize> {
         .then(|| number.parse().ok())?
 }
 
-/// The file `filter` for a handle that asks for `own` while all together ask for `total`.
-pub fn filter(own: &Demand, total: &Demand) -> String {
-    own.text("") + &total.text("total_")
+/// The file `filter` for a handle that asks for `own` while all together ask for `total`; `vlan_filter` tells whether
+/// VLANs that nobody asked for are kept out.
+pub fn filter<R: Registers, D: DmaRegion>(nic: &Nic<R, D>, own: &Demand, total: &Demand) -> String {
+    let vlan_filter = u8::from(nic.filter().vlan_filter());
+    own.text("") + &total.text("total_") + &lines(&[("vlan_filter", vlan_filter.to_string())])
 }
 
 /// The file `hang`.

@@ -10,7 +10,7 @@
 
 mod operations;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use e1000_hw::nic::{Interrupt, Nic};
@@ -46,6 +46,8 @@ pub struct NetworkScheme<R: Registers, D: DmaRegion> {
     nic: Nic<R, D>,
     description: Description,
     handles: BTreeMap<usize, Handle>,
+    /// Which process opened each handle for frames or other files.
+    owners: BTreeMap<usize, usize>,
     next_id: usize,
     clock: SystemClock,
     activity: Activity,
@@ -65,6 +67,7 @@ impl<R: Registers, D: DmaRegion> NetworkScheme<R, D> {
             nic,
             description,
             handles: BTreeMap::new(),
+            owners: BTreeMap::new(),
             next_id: 1,
             clock: SystemClock::default(),
             activity: Activity::default(),
@@ -235,12 +238,28 @@ impl<R: Registers, D: DmaRegion> NetworkScheme<R, D> {
         total
     }
 
-    /// Programs what all handles together ask for; a client changed its mind or is gone.
+    /// Programs what all handles together ask for; a client came, changed its mind or is gone.
     fn apply_demand(&mut self) {
         let total = self.total_demand();
         let groups = total.groups.iter().copied().map(MacAddress);
         self.nic
             .set_filter(total.promiscuous, total.all_multicast, groups);
+        let restrict = self.all_readers_ask_for_vlans();
+        self.nic.set_vlan_filter(restrict.then_some(total.vlans));
+    }
+
+    /// Whether somebody reads frames, and everybody who does asks for VLANs.
+    fn all_readers_ask_for_vlans(&self) -> bool {
+        let mut asked = BTreeSet::new();
+        let mut readers = BTreeSet::new();
+        for (id, owner) in &self.owners {
+            match self.handles.get(id) {
+                Some(Handle::File(open)) if !open.demand.vlans.is_empty() => drop(asked.insert(owner)),
+                Some(Handle::Data(_)) => drop(readers.insert(owner)),
+                _ => {}
+            }
+        }
+        !readers.is_empty() && readers.is_subset(&asked)
     }
 
     /// The bytes of a file, for a handle that asks for `demand`.
@@ -260,7 +279,7 @@ impl<R: Registers, D: DmaRegion> NetworkScheme<R, D> {
             File::Link => files::link(nic.link()),
             File::Stats => files::stats(nic, self.activity),
             File::Mtu => files::mtu(nic),
-            File::Filter => files::filter(demand, &self.total_demand()),
+            File::Filter => files::filter(nic, demand, &self.total_demand()),
             File::Hang => files::hang(nic),
             File::Registers => files::registers(nic),
         }

@@ -237,6 +237,15 @@ fn vlan_tags_are_stripped_and_inserted_when_asked_for() {
     assert_eq!(table, [0b10_0011, 1 << 31]);
     nic.set_vlan_filter(None::<[u16; 0]>);
     assert_eq!(machine.peek(regs::RCTL) & Rctl::VFE.bits(), 0);
+    // Only what changes is written, over the pause too.
+    machine.take_accesses();
+    nic.set_vlan_filter(Some([1, 5, 4095, 37]));
+    nic.set_vlan_filter(Some([37, 5, 4095, 1]));
+    let writes = machine.take_accesses().writes;
+    assert_eq!(
+        writes,
+        [(regs::VFTA + 4, 1 << 5), (regs::RCTL, machine.peek(regs::RCTL))]
+    );
 }
 
 #[test]
