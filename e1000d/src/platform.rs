@@ -3,6 +3,7 @@
 use std::io;
 
 use e1000_hw::flow_control::Pause;
+use e1000_hw::moderation::{DEFAULT_POLICY, Policy};
 use e1000_hw::platform::Registers;
 use pcid_config::channel::Channel;
 use pcid_config::protocol::PciFunction;
@@ -51,6 +52,8 @@ pub struct Options {
     pub interrupts: Kind,
     /// The pause frames that are wanted of those that the partner offers.
     pub pause: Pause,
+    /// How long the NIC waits between two interrupts.
+    pub moderation: Policy,
 }
 
 impl Default for Options {
@@ -58,6 +61,7 @@ impl Default for Options {
         Self {
             interrupts: Kind::MsiX,
             pause: Pause::RX,
+            moderation: DEFAULT_POLICY,
         }
     }
 }

@@ -104,6 +104,7 @@ impl<R: Registers, D: DmaRegion> NetworkScheme<R, D> {
             Interrupt::DeviceGone => true,
             Interrupt::Causes(causes) => {
                 self.activity.interrupts += 1;
+                self.nic.moderate();
                 if causes.contains(Causes::LSC) {
                     self.look_at_link();
                 }

@@ -36,6 +36,13 @@ fn data(hosted: &Hosted) -> Fd {
     open(hosted, "", O_RDWR | O_NONBLOCK)
 }
 
+/// The value of a register, from the file `registers`.
+fn register(hosted: &Hosted, name: &str) -> u32 {
+    let value = value(hosted, "registers", name);
+    let digits = value.split(' ').next().and_then(|word| word.strip_prefix("0x"));
+    u32::from_str_radix(digits.unwrap(), 16).unwrap()
+}
+
 /// What a file holds now.
 fn text(file: &Fd) -> String {
     let mut bytes = vec![0; 1 << 16];
@@ -306,6 +313,52 @@ fn each_change_of_the_link_is_an_event_and_a_new_text() {
         assert_eq!(number(&hosted, "stats", "link_changes"), 7);
         hosted.stop().unwrap();
     });
+}
+
+#[test]
+fn pause_frames_are_wanted_as_the_command_line_says() {
+    for (wanted, flags) in [("none", 0), ("rx", 0b01), ("tx", 0), ("both", 0b11)] {
+        let hosted = Hosted::start(&HostedOptions {
+            arguments: vec!["--pause".into(), wanted.into()],
+            ..HostedOptions::new(DAEMON, NicModel::E1000e)
+        })
+        .unwrap();
+        let link = open(&hosted, "link", O_RDONLY);
+        for (on, state) in [(false, "state down\n"), (true, "state up\n")] {
+            hosted.set_link(on).unwrap();
+            wait_for(state, || text(&link).starts_with(state).then_some(()));
+        }
+        // The partner, without ASM_DIR, agrees to both or none.
+        let want = if flags == 0 { "none" } else { wanted };
+        assert_eq!(value(&hosted, "link", "pause"), want);
+        assert_eq!(register(&hosted, "CTRL") >> 27 & 0b11, flags, "RFCE and TFCE");
+        assert_eq!(register(&hosted, "FCRTH") != 0, flags & 0b10 != 0);
+        hosted.stop().unwrap();
+    }
+}
+
+#[test]
+fn interrupts_are_moderated_as_the_command_line_says() {
+    for (nic, arguments, want) in [
+        (NicModel::E1000, vec![], 195),
+        (NicModel::E1000, vec!["--moderation", "bulk"], 976),
+        // Single small frames: the lowest class.
+        (NicModel::E1000, vec!["--moderation", "adaptive"], 55),
+        (NicModel::E1000e, vec!["--moderation", "adaptive"], 55),
+    ] {
+        let hosted = Hosted::start(&HostedOptions {
+            arguments: arguments.iter().map(|argument| (*argument).to_owned()).collect(),
+            ..HostedOptions::new(DAEMON, nic)
+        })
+        .unwrap();
+        let data = data(&hosted);
+        for seed in 0..20 {
+            hosted.wire().send(&frame(MAC, 60, seed)).unwrap();
+            assert_eq!(read_frame(&data), frame(MAC, 60, seed));
+        }
+        assert_eq!(register(&hosted, "ITR"), want, "{nic} {arguments:?}");
+        hosted.stop().unwrap();
+    }
 }
 
 #[test]

@@ -11,8 +11,6 @@ use crate::nvm::MacAddress;
 use crate::platform::Registers;
 use crate::regs::{self, Ctrl, Rctl, Tctl};
 
-/// Interrupts at most every 50 us, 20 000 a second, in units of 256 ns.
-pub(crate) const ITR_20000: u32 = 195;
 /// Receive address entry that holds a second copy of the NIC's address where another port's reset may erase the
 /// first.
 const SECOND_COPY: u32 = 14;
@@ -111,8 +109,8 @@ pub(crate) fn program_filter(registers: &impl Registers, chip: &Chip, mac: MacAd
     }
 }
 
-/// Delays, thresholds, moderation; no checksums, one queue, legacy descriptors.
-pub(crate) fn program_receive_unit(registers: &impl Registers, chip: &Chip) {
+/// Delays, thresholds, the interval between interrupts in units of 256 ns; no checksums, one queue, legacy descriptors.
+pub(crate) fn program_receive_unit(registers: &impl Registers, chip: &Chip, interval: u32) {
     let delay = if chip.quirks.contains(Quirks::RDTR_20) {
         0x20
     } else {
@@ -123,7 +121,7 @@ pub(crate) fn program_receive_unit(registers: &impl Registers, chip: &Chip) {
     registers.write(regs::RXCSUM, 0);
     if chip.limits.moderation != Moderation::Delays {
         registers.write(regs::RADV, 0);
-        registers.write(regs::ITR, chip.throttle(ITR_20000));
+        registers.write(regs::ITR, chip.throttle(interval));
     }
     if chip.quirks.contains(Quirks::PCIE) {
         registers.write(regs::RFCTL, errata::rfctl(chip));

@@ -24,7 +24,8 @@
 //!
 //! From the inside out: [`ring`] is the DMA memory, [`rx`] and [`tx`] the two directions, [`chip`] the table of parts,
 //! [`reset`], [`firmware`], [`nvm`], [`phy`] and [`packet_buffer`] what bring-up needs, [`nic`] the whole; [`filter`],
-//! [`stats`] and [`watchdog`] are what it does besides frames, [`offload`] what it can do to them.
+//! [`stats`] and [`watchdog`] are what it does besides frames, [`offload`] what it can do to them,
+//! [`moderation`] how often it interrupts.
 #![no_std]
 
 #[cfg(any(test, feature = "fake"))]
@@ -40,6 +41,7 @@ pub mod flow_control;
 mod init;
 pub mod interrupt;
 pub mod link;
+pub mod moderation;
 pub mod nic;
 pub mod notes;
 pub mod nvm;

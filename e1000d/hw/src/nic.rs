@@ -18,6 +18,7 @@ use crate::flow_control::Pause;
 use crate::init;
 use crate::interrupt::{Purpose, Routing};
 use crate::link::Link;
+use crate::moderation::Moderator;
 use crate::notes::Notes;
 use crate::nvm::{self, MacAddress, MacAddressError};
 use crate::offload::Offloads;
@@ -131,6 +132,7 @@ pub struct Nic<R: Registers, D: DmaRegion> {
     mtu: usize,
     /// VLAN tags are stripped and inserted.
     vlan_offload: bool,
+    moderator: Moderator,
     /// What is taken off the stack.
     offloads: Offloads,
     statistics: Statistics,
@@ -208,6 +210,7 @@ impl<R: Registers, D: DmaRegion> Nic<R, D> {
             filter: Filter::new(),
             mtu: DEFAULT_MTU,
             vlan_offload: false,
+            moderator: Moderator::new(),
             offloads: Offloads::empty(),
             statistics: Statistics::default(),
             watchdog: Watchdog::default(),
@@ -225,7 +228,7 @@ impl<R: Registers, D: DmaRegion> Nic<R, D> {
         init::program_filter(registers, chip, self.mac);
         self.filter.restore(registers, chip);
         self.rx.program(registers);
-        init::program_receive_unit(registers, chip);
+        init::program_receive_unit(registers, chip, self.moderator.interval());
         offload::program(registers, self.offloads);
         self.tx.program(registers);
         init::program_transmit_unit(registers, chip);
@@ -264,7 +267,7 @@ impl<R: Registers, D: DmaRegion> Nic<R, D> {
         registers.write(regs::IMC, regs::ALL_ONES);
         registers.read(regs::STATUS);
         self.routing = routing;
-        routing.program(registers);
+        routing.program(registers, self.moderator.interval());
     }
 
     /// How interrupts reach the processor.

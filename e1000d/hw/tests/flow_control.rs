@@ -155,8 +155,7 @@ fn thresholds_follow_the_mtu_and_pause_survives_a_restart() {
     machine.poke_phy(AN_ADVERTISE, abilities(1, 1));
     machine.poke_phy(AN_PARTNER, abilities(1, 1));
     let mut nic = bring_up(&machine, chip(0x10D3));
-    nic.set_pause(Pause::BOTH, &machine);
-    assert_eq!(nic.refresh_link(&machine).map(pause), Some(Pause::BOTH));
+    assert_eq!(nic.set_pause(Pause::BOTH, &machine).map(pause), Some(Pause::BOTH));
     // 32 KiB less a tenth, and 22 KiB less one frame of 9022 bytes.
     let high = |kib: u32, len: u32| (kib * 1024 / 10 * 9).min(kib * 1024 - len) & !7;
     assert_eq!(programmed(&machine)[1], high(32, 1522));

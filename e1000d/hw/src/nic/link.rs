@@ -89,18 +89,23 @@ impl<R: Registers, D: DmaRegion> Nic<R, D> {
         self.pause
     }
 
-    /// Decides which pause frames are wanted: honoured but not sent, after bring-up. Where something else has to be
-    /// offered for it, the link negotiates anew, for some seconds; look at it afterwards ([`Self::refresh_link`]). The
-    /// PHY of ICH/PCH belongs to firmware: pause stays off there.
-    pub fn set_pause(&mut self, wanted: Pause, clock: &impl Clock) {
+    /// Decides which pause frames are wanted: honoured but not sent, after bring-up. Returns the link if it changed.
+    ///
+    /// Where something else has to be offered for it, the link goes down to negotiate anew, for some seconds. The PHY of
+    /// ICH/PCH belongs to firmware: pause stays off there.
+    pub fn set_pause(&mut self, wanted: Pause, clock: &impl Clock) -> Option<Link> {
         let (registers, chip) = (&self.device.registers, self.device.chip);
         let before = mem::replace(&mut self.pause, wanted);
+        if before == wanted {
+            return None;
+        }
         if before.offer() != wanted.offer() {
             if chip.media != Media::Copper {
                 registers.write(regs::TXCW, flow_control::txcw(wanted));
             }
             self.notes |= phy::offer(registers, chip, clock, Advertise { pause: wanted });
         }
-        self.link_suspect |= before != wanted;
+        self.link_suspect = true;
+        self.refresh_link(clock)
     }
 }
