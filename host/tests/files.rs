@@ -289,11 +289,16 @@ fn interrupts_are_moderated_as_the_command_line_says() {
         })
         .unwrap();
         let data = data(&hosted);
-        for seed in 0..20 {
-            hosted.wire().send(&frame(MAC, 60, seed)).unwrap();
-            assert_eq!(read_frame(&data), frame(MAC, 60, seed));
-        }
-        assert_eq!(register(&hosted, "ITR"), want, "{nic} {arguments:?}");
+        let mut seed = 0;
+        wait_for(&format!("ITR {want} ({nic} {arguments:?})"), || {
+            // On a busy machine, one interrupt may be all that comes of many frames.
+            for _ in 0..20 {
+                seed = u8::wrapping_add(seed, 1);
+                hosted.wire().send(&frame(MAC, 60, seed)).unwrap();
+                assert_eq!(read_frame(&data), frame(MAC, 60, seed));
+            }
+            (register(&hosted, "ITR") == want).then_some(())
+        });
         hosted.stop().unwrap();
     }
 }

@@ -72,7 +72,7 @@ impl Written {
 
 /// Both directions, and what has to hold for them.
 pub struct Wire {
-    /// Nobody wrote to receive descriptors but an honest device.
+    /// Nobody wrote to receive descriptors but an honest device, and each frame that was read is known.
     pub receives_honestly: bool,
     /// A self-test could not end the loopback of a device that does not do as it is told.
     pub may_loop: bool,
@@ -122,11 +122,19 @@ impl Wire {
         let is_foreign = |word: &[u8]| word[4..] == [0, 0, 0, FROM_CLIENT];
         let foreign = bytes.chunks_exact(8).any(is_foreign);
         if self.may_loop && (foreign || bytes.len() < 8) {
+            // So few bytes do not tell whether they came from the wire: no frame is followed from here on.
+            self.receives_honestly &= foreign;
             return;
         }
         // Whatever it is, it came from the wire once.
         assert!(!foreign, "what a client wrote");
         if !self.receives_honestly {
+            return;
+        }
+        let may_be = |received: &&Received| received.number as u8 == bytes[0];
+        if bytes.len() == 1 && self.received.iter().filter(may_be).count() > 1 {
+            // One byte does not tell which: no frame is followed from here on.
+            self.receives_honestly = false;
             return;
         }
         let number = u16::from_le_bytes([bytes[0], bytes.get(1).copied().unwrap_or(0)]);
