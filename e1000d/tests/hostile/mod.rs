@@ -8,6 +8,7 @@
 mod device;
 mod end;
 mod kernel;
+mod main_thread;
 mod requests;
 #[path = "../../hw/tests/hostile/script.rs"]
 mod script;
@@ -25,31 +26,22 @@ use e1000_hw::ring::RingSize;
 use e1000d::files::Description;
 use e1000d::scheme::NetworkScheme;
 use e1000d::server::{BATCH, Server};
-use e1000d::subscriber::Occasion;
 use redox_scheme::Request;
 use redox_scheme::scheme::SchemeSync;
 
 use device::HostileRegisters;
 use kernel::Kernel;
-use requests::{Asked, COST, Clients};
+use requests::{Asked, Clients};
 use script::Script;
 
 /// Receive descriptors: few, so that the ring is full at times.
 const RING: u32 = 16;
 /// Receive descriptors of other cases: so many that a reader can be kept from reading on ([`e1000d::pace`]).
 const LARGE_RING: u32 = 128;
-/// A self-test takes no longer, whatever happens.
-const SELF_TEST_LIMIT: Duration = Duration::from_secs(13);
 /// Transmit descriptors: few, so that the ring is full at times.
 const TX_RING: u32 = 8;
 /// Register accesses of a step beside those of its requests.
 const BASE_COST: usize = 300;
-/// Register accesses of an interrupt that says that the link changed: the PHY is asked, if firmware gives it up.
-const LINK_COST: usize = 2000;
-/// Register accesses of a step of a self-test: the NVM of the oldest parts is read bit by bit.
-const SELF_TEST_COST: usize = 40_000;
-/// A step of a self-test takes no longer: others are not served meanwhile.
-const SELF_TEST_STEP: Duration = Duration::from_millis(500);
 /// What is open from the beginning, each with the bit of that number.
 const FILES: [&str; 8] = ["", "", "filter", "mtu", "link", "mac", "stats", "selftest"];
 /// Chips whose cores differ most in what they do.
@@ -315,13 +307,6 @@ impl Case {
         }
     }
 
-    /// The time passes until something is due, or a tick of the clock.
-    fn go_on(&mut self) {
-        let due = self.server.scheme().self_test_due();
-        self.machine.sleep(due.unwrap_or(Duration::from_millis(4)));
-        self.check(1);
-    }
-
     fn with_clients(
         &self,
         script: &mut Script<'_>,
@@ -381,74 +366,6 @@ impl Case {
         }
         let nic = scheme.nic();
         assert!(!writes_wait || nic.needs_watching(), "a writer was forgotten");
-    }
-
-    /// What ends each step of either thread: a device that is gone is told of, once; a self-test goes on.
-    fn plan(&mut self) {
-        if self.server.scheme().nic().is_gone() {
-            self.server.lose_device().expect("answers are taken");
-            self.kernel.inner().gone = true;
-        }
-        self.server.scheme().reader_may_have_stopped();
-        let scheme = self.server.scheme();
-        let due = scheme.self_test_due();
-        let tests = scheme.nic().is_testing() && !scheme.nic().is_gone();
-        assert_eq!(due.is_some(), tests, "a self-test was forgotten");
-    }
-
-    /// What the main thread does about an interrupt.
-    fn interrupt(&mut self, vector: u16) {
-        self.registers.allow(BASE_COST + LINK_COST);
-        self.server.scheme().interrupt(vector % 4);
-        if self.server.scheme().nic().is_gone() {
-            return self.plan();
-        }
-        self.settle(0, |server, _| server.settle(Occasion::Check));
-        self.server.scheme().note_backlog();
-    }
-
-    /// What the main thread does when the alarm goes off.
-    fn check(&mut self, bits: u8) {
-        let reads_wait = self.server.reads_wait();
-        if self.continue_self_test() {
-            return self.settle(0, |server, _| server.settle(Occasion::Check));
-        }
-        let scheme = self.server.scheme();
-        scheme.note_lost_interrupt(reads_wait);
-        if !scheme.nic().link().is_up() {
-            scheme.look_at_link();
-        }
-        scheme.watch();
-        let nic = scheme.nic();
-        if bits & 0b11 == 0 && !nic.link().is_up() {
-            nic.drop_held_frames();
-        }
-        self.settle(0, |server, _| server.settle(Occasion::Check));
-    }
-
-    /// Whether a self-test is still under way.
-    fn continue_self_test(&mut self) -> bool {
-        self.registers.allow(SELF_TEST_COST);
-        let tested = self.server.scheme().nic().is_testing();
-        self.registers.set_testing(true);
-        let start = self.machine.now();
-        let tests = self.server.scheme().continue_self_test();
-        let took = self.machine.now().saturating_sub(start);
-        assert!(took <= SELF_TEST_STEP, "a step of the self-test takes {took:?}");
-        self.registers.set_testing(false);
-        self.kernel.inner().wire.may_loop |= tested && self.resets_fail;
-        self.registers.allow(COST);
-        tests
-    }
-
-    /// A self-test that is looked after ends in time.
-    fn end_self_test(&mut self) {
-        let start = self.machine.now();
-        while self.server.scheme().self_test_due().is_some() {
-            self.go_on();
-            let took = self.machine.now().saturating_sub(start);
-            assert!(took < SELF_TEST_LIMIT, "the self-test takes {took:?}");
-        }
     }
 
     /// Frames that the driver received and dropped.

@@ -34,12 +34,11 @@ struct Received {
 impl Received {
     /// Its first `len` bytes.
     fn bytes(self, len: usize) -> Vec<u8> {
-        let mut bytes = frame(self.number, len, FROM_WIRE);
-        if let Some(sender) = bytes.get_mut(SENDER)
-            && self.of_flood
-        {
-            sender.fill(0x02);
+        let mut bytes = frame(self.number, len.max(SENDER.end), FROM_WIRE);
+        if self.of_flood {
+            bytes[SENDER].fill(0x02);
         }
+        bytes.truncate(len);
         bytes
     }
 }
