@@ -219,10 +219,12 @@ pub fn program(registers: &impl Registers, chip: &Chip, pause: Pause, max_frame:
     let mut flags = Ctrl::empty();
     flags.set(Ctrl::RFCE, pause.rx);
     flags.set(Ctrl::TFCE, pause.tx);
+    // A device that says that it is being reset must not be reset by that.
+    let resets = Ctrl::RST | Ctrl::PHY_RST;
     change(
         registers,
         regs::CTRL,
-        (Ctrl::RFCE | Ctrl::TFCE).bits(),
+        (Ctrl::RFCE | Ctrl::TFCE | resets).bits(),
         flags.bits(),
     );
 }
