@@ -365,6 +365,8 @@ impl<R: Registers + Clone + Send + Sync + 'static> Daemon<R> {
                 chip.name
             );
         }
+        nic.set_pause(options.pause, clock);
+        nic.set_moderation(options.moderation);
         let interrupts = Interrupts::choose(options.interrupts, channel, function, &mut nic, &mut events)?;
         wait_for_link(&mut nic, clock);
         log::info!(
@@ -491,6 +493,8 @@ fn stop_on_panic<R: Registers + Send + Sync + 'static>(registers: R, chip: &'sta
 fn wait_for_link<R: Registers>(nic: &mut Nic<R, DmaBlock>, clock: &SystemClock) {
     let start = clock.now();
     let mut watched = start;
+    // An interrupt of the link may have come while interrupts were being set up.
+    nic.refresh_link(clock);
     while !nic.link().is_up() && clock.now().saturating_sub(start) < LINK_LIMIT {
         clock.sleep(Duration::from_millis(50));
         // A fiber link may have to be forced.
@@ -498,6 +502,6 @@ fn wait_for_link<R: Registers>(nic: &mut Nic<R, DmaBlock>, clock: &SystemClock) 
             watched = clock.now();
             nic.watch(clock);
         }
-        nic.refresh_link();
+        nic.refresh_link(clock);
     }
 }

@@ -1,8 +1,12 @@
 //! What the holder of a handle of the file `filter` asks of the receive filter.
 //!
-//! Asked for in lines of text: `promiscuous on|off`, `allmulti on|off`, `multicast add|del MAC`. The NIC gets what all
-//! handles together ask for; what a handle asked for ends when it is closed, so that a client that dies leaves nothing
-//! behind.
+//! Asked for in lines of text: `promiscuous on|off`, `allmulti on|off`, `multicast add|del MAC`, `vlan add|del ID`. The
+//! NIC gets what all handles together ask for; what a handle asked for ends when it is closed, so that a client that dies
+//! leaves nothing behind.
+//!
+//! VLANs are different in that asking for one is asking not to see the others. Without it, tagged frames of every VLAN
+//! pass. So the filter is on only while each process that has a handle for frames open has asked for VLANs, and then lets
+//! those of all of them pass; nobody loses frames that somebody else does not want. Untagged frames pass always.
 
 use std::collections::BTreeSet;
 use std::fmt::Write;
@@ -22,6 +26,8 @@ pub struct Demand {
     pub all_multicast: bool,
     /// Frames to these groups.
     pub groups: BTreeSet<[u8; 6]>,
+    /// Of tagged frames, only those of these VLANs; of all, if there are none.
+    pub vlans: BTreeSet<u16>,
 }
 
 impl Demand {
@@ -29,8 +35,8 @@ impl Demand {
     ///
     /// # Errors
     ///
-    /// `EINVAL` for a line that is none of the above, or an address that is no group's; `ENOSPC` for more than 256
-    /// groups.
+    /// `EINVAL` for a line that is none of the above, an address that is no group's, or a VLAN that is not 1 to 4094;
+    /// `ENOSPC` for more than 256 groups.
     pub fn with(&self, text: &[u8]) -> Result<Self> {
         let invalid = Error::new(EINVAL);
         let mut demand = self.clone();
@@ -46,6 +52,12 @@ impl Demand {
                 (Some("multicast"), Some("del"), Some(group), None) => {
                     demand.groups.remove(&parse_group(group).ok_or(invalid)?);
                 }
+                (Some("vlan"), Some("add"), Some(id), None) => {
+                    demand.vlans.insert(parse_vlan(id).ok_or(invalid)?);
+                }
+                (Some("vlan"), Some("del"), Some(id), None) => {
+                    demand.vlans.remove(&parse_vlan(id).ok_or(invalid)?);
+                }
                 _ => return Err(invalid),
             }
         }
@@ -60,6 +72,7 @@ impl Demand {
         self.promiscuous |= other.promiscuous;
         self.all_multicast |= other.all_multicast;
         self.groups.extend(&other.groups);
+        self.vlans.extend(&other.vlans);
     }
 
     /// `key value` lines, with `prefix` before each key.
@@ -73,6 +86,9 @@ impl Demand {
             // Writing to a String cannot fail.
             let _ = writeln!(text, "{prefix}multicast {}", MacAddress(*group));
         }
+        for vlan in &self.vlans {
+            let _ = writeln!(text, "{prefix}vlan {vlan}");
+        }
         text
     }
 }
@@ -83,6 +99,14 @@ fn switch(state: &str) -> Result<bool> {
         "off" | "0" => Ok(false),
         _ => Err(Error::new(EINVAL)),
     }
+}
+
+/// 0 is no VLAN, 4095 is reserved (IEEE 802.1Q).
+fn parse_vlan(text: &str) -> Option<u16> {
+    // `parse` would take a sign.
+    let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+    let id = digits.then(|| text.parse().ok())?;
+    id.filter(|id| (1..=4094).contains(id))
 }
 
 fn parse_group(text: &str) -> Option<[u8; 6]> {
@@ -127,6 +151,18 @@ mod tests {
     }
 
     #[test]
+    fn vlans_add_up() {
+        let demand = with("vlan add 100\nvlan add 1\nvlan add 4094\nvlan add 100").expect("valid lines");
+        assert_eq!(
+            demand.text(""),
+            "promiscuous 0\nallmulti 0\nvlan 1\nvlan 100\nvlan 4094\n"
+        );
+        let mut both = with("vlan add 7").expect("a valid line");
+        both.merge(&demand.with(b"vlan del 1\nvlan del 2").expect("valid lines"));
+        assert_eq!(Vec::from_iter(both.vlans), [7, 100, 4094]);
+    }
+
+    #[test]
     fn anything_else_is_refused() {
         for bad in [
             "promiscuous",
@@ -140,6 +176,14 @@ mod tests {
             "multicast add 3:33:00:00:00:01",
             "multicast add +3:33:00:00:00:01",
             "unicast add 33:33:00:00:00:01",
+            "vlan 100",
+            "vlan add",
+            "vlan add 0",
+            "vlan add 4095",
+            "vlan add 65636",
+            "vlan add +5",
+            "vlan add 5 6",
+            "vlan add x",
         ] {
             assert_eq!(with(bad), Err(Error::new(EINVAL)), "{bad}");
         }

@@ -131,10 +131,15 @@ pub fn info<R: Registers, D: DmaRegion>(nic: &Nic<R, D>, description: &Descripti
 pub fn link(link: Link) -> String {
     match link {
         Link::Down => lines(&[("state", "down".to_owned())]),
-        Link::Up { mbit_s, full_duplex } => lines(&[
+        Link::Up {
+            mbit_s,
+            full_duplex,
+            pause,
+        } => lines(&[
             ("state", "up".to_owned()),
             ("speed", mbit_s.to_string()),
             ("duplex", if full_duplex { "full" } else { "half" }.to_owned()),
+            ("pause", pause.to_string()),
         ]),
     }
 }
@@ -188,9 +193,11 @@ pub fn parse_mtu(text: &[u8]) -> Option<usize> {
         .then(|| number.parse().ok())?
 }
 
-/// The file `filter` for a handle that asks for `own` while all together ask for `total`.
-pub fn filter(own: &Demand, total: &Demand) -> String {
-    own.text("") + &total.text("total_")
+/// The file `filter` for a handle that asks for `own` while all together ask for `total`; `vlan_filter` tells whether
+/// VLANs that nobody asked for are kept out.
+pub fn filter<R: Registers, D: DmaRegion>(nic: &Nic<R, D>, own: &Demand, total: &Demand) -> String {
+    let vlan_filter = u8::from(nic.filter().vlan_filter());
+    own.text("") + &total.text("total_") + &lines(&[("vlan_filter", vlan_filter.to_string())])
 }
 
 /// The file `hang`.
@@ -247,6 +254,8 @@ fn bits(register: &str, value: u32) -> Vec<&'static str> {
 
 #[cfg(test)]
 mod tests {
+    use e1000_hw::flow_control::Pause;
+
     use super::*;
 
     #[test]
@@ -255,8 +264,9 @@ mod tests {
         let up = Link::Up {
             mbit_s: 100,
             full_duplex: false,
+            pause: Pause::NONE,
         };
-        assert_eq!(link(up), "state up\nspeed 100\nduplex half\n");
+        assert_eq!(link(up), "state up\nspeed 100\nduplex half\npause none\n");
     }
 
     #[test]

@@ -33,39 +33,76 @@ fn e1000d_main() -> Result<(), Box<dyn std::error::Error>> {
     Err("this program drives a NIC on Redox; `cargo xtask demo` runs its code on Linux against QEMU".into())
 }
 
-/// The command line of a match file: nothing, or `--interrupts KIND`, the first kind to try.
+/// The command line of a match file: nothing, `--interrupts KIND`, the first kind to try, `--pause MODE`, the pause frames
+/// that are wanted, and `--moderation POLICY`, how long the NIC waits between two interrupts.
 #[cfg(any(target_os = "redox", test))]
 fn options(mut arguments: impl Iterator<Item = String>) -> Result<e1000d::platform::Options, String> {
     let mut options = e1000d::platform::Options::default();
     while let Some(argument) = arguments.next() {
-        if argument != "--interrupts" {
-            return Err(format!(
-                "unknown argument {argument:?}; there is only --interrupts KIND"
-            ));
+        match argument.as_str() {
+            "--interrupts" => {
+                let kind = arguments
+                    .next()
+                    .ok_or("--interrupts needs a kind: msi-x, msi, intx or polling")?;
+                options.interrupts = kind
+                    .parse()
+                    .map_err(|error: e1000d::interrupts::UnknownKind| error.to_string())?;
+            }
+            "--pause" => {
+                let mode = arguments
+                    .next()
+                    .ok_or("--pause needs a mode: none, rx, tx or both")?;
+                options.pause = mode
+                    .parse()
+                    .map_err(|error: e1000_hw::flow_control::UnknownPause| format!("{mode:?}: {error}"))?;
+            }
+            "--moderation" => {
+                let policy = arguments
+                    .next()
+                    .ok_or("--moderation needs a policy: off, lowest, low, bulk or adaptive")?;
+                options.moderation = policy
+                    .parse()
+                    .map_err(|error: e1000_hw::moderation::UnknownPolicy| format!("{policy:?}: {error}"))?;
+            }
+            other => {
+                return Err(format!(
+                    "unknown argument {other:?}; there are --interrupts KIND, --pause MODE and --moderation POLICY"
+                ));
+            }
         }
-        let kind = arguments
-            .next()
-            .ok_or("--interrupts needs a kind: msi-x, msi, intx or polling")?;
-        options.interrupts = kind
-            .parse()
-            .map_err(|error: e1000d::interrupts::UnknownKind| error.to_string())?;
     }
     Ok(options)
 }
 
 #[cfg(test)]
 mod tests {
+    use e1000_hw::flow_control::Pause;
+    use e1000_hw::moderation::Policy;
     use e1000d::interrupts::Kind;
 
     #[test]
-    fn interrupts_may_be_chosen() {
+    fn interrupts_pause_and_moderation_may_be_chosen() {
         let options = |line: &str| super::options(line.split_whitespace().map(str::to_owned));
         assert_eq!(options("").map(|options| options.interrupts), Ok(Kind::MsiX));
         assert_eq!(
             options("--interrupts intx").map(|options| options.interrupts),
             Ok(Kind::Line)
         );
-        for bad in ["--interrupts", "--interrupts irq", "--fast"] {
+        assert_eq!(options("").map(|options| options.pause), Ok(Pause::RX));
+        let both =
+            options("--pause both --interrupts msi").map(|options| (options.pause, options.interrupts));
+        assert_eq!(both, Ok((Pause::BOTH, Kind::Msi)));
+        let adaptive = options("--moderation adaptive").map(|options| options.moderation);
+        assert_eq!(adaptive, Ok(Policy::Adaptive));
+        for bad in [
+            "--interrupts",
+            "--interrupts irq",
+            "--fast",
+            "--pause",
+            "--pause full",
+            "--moderation",
+            "--moderation 8000",
+        ] {
             assert!(options(bad).is_err(), "{bad}");
         }
     }

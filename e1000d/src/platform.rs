@@ -2,6 +2,8 @@
 
 use std::io;
 
+use e1000_hw::flow_control::Pause;
+use e1000_hw::moderation::{DEFAULT_POLICY, Policy};
 use e1000_hw::platform::Registers;
 use pcid_config::channel::Channel;
 use pcid_config::protocol::PciFunction;
@@ -48,12 +50,18 @@ pub struct Environment {
 pub struct Options {
     /// The first kind of interrupt to try; those that follow are fallbacks.
     pub interrupts: Kind,
+    /// The pause frames that are wanted of those that the partner offers.
+    pub pause: Pause,
+    /// How long the NIC waits between two interrupts.
+    pub moderation: Policy,
 }
 
 impl Default for Options {
     fn default() -> Self {
         Self {
             interrupts: Kind::MsiX,
+            pause: Pause::RX,
+            moderation: DEFAULT_POLICY,
         }
     }
 }

@@ -11,7 +11,7 @@
 mod operations;
 mod self_test;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use e1000_hw::nic::{Interrupt, Nic};
@@ -48,6 +48,8 @@ pub struct NetworkScheme<R: Registers, D: DmaRegion, C: Clock = SystemClock> {
     nic: Nic<R, D>,
     description: Description,
     handles: BTreeMap<usize, Handle>,
+    /// Which process opened each handle for frames or other files.
+    owners: BTreeMap<usize, usize>,
     next_id: usize,
     clock: C,
     activity: Activity,
@@ -80,6 +82,7 @@ impl<R: Registers, D: DmaRegion, C: Clock> NetworkScheme<R, D, C> {
             nic,
             description,
             handles: BTreeMap::new(),
+            owners: BTreeMap::new(),
             next_id: 1,
             clock,
             activity: Activity::default(),
@@ -123,6 +126,12 @@ impl<R: Registers, D: DmaRegion, C: Clock> NetworkScheme<R, D, C> {
         self.shedder.has_kept() || self.nic.next_frame_len().is_some()
     }
 
+    /// Copies the next frame, whoever's turn it is, into `out` and returns how many bytes that were; what does not fit is
+    /// lost.
+    pub fn take_frame(&mut self, out: &mut [u8]) -> Option<usize> {
+        self.shedder.take(out).or_else(|| self.nic.receive(out))
+    }
+
     /// Whether, since this was last asked, a reader has read so many frames in a row that others should get a turn.
     pub fn take_others_turn(&mut self) -> bool {
         std::mem::take(&mut self.others_turn)
@@ -138,6 +147,7 @@ impl<R: Registers, D: DmaRegion, C: Clock> NetworkScheme<R, D, C> {
             Interrupt::Causes(causes) => {
                 self.activity.interrupts += 1;
                 self.hasten_self_test();
+                self.nic.moderate();
                 if causes.contains(Causes::LSC) {
                     self.look_at_link();
                 }
@@ -159,7 +169,7 @@ impl<R: Registers, D: DmaRegion, C: Clock> NetworkScheme<R, D, C> {
 
     /// Looks at the link and logs what changed.
     pub fn look_at_link(&mut self) {
-        if let Some(link) = self.nic.refresh_link() {
+        if let Some(link) = self.nic.refresh_link(&self.clock) {
             log::info!("link {link}");
             self.activity.link_changes += 1;
             self.link_news = true;
@@ -185,7 +195,7 @@ impl<R: Registers, D: DmaRegion, C: Clock> NetworkScheme<R, D, C> {
             return false;
         }
         log::error!("the NIC is gone: its registers read as all ones");
-        self.nic.refresh_link();
+        self.nic.refresh_link(&self.clock);
         self.abandon_self_test();
         self.activity.link_changes += 1;
         self.link_news = true;
@@ -296,12 +306,32 @@ impl<R: Registers, D: DmaRegion, C: Clock> NetworkScheme<R, D, C> {
         total
     }
 
-    /// Programs what all handles together ask for; a client changed its mind or is gone.
+    /// Programs what all handles together ask for; a client came, changed its mind or is gone.
     fn apply_demand(&mut self) {
+        // A self-test has the registers for itself; it is done when that has ended.
+        if self.nic.is_testing() {
+            return;
+        }
         let total = self.total_demand();
         let groups = total.groups.iter().copied().map(MacAddress);
         self.nic
             .set_filter(total.promiscuous, total.all_multicast, groups);
+        let restrict = self.all_readers_ask_for_vlans();
+        self.nic.set_vlan_filter(restrict.then_some(total.vlans));
+    }
+
+    /// Whether somebody reads frames, and everybody who does asks for VLANs.
+    fn all_readers_ask_for_vlans(&self) -> bool {
+        let mut asked = BTreeSet::new();
+        let mut readers = BTreeSet::new();
+        for (id, owner) in &self.owners {
+            match self.handles.get(id) {
+                Some(Handle::File(open)) if !open.demand.vlans.is_empty() => drop(asked.insert(owner)),
+                Some(Handle::Data(_)) => drop(readers.insert(owner)),
+                _ => {}
+            }
+        }
+        !readers.is_empty() && readers.is_subset(&asked)
     }
 
     /// The bytes of a file, for a handle that asks for `demand`.
@@ -321,7 +351,7 @@ impl<R: Registers, D: DmaRegion, C: Clock> NetworkScheme<R, D, C> {
             File::Link => files::link(nic.link()),
             File::Stats => files::stats(nic, self.activity),
             File::Mtu => files::mtu(nic),
-            File::Filter => files::filter(demand, &self.total_demand()),
+            File::Filter => files::filter(nic, demand, &self.total_demand()),
             File::Hang => files::hang(nic),
             File::SelfTest => self.self_test.text(),
             File::Registers => files::registers(nic),

@@ -47,6 +47,8 @@ pub struct HostedOptions {
     pub link_down: bool,
     /// Longest wait for readiness.
     pub ready_limit: Duration,
+    /// Further arguments of the program.
+    pub arguments: Vec<String>,
     /// Further environment of the daemon.
     pub environment: Vec<(String, String)>,
 }
@@ -62,6 +64,7 @@ impl HostedOptions {
             capture: None,
             link_down: false,
             ready_limit: Duration::from_secs(40),
+            arguments: Vec::new(),
             environment: Vec::new(),
         }
     }
@@ -212,6 +215,7 @@ impl Hosted {
         if options.link_down {
             command.arg("--link-down");
         }
+        command.args(&options.arguments);
         let log = File::create(files.path().join("log")).doing("create the log")?;
         command.envs(options.environment.iter().map(|(key, value)| (key, value)));
         // Its temporary files go with ours, even if it is killed.

@@ -4,6 +4,8 @@ mod common;
 
 use common::{Bench, MAC, for_each_model};
 use e1000_hw::chip::{self, Chip};
+use e1000_hw::flow_control::Pause;
+use e1000_hw::link::Link;
 use e1000_hw::notes::Notes;
 use e1000_hw::nvm;
 use e1000_hw::phy::{HangCheck, Phy, PhyError};
@@ -66,5 +68,51 @@ fn phy_of_the_82574_model_does_not_hang() {
             // The register is missing in some models; that is no strike.
             assert!(matches!(check.look(&phy), Ok(false) | Err(PhyError::NoAnswer)));
         }
+    });
+}
+
+/// Takes the cable out and puts it back in, and returns the link that comes up.
+fn renegotiate(bench: &Bench, nic: &mut common::ModelNic) -> Link {
+    for up in [false, true] {
+        bench.machine.set_link(up).unwrap();
+        common::wait_for("the link to change", || {
+            nic.refresh_link(&bench.clock);
+            (nic.link().is_up() == up).then_some(())
+        });
+    }
+    nic.link()
+}
+
+#[test]
+fn pause_is_negotiated_with_the_partner_that_each_model_has() {
+    for_each_model(|model| {
+        let mut bench = Bench::new(model);
+        let mut nic = bench.bring_up(64, 64);
+        println!("{model}: at power-on {}", nic.link());
+        // The PHY of e1000e claims that its partner offers PAUSE (register 5 is 0x05E0), that of e1000 does not (0x01E0).
+        let offered = bench.chip.device_id == 0x10D3;
+        for wanted in [Pause::RX, Pause::BOTH, Pause::TX, Pause::NONE, Pause::RX] {
+            nic.set_pause(wanted, &bench.clock);
+            let link = renegotiate(&bench, &mut nic);
+            println!("{model}: {wanted} wanted: {link}");
+            // Without ASM_DIR, the partner agrees to both or none.
+            let want = if offered && wanted.rx { wanted } else { Pause::NONE };
+            assert_eq!(
+                link,
+                Link::Up {
+                    mbit_s: 1000,
+                    full_duplex: true,
+                    pause: want
+                }
+            );
+            let ctrl = bench.registers.read(regs::CTRL);
+            assert_eq!((ctrl >> 27 & 1 != 0, ctrl >> 28 & 1 != 0), (want.rx, want.tx));
+            if offered {
+                let high = bench.registers.read(regs::FCRTH);
+                assert_eq!(high != 0, want.tx, "{wanted}: FCRTH {high:#x}");
+            }
+        }
+        bench.push_out(&mut nic, 1, 100, 50, 10);
+        nic.stop(&bench.clock);
     });
 }

@@ -85,7 +85,7 @@ fn longest_frames_of_each_chip_pass_in_both_directions() {
         let mtu = nic.max_mtu();
         nic.set_mtu(mtu, &bench.clock).unwrap();
         wait_for("link", || {
-            nic.refresh_link();
+            nic.refresh_link(&bench.clock);
             nic.link().is_up().then_some(())
         });
         println!("{model}: MTU up to {mtu}");
@@ -113,7 +113,7 @@ fn longest_frames_of_each_chip_pass_in_both_directions() {
         );
         nic.set_mtu(1500, &bench.clock).unwrap();
         wait_for("link", || {
-            nic.refresh_link();
+            nic.refresh_link(&bench.clock);
             nic.link().is_up().then_some(())
         });
         bench.cable.send(&frame(MAC, 1600, 1));

@@ -230,11 +230,11 @@ fn link_changes_are_reported_and_frames_wait_for_the_link() {
         let mut nic = bench.bring_up_receiving(32, 32);
         interrupt(&mut nic);
         nic.enable_interrupts();
-        assert_eq!(nic.refresh_link(), None);
+        assert_eq!(nic.refresh_link(&bench.clock), None);
         for round in 0..2 {
             bench.machine.set_link(false).unwrap();
             wait_for_link_change(&bench, &mut nic);
-            assert_eq!(nic.refresh_link(), Some(Link::Down));
+            assert_eq!(nic.refresh_link(&bench.clock), Some(Link::Down));
             nic.transmit(&frame(OTHER, 100, round)).unwrap();
             nic.post();
             assert_eq!(nic.held_frames(), 1);
@@ -242,7 +242,7 @@ fn link_changes_are_reported_and_frames_wait_for_the_link() {
             bench.machine.set_link(true).unwrap();
             let link = wait_for("link", || {
                 wait_for_link_change(&bench, &mut nic);
-                nic.refresh_link()
+                nic.refresh_link(&bench.clock)
             });
             assert!(link.is_up());
             assert_eq!(nic.held_frames(), 0);
@@ -270,12 +270,12 @@ fn frame_that_comes_while_the_link_negotiates_does_not_stop_reception() {
         let mut bench = Bench::new(model);
         let mut nic = bench.bring_up_receiving(32, 8);
         bench.machine.set_link(false).unwrap();
-        wait_for("link down", || nic.refresh_link());
+        wait_for("link down", || nic.refresh_link(&bench.clock));
         bench.machine.set_link(true).unwrap();
         // QEMU negotiates for half a second (hardware-facts 14.2). A frame that comes in that time waits in QEMU,
         // and all later ones behind it: its `e1000` looks for them when RDT is written, not when the link is there.
         bench.cable.send(&frame(MAC, 60, 1));
-        wait_for("link up", || nic.refresh_link());
+        wait_for("link up", || nic.refresh_link(&bench.clock));
         bench.cable.send(&frame(MAC, 60, 2));
         while receive(&mut nic) != frame(MAC, 60, 2) {}
         bench.push_in(&mut nic, 1, 60, 100);
@@ -288,14 +288,14 @@ fn full_ring_without_link_drops_and_does_not_block() {
         let mut bench = Bench::new(model);
         let mut nic = bench.bring_up(8, 8);
         bench.machine.set_link(false).unwrap();
-        wait_for("link down", || nic.refresh_link());
+        wait_for("link down", || nic.refresh_link(&bench.clock));
         for seed in 0..20 {
             assert_eq!(nic.transmit(&frame(OTHER, 60, seed)), Ok(()));
             nic.post();
         }
         assert_eq!((nic.held_frames(), nic.tx_counters().dropped), (7, 13));
         bench.machine.set_link(true).unwrap();
-        wait_for("link up", || nic.refresh_link());
+        wait_for("link up", || nic.refresh_link(&bench.clock));
         for seed in 0..7 {
             assert_eq!(bench.cable.receive(), frame(OTHER, 60, seed));
         }

@@ -28,9 +28,9 @@ fn run(bench: &Bench, nic: &mut ModelNic) -> Report {
     }
 }
 
-fn wait_for_link(nic: &mut ModelNic) {
+fn wait_for_link(bench: &Bench, nic: &mut ModelNic) {
     wait_for("link", || {
-        nic.refresh_link();
+        nic.refresh_link(&bench.clock);
         nic.link().is_up().then_some(())
     });
 }
@@ -48,7 +48,7 @@ fn every_part_passes_and_the_nic_works_as_before() {
             // QEMU's older models lack some; the newer one has all.
             let absent = if model == NicModel::E1000e { 0 } else { 6 };
             assert!(report.absent_registers <= absent, "{model}: {report:?}");
-            wait_for_link(&mut nic);
+            wait_for_link(&bench, &mut nic);
             for size in [60, 1514] {
                 bench.cable.send(&frame(MAC, size, round));
                 assert_eq!(receive(&mut nic), frame(MAC, size, round));
@@ -73,7 +73,7 @@ fn without_a_cable_the_link_fails_and_frames_do_not_loop_in_qemu() {
         nic.enable_interrupts();
         bench.machine.set_link(false).unwrap();
         wait_for("loss of the link", || {
-            nic.refresh_link();
+            nic.refresh_link(&bench.clock);
             (!nic.link().is_up()).then_some(())
         });
         let report = run(&bench, &mut nic);
@@ -84,7 +84,7 @@ fn without_a_cable_the_link_fails_and_frames_do_not_loop_in_qemu() {
             [Outcome::Passed; 3]
         );
         bench.machine.set_link(true).unwrap();
-        wait_for_link(&mut nic);
+        wait_for_link(&bench, &mut nic);
         bench.cable.send(&frame(MAC, 100, 1));
         assert_eq!(receive(&mut nic), frame(MAC, 100, 1));
         nic.stop(&bench.clock);
@@ -104,7 +104,7 @@ fn driver_that_was_killed_meanwhile_leaves_no_loop_to_the_next() {
         assert!(nic.is_testing());
         std::mem::forget(nic);
         let mut nic = bench.bring_up(64, 64);
-        wait_for_link(&mut nic);
+        wait_for_link(&bench, &mut nic);
         nic.transmit(&frame(OTHER, 100, 1)).unwrap();
         nic.post();
         assert_eq!(bench.cable.receive(), frame(OTHER, 100, 1));

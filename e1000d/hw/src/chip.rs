@@ -5,6 +5,8 @@
 mod quirks;
 mod table;
 
+use crate::offload::Offloads;
+
 pub use quirks::Quirks;
 pub use table::CHIPS;
 
@@ -86,6 +88,8 @@ pub struct Limits {
     pub moderation: Moderation,
     /// Which interrupts a driver may use.
     pub interrupts: Interrupts,
+    /// What it can take off a TCP/IP stack. IPv6 is not cut by 8254x (Linux e1000, `e1000_probe`).
+    pub offloads: Offloads,
 }
 
 /// How the packet buffer is split for frames above 1522 bytes (HF 6).
@@ -254,6 +258,11 @@ mod tests {
             assert_eq!(
                 quirks.contains(Quirks::FEXTNVM),
                 limits.reset == Reset::Pch,
+                "{name}"
+            );
+            assert_eq!(
+                quirks.contains(Quirks::NO_TSO),
+                !limits.offloads.contains(Offloads::TSO_IPV4),
                 "{name}"
             );
             // Entry 14 is taken where it holds the copy of the address.

@@ -1,6 +1,6 @@
 //! A fake of the world that the core sees: registers that behave like a NIC's, DMA memory, a clock.
 //!
-//! For tests. It counts every register access, so that the cost of a frame is an assertion, and it can be told to
+//! For tests. Frames that hardware would complete or cut come out as they are. It counts every register access, so that the cost of a frame is an assertion, and it can be told to
 //! misbehave in ways that no emulator does: a reset that does not end, a device that is gone, descriptors with
 //! any bits at any time.
 
@@ -241,6 +241,14 @@ impl FakeMachine {
         let inner = self.0.borrow();
         let base = inner.pair(regs::RDBAL, regs::RDBAH);
         inner.store_words(base, slot, low, high);
+    }
+
+    /// The four words of transmit descriptor `slot`.
+    pub fn peek_tx_descriptor(&self, slot: u32) -> [u32; 4] {
+        let inner = self.0.borrow();
+        let base = inner.pair(regs::TDBAL, regs::TDBAH);
+        let (address, low, high) = inner.descriptor(base, slot);
+        [address as u32, (address >> 32) as u32, low, high]
     }
 
     /// Overwrites bytes 8 to 15 of transmit descriptor `slot`.

@@ -10,6 +10,8 @@ use crate::nvm::MacAddress;
 use crate::platform::Registers;
 use crate::regs::{self, Rctl};
 
+/// Registers of the VLAN table.
+const VFTA_REGISTERS: usize = regs::VFTA_REGISTERS as usize;
 /// Registers of the largest multicast table.
 const MTA_REGISTERS: usize = 128;
 
@@ -40,8 +42,10 @@ pub struct Filter {
     promiscuous: bool,
     all_multicast: bool,
     multicast: [u32; MTA_REGISTERS],
-    /// One bit for each VLAN id; None while the VLAN filter is off.
-    vlans: Option<[u32; regs::VFTA_REGISTERS as usize]>,
+    /// One bit for each VLAN id, as in VFTA, whether the VLAN filter is on or not.
+    vlans: [u32; VFTA_REGISTERS],
+    /// Tagged frames of other VLANs are dropped.
+    vlan_filter: bool,
 }
 
 impl Filter {
@@ -51,13 +55,19 @@ impl Filter {
             promiscuous: false,
             all_multicast: false,
             multicast: [0; MTA_REGISTERS],
-            vlans: None,
+            vlans: [0; VFTA_REGISTERS],
+            vlan_filter: false,
         }
     }
 
     /// Whether everything passes.
     pub fn promiscuous(&self) -> bool {
         self.promiscuous
+    }
+
+    /// Whether tagged frames of some VLANs only pass.
+    pub fn vlan_filter(&self) -> bool {
+        self.vlan_filter && !self.promiscuous
     }
 
     /// Whether frames to all groups pass.
@@ -76,7 +86,7 @@ impl Filter {
     pub(crate) fn rctl(&self) -> Rctl {
         let mut rctl = Rctl::empty();
         // Promiscuous is also about VLANs.
-        rctl.set(Rctl::VFE, self.vlans.is_some() && !self.promiscuous);
+        rctl.set(Rctl::VFE, self.vlan_filter());
         rctl.set(Rctl::UPE, self.promiscuous);
         rctl.set(Rctl::MPE, self.all_multicast());
         rctl
@@ -107,23 +117,26 @@ impl Filter {
         }
     }
 
-    /// Lets tagged frames of `vlans` pass and of no other VLAN, or of all with `None`.
+    /// Lets tagged frames of `vlans` pass and of no other VLAN, or of all with `None`. Untagged ones always pass. Writes
+    /// what changes; RCTL is the caller's to write.
     pub(crate) fn set_vlans(
         &mut self,
         registers: &impl Registers,
         vlans: Option<impl IntoIterator<Item = u16>>,
     ) {
-        self.vlans = vlans.map(|vlans| {
-            let mut table = [0; regs::VFTA_REGISTERS as usize];
-            // Frames with a priority and no VLAN have the id 0.
-            for id in core::iter::once(0).chain(vlans) {
-                if let Some(word) = table.get_mut(usize::from(id >> 5)) {
-                    *word |= 1 << (id & 31);
-                }
+        self.vlan_filter = vlans.is_some();
+        let Some(vlans) = vlans else {
+            return;
+        };
+        let mut table = [0; VFTA_REGISTERS];
+        // Frames with a priority and no VLAN have the id 0.
+        for id in core::iter::once(0).chain(vlans) {
+            if let Some(word) = table.get_mut(usize::from(id >> 5)) {
+                *word |= 1 << (id & 31);
             }
-            table
-        });
-        self.write_vlans(registers);
+        }
+        let old = core::mem::replace(&mut self.vlans, table);
+        self.write_vlans(registers, &old);
     }
 
     /// Writes all of it into a device whose tables are empty.
@@ -132,7 +145,7 @@ impl Filter {
         if self.multicast != empty {
             self.write_multicast(registers, chip, &empty);
         }
-        self.write_vlans(registers);
+        self.write_vlans(registers, &[0; VFTA_REGISTERS]);
     }
 
     fn write_multicast(&self, registers: &impl Registers, chip: &Chip, old: &[u32; MTA_REGISTERS]) {
@@ -151,9 +164,10 @@ impl Filter {
         }
     }
 
-    fn write_vlans(&self, registers: &impl Registers) {
-        for (n, word) in self.vlans.iter().flatten().enumerate() {
-            registers.write(regs::VFTA + 4 * n as u32, *word);
+    fn write_vlans(&self, registers: &impl Registers, old: &[u32; VFTA_REGISTERS]) {
+        let words = self.vlans.iter().zip(old).enumerate();
+        for (n, (new, _)) in words.filter(|(_, (new, old))| new != old) {
+            registers.write(regs::VFTA + 4 * n as u32, *new);
         }
     }
 }

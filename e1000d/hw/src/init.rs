@@ -6,12 +6,11 @@
 use crate::chip::{Chip, Media, Moderation, Quirks};
 use crate::errata;
 use crate::firmware;
+use crate::flow_control::{self, Pause};
 use crate::nvm::MacAddress;
 use crate::platform::Registers;
 use crate::regs::{self, Ctrl, Rctl, Tctl};
 
-/// Interrupts at most every 50 us, 20 000 a second, in units of 256 ns.
-pub(crate) const ITR_20000: u32 = 195;
 /// Receive address entry that holds a second copy of the NIC's address where another port's reset may erase the
 /// first.
 const SECOND_COPY: u32 = 14;
@@ -36,8 +35,9 @@ pub(crate) fn tctl(chip: &Chip) -> Tctl {
     Tctl::EN | Tctl::PSP | Tctl::CT_15 | Tctl::COLD_FULL_DUPLEX | Tctl::RTLC | requests
 }
 
-/// Link settings, flow control, packet buffer and the parts' own bits.
-pub(crate) fn program_mac(registers: &impl Registers, chip: &Chip) {
+/// Link settings, flow control (off until the link is up), packet buffer and the parts' own bits; offers `pause` where
+/// the MAC negotiates.
+pub(crate) fn program_mac(registers: &impl Registers, chip: &Chip, pause: Pause) {
     let clear = Ctrl::GIO_MASTER_DISABLE
         | Ctrl::LRST
         | Ctrl::ILOS
@@ -74,9 +74,9 @@ pub(crate) fn program_mac(registers: &impl Registers, chip: &Chip) {
     registers.write(regs::FCRTL, 0);
     registers.write(regs::FCRTH, 0);
     registers.write(regs::PBA, chip.limits.rx_packet_buffer_kib);
-    // No PHY negotiates for fiber and serdes: the MAC does, and offers full duplex without pause (HF 5.3).
+    // No PHY negotiates for fiber and serdes: the MAC does (HF 5.3).
     if chip.media != Media::Copper {
-        registers.write(regs::TXCW, regs::TXCW_ANE | regs::TXCW_FD);
+        registers.write(regs::TXCW, flow_control::txcw(pause));
     }
     errata::apply(registers, chip);
     firmware::set_driver_loaded(registers, chip, true);
@@ -109,8 +109,8 @@ pub(crate) fn program_filter(registers: &impl Registers, chip: &Chip, mac: MacAd
     }
 }
 
-/// Delays, thresholds, moderation; no checksums, one queue, legacy descriptors.
-pub(crate) fn program_receive_unit(registers: &impl Registers, chip: &Chip) {
+/// Delays, thresholds, the interval between interrupts in units of 256 ns; no checksums, one queue, legacy descriptors.
+pub(crate) fn program_receive_unit(registers: &impl Registers, chip: &Chip, interval: u32) {
     let delay = if chip.quirks.contains(Quirks::RDTR_20) {
         0x20
     } else {
@@ -121,7 +121,7 @@ pub(crate) fn program_receive_unit(registers: &impl Registers, chip: &Chip) {
     registers.write(regs::RXCSUM, 0);
     if chip.limits.moderation != Moderation::Delays {
         registers.write(regs::RADV, 0);
-        registers.write(regs::ITR, chip.throttle(ITR_20000));
+        registers.write(regs::ITR, chip.throttle(interval));
     }
     if chip.quirks.contains(Quirks::PCIE) {
         registers.write(regs::RFCTL, errata::rfctl(chip));

@@ -75,8 +75,8 @@ impl Routing {
         }
     }
 
-    /// Programs the routing. Interrupts are masked.
-    pub(crate) fn program(self, registers: &impl Registers) {
+    /// Programs the routing, and the interval of its vectors in units of 256 ns. Interrupts are masked.
+    pub(crate) fn program(self, registers: &impl Registers, interval: u32) {
         let (ivar, eiac) = match self {
             Self::Single => return,
             // RXQ0, RXQ1, TXQ0, TXQ1 and OTHER, a nibble each: bit 3 valid, bits 2:0 the vector.
@@ -93,7 +93,15 @@ impl Routing {
         // ACK frames would raise interrupts of their own (Linux e1000e, `e1000_configure_msix`).
         registers.write(regs::RFCTL, registers.read(regs::RFCTL) | regs::RFCTL_ACK_DIS);
         for vector in 0..self.vectors() {
-            registers.write(regs::EITR + 4 * u32::from(vector), crate::init::ITR_20000);
+            registers.write(regs::EITR + 4 * u32::from(vector), interval);
+        }
+    }
+
+    /// Where the interval between interrupts for received frames is set: the line's or the vector's.
+    pub(crate) fn throttle(self) -> u32 {
+        match self {
+            Self::Single => regs::ITR,
+            Self::OneVector | Self::ThreeVectors => regs::EITR,
         }
     }
 

@@ -24,7 +24,8 @@
 //!
 //! From the inside out: [`ring`] is the DMA memory, [`rx`] and [`tx`] the two directions, [`chip`] the table of parts,
 //! [`reset`], [`firmware`], [`nvm`], [`phy`] and [`packet_buffer`] what bring-up needs, [`nic`] the whole; [`filter`],
-//! [`stats`], [`watchdog`] and [`self_test`] are what it does besides frames.
+//! [`stats`], [`watchdog`] and [`self_test`] are what it does besides frames, [`offload`] what it can do to them,
+//! [`moderation`] how often it interrupts.
 #![no_std]
 
 #[cfg(any(test, feature = "fake"))]
@@ -37,12 +38,15 @@ pub mod fake;
 mod fiber;
 pub mod filter;
 pub mod firmware;
+pub mod flow_control;
 mod init;
 pub mod interrupt;
 pub mod link;
+pub mod moderation;
 pub mod nic;
 pub mod notes;
 pub mod nvm;
+pub mod offload;
 pub mod packet_buffer;
 pub mod phy;
 pub mod platform;

@@ -1,13 +1,15 @@
 //! One NIC, from bring-up to stop.
 //!
-//! Here are bring-up, link and stop; `frames` and `interrupts` have what every user needs besides, `control` what may be
-//! changed while it runs, `recovery` what happens when it hangs, `upkeep` what the link needs, `self_test` the self-test,
-//! `backlog` what is there for an owner that cannot keep up.
+//! Here are bring-up and stop; `frames`, `interrupts` and `link` have what every user needs besides, `control` what may be
+//! changed while it runs, `offload` checksums and segmentation, `recovery` what happens when it hangs, `upkeep` what the
+//! link needs, `self_test` the self-test, `backlog` what is there for an owner that cannot keep up.
 
 mod backlog;
 mod control;
 mod frames;
 mod interrupts;
+mod link;
+mod offload;
 mod recovery;
 mod self_test;
 mod upkeep;
@@ -17,11 +19,14 @@ use core::fmt;
 use crate::chip::{Chip, Quirks};
 use crate::filter::Filter;
 use crate::firmware;
+use crate::flow_control::Pause;
 use crate::init;
 use crate::interrupt::Routing;
-use crate::link::{self, Link};
+use crate::link::Link;
+use crate::moderation::Moderator;
 use crate::notes::Notes;
 use crate::nvm::{self, MacAddress, MacAddressError};
+use crate::offload::Offloads;
 use crate::phy::{self, Advertise};
 use crate::platform::{Clock, DmaAllocator, DmaRegion, Registers};
 use crate::regs;
@@ -103,6 +108,10 @@ pub struct Nic<R: Registers, D: DmaRegion> {
     mac: MacAddress,
     notes: Notes,
     link: Link,
+    /// The pause frames that are wanted.
+    pause: Pause,
+    /// An interrupt told that the link changed: what was negotiated may be something else, though it looks the same.
+    link_suspect: bool,
     rx: RxRing<D>,
     tx: TxRing<D>,
     routing: Routing,
@@ -120,6 +129,9 @@ pub struct Nic<R: Registers, D: DmaRegion> {
     mtu: usize,
     /// VLAN tags are stripped and inserted.
     vlan_offload: bool,
+    moderator: Moderator,
+    /// What is taken off the stack.
+    offloads: Offloads,
     statistics: Statistics,
     watchdog: Watchdog,
     upkeep: upkeep::Upkeep,
@@ -186,7 +198,8 @@ impl<R: Registers, D: DmaRegion> Nic<R, D> {
         };
 
         notes |= nvm::check(&registers, chip, clock);
-        notes |= phy::bring_up(&registers, chip, clock, Advertise::default());
+        let pause = Pause::RX;
+        notes |= phy::bring_up(&registers, chip, clock, Advertise { pause });
         Statistics::discard(&registers);
         let mut nic = Self {
             device: Running {
@@ -197,6 +210,8 @@ impl<R: Registers, D: DmaRegion> Nic<R, D> {
             mac,
             notes,
             link: Link::Down,
+            pause,
+            link_suspect: false,
             rx,
             tx,
             routing: Routing::Single,
@@ -208,6 +223,8 @@ impl<R: Registers, D: DmaRegion> Nic<R, D> {
             filter: Filter::new(),
             mtu: DEFAULT_MTU,
             vlan_offload: false,
+            moderator: Moderator::new(),
+            offloads: Offloads::empty(),
             statistics: Statistics::default(),
             watchdog: Watchdog::default(),
             upkeep: upkeep::Upkeep::new(chip),
@@ -215,28 +232,30 @@ impl<R: Registers, D: DmaRegion> Nic<R, D> {
             off: false,
             gone: false,
         };
-        nic.program();
+        nic.program(clock);
         Ok(nic)
     }
 
     /// Programs the device, which was just reset, up to sending and receiving.
-    fn program(&mut self) {
+    fn program(&mut self, clock: &impl Clock) {
         let Running { registers, chip, .. } = &self.device;
-        init::program_mac(registers, chip);
+        init::program_mac(registers, chip, self.pause);
         control::split_packet_buffer(registers, chip, self.mtu);
         control::program_vlan_offload(registers, self.vlan_offload);
         init::program_filter(registers, chip, self.mac);
         self.filter.restore(registers, chip);
         self.rx.program(registers);
-        init::program_receive_unit(registers, chip);
+        init::program_receive_unit(registers, chip, self.moderator.interval());
+        offload::program(registers, self.offloads);
         self.tx.program(registers);
         init::program_transmit_unit(registers, chip);
         registers.write(regs::TCTL, init::tctl(chip).bits());
-        link::program(registers, chip, Link::from_status(registers.read(regs::STATUS)));
+        let seen = self.link_now();
+        self.link = self.settle_link(seen, clock);
+        let Running { registers, chip, .. } = &self.device;
         self.rctl = control::rctl(chip, &self.filter, self.mtu).bits();
         registers.write(regs::RCTL, self.rctl);
         self.rx.start(registers);
-        self.link = Link::from_status(registers.read(regs::STATUS));
     }
 
     /// The chip.
@@ -254,45 +273,9 @@ impl<R: Registers, D: DmaRegion> Nic<R, D> {
         self.notes
     }
 
-    /// The link as last looked at.
-    pub fn link(&self) -> Link {
-        self.link
-    }
-
     /// Highest address that the device was given, exclusive: parts with [`Quirks::DMA32`] want it below 4 GiB.
     pub fn end_address(&self) -> u64 {
         self.rx.end_address().max(self.tx.end_address())
-    }
-
-    /// Looks at the link and returns it if it changed. While it is down, frames to send are kept back.
-    ///
-    /// Reads one register, and a few more when the link has come up, to tell the MAC of speed and duplex. Frames that
-    /// were kept back are sent then.
-    pub fn refresh_link(&mut self) -> Option<Link> {
-        if self.is_testing() {
-            return None;
-        }
-        let link = self.link_now();
-        if link == self.link {
-            return None;
-        }
-        self.link = link;
-        self.upkeep.link_changed(self.device.chip, link);
-        link::program(&self.device.registers, self.device.chip, link);
-        self.post();
-        Some(link)
-    }
-
-    /// What STATUS says of the link. Down, while the device is off or gone.
-    fn link_now(&mut self) -> Link {
-        match self.device.registers.read(regs::STATUS) {
-            regs::ALL_ONES => {
-                self.gone = true;
-                Link::Down
-            }
-            _ if self.off => Link::Down,
-            status => Link::from_status(status),
-        }
     }
 
     /// Whether registers were found to read as all ones: the device was removed, and will not come back.

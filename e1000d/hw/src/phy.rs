@@ -10,6 +10,7 @@ use core::time::Duration;
 use bitflags::bitflags;
 
 pub use copper::{Advertise, HangCheck, bring_up, copy_speed};
+pub(crate) use copper::{note, offer};
 
 use crate::chip::{Chip, Media, PhyAccess};
 use crate::firmware::{Claim, Purpose};
@@ -28,6 +29,8 @@ const MDIC_INTERVAL: Duration = Duration::from_micros(50);
 pub mod register {
     /// Control: [`Bmcr`](super::Bmcr).
     pub const BMCR: u8 = 0;
+    /// Status: [`Bmsr`](super::Bmsr).
+    pub const BMSR: u8 = 1;
     /// First half of the identity.
     pub const ID_HIGH: u8 = 2;
     /// Second half of the identity; the low four bits are a revision.
@@ -58,6 +61,13 @@ bitflags! {
         const POWER_DOWN = 1 << 11;
         /// Autonegotiation is on.
         const AUTONEGOTIATE = 1 << 12;
+    }
+
+    /// Bits of register 1.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub struct Bmsr: u16 {
+        /// Autonegotiation has ended: register 5 holds what the partner offers.
+        const NEGOTIATED = 1 << 5;
     }
 
     /// Bits of registers 4 and 5.

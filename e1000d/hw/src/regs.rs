@@ -122,7 +122,7 @@ pub const FCAH: u32 = 0x002C;
 pub const FCT: u32 = 0x0030;
 /// Transmit configuration word (fiber): what autonegotiation sends.
 pub const TXCW: u32 = 0x0178;
-/// Receive configuration word (fiber): what arrives of autonegotiation.
+/// Receive configuration word (fiber): what the partner sends, its bits 15:0 as in [`TXCW`].
 pub const RXCW: u32 = 0x0180;
 /// Extended configuration control: who owns the MDIO pins (82573 and later, ICH/PCH).
 pub const EXTCNF_CTRL: u32 = 0x0F00;
@@ -226,8 +226,12 @@ pub const SCTL_LOOP: u32 = 0x0410;
 pub const SCTL_NO_LOOP: u32 = 0x0400;
 /// [`TXCW`]: full duplex is offered.
 pub const TXCW_FD: u32 = 1 << 5;
-/// [`TXCW`]: both kinds of pause are offered.
-pub const TXCW_PAUSE: u32 = 0b11 << 7;
+/// [`TXCW`], [`RXCW`]: PAUSE is offered.
+pub const TXCW_PAUSE: u32 = 1 << 7;
+/// [`TXCW`], [`RXCW`]: ASM_DIR is offered.
+pub const TXCW_ASM_DIR: u32 = 1 << 8;
+/// [`RXCW`]: autonegotiation has ended.
+pub const RXCW_ANC: u32 = 1 << 31;
 /// [`FCAL`]: 01:80:C2:00, of the address that pause frames go to.
 pub const FCAL_PAUSE: u32 = 0x00C2_8001;
 /// [`FCAH`]: 00:01.
@@ -242,6 +246,8 @@ pub const TIPG_FIBER: u32 = 9 | 8 << 10 | 6 << 20;
 pub const TIPG_IPGT: u32 = 0x3FF;
 /// [`TARC0`] of 82571 and 82572: speed mode, one at 1000 Mbit/s.
 pub const TARC0_SPEED_MODE: u32 = 1 << 21;
+/// [`RXCSUM`]: checksums of IPv4 headers (IPOFL) and of TCP and UDP (TUOFL) are checked.
+pub const RXCSUM_CHECK: u32 = 0b11 << 8;
 /// [`RFCTL`]: NFSW_DIS and NFSR_DIS.
 pub const RFCTL_NFS_DIS: u32 = 1 << 6 | 1 << 7;
 

@@ -12,6 +12,7 @@
 use core::sync::atomic::{Ordering, fence};
 
 use crate::chip::{Chip, Quirks};
+use crate::offload::ChecksumResult;
 use crate::platform::{DmaAllocator, DmaRegion, Registers};
 use crate::regs;
 use crate::ring::{BUFFER_LEN, Buffers, DescriptorRing, OutOfDmaMemory, RingSize, Words};
@@ -172,6 +173,11 @@ impl<D: DmaRegion> RxRing<D> {
     /// The VLAN tag that was stripped from the frame last found, if it had one and CTRL.VME is set.
     pub fn tag(&self) -> Option<u16> {
         (self.last & VP != 0).then_some((self.last >> 16) as u16)
+    }
+
+    /// What the hardware found out of the checksums of the frame last found, if RXCSUM is set; `pcie` is the part's.
+    pub(crate) fn checksums(&self, pcie: bool) -> ChecksumResult {
+        ChecksumResult::from_descriptor(self.last, pcie)
     }
 
     /// Descriptor that is looked at next, and the value last written to RDT: free-running.

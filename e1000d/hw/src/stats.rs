@@ -20,7 +20,7 @@ const fn counter(name: &'static str, offset: u32) -> Counter {
 }
 
 /// All counters that are read, in the order of [`Statistics::values`].
-pub static COUNTERS: [Counter; 16] = [
+pub static COUNTERS: [Counter; 18] = [
     // CRCERRS: frames with a bad FCS.
     counter("rx_crc_errors", 0x4000),
     // ALGNERRC: frames that end in the middle of a byte.
@@ -33,6 +33,9 @@ pub static COUNTERS: [Counter; 16] = [
     counter("tx_aborted_errors", 0x4018),
     // LATECOL: collisions too late to be legal.
     counter("tx_window_errors", 0x4020),
+    // XONRXC, XONTXC: pauses that the other side, and this side, ended early.
+    counter("rx_flow_control_xon", 0x4048),
+    counter("tx_flow_control_xon", 0x404C),
     // XOFFRXC: pauses that the other side asked for.
     counter("rx_flow_control_xoff", 0x4050),
     // XOFFTXC: pauses that this side asked for.

@@ -4,19 +4,22 @@
 //! `reclaimed` to `posted` are with the hardware, those from `posted` to `filled` wait for the next write of TDT.
 //! One slot stays unused, because equal head and tail mean empty.
 //!
-//! A frame longer than [`PIECE_LEN`] takes several descriptors, all posted with the same write of TDT.
+//! A frame longer than [`PIECE_LEN`] takes several descriptors, all posted with the same write of TDT, and taken back
+//! together when the last one is done.
+
+mod offload;
 
 use core::sync::atomic::{Ordering, fence};
 
 use crate::platform::{DmaAllocator, DmaRegion, Registers};
 use crate::regs;
-use crate::ring::{BUFFER_LEN, Buffers, DescriptorRing, OutOfDmaMemory, RingSize, Words};
+use crate::ring::{BUFFER_LEN, Buffers, DescriptorRing, MAX_DESCRIPTORS, OutOfDmaMemory, RingSize, Words};
 
 /// Command byte, bits 31:24 of the low word: end of packet.
 const EOP: u32 = 1 << 24;
 /// Command byte: insert the FCS. QEMU appends none either way, real parts send none without it.
 const IFCS: u32 = 1 << 25;
-/// Command byte: report status, sets DD when done. On every descriptor, so that each is taken back by its own.
+/// Command byte: report status, sets DD when done. On every descriptor that has bytes of a frame.
 const RS: u32 = 1 << 27;
 /// Command byte: insert the VLAN tag from bits 31:16 of the high word. Takes CTRL.VME on 8254x.
 const VLE: u32 = 1 << 30;
@@ -77,7 +80,49 @@ pub struct TxRing<D: DmaRegion> {
     held: u32,
     /// Bytes, without FCS, of the longest untagged frame.
     max_len: usize,
+    /// One bit for each descriptor, set if it is the last of a frame.
+    ends: [u32; MAX_DESCRIPTORS as usize / 32],
+    /// Descriptors may have lost the addresses of their buffers: contexts have none.
+    addresses_lost: bool,
+    /// The frame before was segmented, by a part for which that makes a difference.
+    after_segmentation: bool,
     counters: TxCounters,
+}
+
+/// How a frame is spread over descriptors.
+#[derive(Clone, Copy)]
+struct Cut {
+    /// Bytes that one takes at most.
+    piece_len: usize,
+    /// The last [`SENTINEL_LEN`] bytes have one of their own.
+    sentinel: bool,
+    /// Bytes to which the first is filled up.
+    padded: usize,
+}
+
+/// Bytes of a sentinel, see [`crate::chip::Quirks::TSO_SENTINEL`].
+const SENTINEL_LEN: usize = 4;
+
+impl Cut {
+    /// Bytes that the next descriptor takes when `rest` are left.
+    fn piece(self, rest: usize) -> usize {
+        let most = if self.sentinel && rest > SENTINEL_LEN {
+            rest - SENTINEL_LEN
+        } else {
+            rest
+        };
+        most.min(self.piece_len)
+    }
+
+    /// Descriptors that a frame of `len` bytes takes.
+    fn count(self, len: usize) -> u32 {
+        let (mut rest, mut count) = (len, 0);
+        while rest > 0 {
+            rest -= self.piece(rest);
+            count += 1;
+        }
+        count
+    }
 }
 
 /// Checks the length of a frame against that of the longest untagged one.
@@ -130,6 +175,9 @@ impl<D: DmaRegion> TxRing<D> {
             filled: 0,
             held: 0,
             max_len: MAX_FRAME_LEN,
+            ends: [0; MAX_DESCRIPTORS as usize / 32],
+            addresses_lost: false,
+            after_segmentation: false,
             counters,
         })
     }
@@ -138,10 +186,11 @@ impl<D: DmaRegion> TxRing<D> {
     /// must be disabled, its DMA ended.
     pub fn program(&mut self, registers: &impl Registers) {
         let lost = (0..self.in_flight())
-            .filter(|n| self.descriptors.low(self.reclaimed.wrapping_add(*n)) & EOP != 0)
+            .filter(|n| self.is_end(self.reclaimed.wrapping_add(*n)))
             .count();
         self.counters.dropped += lost as u64 + u64::from(self.held);
         (self.reclaimed, self.posted, self.filled, self.held) = (0, 0, 0, 0);
+        self.after_segmentation = false;
         let base = self.descriptors.bus_address();
         registers.write(regs::TDBAL, base as u32);
         registers.write(regs::TDBAH, (base >> 32) as u32);
@@ -217,32 +266,62 @@ impl<D: DmaRegion> TxRing<D> {
     /// next [`Self::post`].
     pub fn transmit(&mut self, frame: &[u8], tag: Option<u16>) -> Result<(), TransmitError> {
         check_len(frame, self.max_len)?;
-        let needed = frame.len().div_ceil(PIECE_LEN) as u32;
+        let cut = Cut {
+            piece_len: PIECE_LEN,
+            sentinel: self.after_segmentation,
+            padded: PADDED_LEN,
+        };
+        self.make_room(cut.count(frame.len().max(PADDED_LEN)))?;
+        let (command, high) = match tag {
+            Some(tag) => (VLE, u32::from(tag) << 16),
+            None => (0, 0),
+        };
+        self.put(frame, command, high, cut)?;
+        self.after_segmentation = false;
+        Ok(())
+    }
+
+    /// Makes sure that so many descriptors are free.
+    fn make_room(&mut self, needed: u32) -> Result<(), TransmitError> {
         if self.space() < needed {
             self.reclaim();
             if self.space() < needed {
                 return Err(TransmitError::Full);
             }
         }
-        let (command, high) = match tag {
-            Some(tag) => (IFCS | RS | VLE, u32::from(tag) << 16),
-            None => (IFCS | RS, 0),
-        };
-        let (mut rest, mut filled, mut padded) = (frame, self.filled, PADDED_LEN);
-        loop {
-            let (piece, after) = rest.split_at(rest.len().min(PIECE_LEN));
+        Ok(())
+    }
+
+    /// Puts a frame, for which there is room, into the ring; `command` and `high` go into each of its descriptors.
+    fn put(&mut self, frame: &[u8], command: u32, high: u32, cut: Cut) -> Result<(), TransmitError> {
+        let mut short = [0; PADDED_LEN];
+        let (mut rest, mut filled, mut padded) = (frame, self.filled, cut.padded);
+        // The sentinel comes after the padding.
+        if let Some(begin) = short.get_mut(..frame.len())
+            && cut.sentinel
+            && frame.len() < padded
+        {
+            begin.copy_from_slice(frame);
+            rest = &short;
+        }
+        while !rest.is_empty() {
+            let (piece, after) = rest.split_at(cut.piece(rest.len()));
             let limit = BUFFER_LEN;
+            // What was filled up is not filled up again.
+            let fill = if after.is_empty() { padded } else { 0 };
             let len = self
                 .buffers
-                .copy_in(filled, piece, padded)
+                .copy_in(filled, piece, fill)
                 .ok_or(TransmitError::TooLong { limit })?;
-            let end = if after.is_empty() { EOP } else { 0 };
-            let low = len as u32 | command | end;
-            self.descriptors.set_words(filled, Words { low, high });
-            filled = filled.wrapping_add(1);
-            if after.is_empty() {
-                break;
+            if self.addresses_lost {
+                self.descriptors
+                    .set_address(filled, self.buffers.bus_address(filled));
             }
+            let end = if after.is_empty() { EOP } else { 0 };
+            let low = len as u32 | IFCS | RS | command | end;
+            self.descriptors.set_words(filled, Words { low, high });
+            self.mark_end(filled, after.is_empty());
+            filled = filled.wrapping_add(1);
             (rest, padded) = (after, 0);
         }
         self.filled = filled;
@@ -250,6 +329,22 @@ impl<D: DmaRegion> TxRing<D> {
         self.counters.frames += 1;
         self.counters.bytes += frame.len() as u64;
         Ok(())
+    }
+
+    /// Notes whether descriptor `counter` is the last of a frame.
+    fn mark_end(&mut self, counter: u32, end: bool) {
+        let slot = self.size.slot(counter);
+        if let Some(word) = self.ends.get_mut((slot / 32) as usize) {
+            let bit = 1 << (slot % 32);
+            *word = if end { *word | bit } else { *word & !bit };
+        }
+    }
+
+    /// Whether descriptor `counter` is the last of a frame.
+    fn is_end(&self, counter: u32) -> bool {
+        let slot = self.size.slot(counter);
+        let word = self.ends.get((slot / 32) as usize);
+        word.is_some_and(|word| word >> (slot % 32) & 1 != 0)
     }
 
     /// Tells the hardware of every frame taken since the last time, with one write of TDT; with none if there is
@@ -264,11 +359,19 @@ impl<D: DmaRegion> TxRing<D> {
         registers.write(regs::TDT, self.size.slot(self.posted));
     }
 
-    /// Takes back the descriptors that the hardware reports as sent. Only posted ones count, whatever the device
-    /// writes elsewhere.
+    /// Takes back the descriptors of frames whose last one the hardware reports as done: others may be reported before
+    /// they were fetched (8254x, segmentation). Only posted ones count, whatever the device writes elsewhere.
     pub fn reclaim(&mut self) {
-        while self.reclaimed != self.posted && self.descriptors.high(self.reclaimed) & DD != 0 {
-            self.reclaimed = self.reclaimed.wrapping_add(1);
+        let mut next = self.reclaimed;
+        while next != self.posted {
+            let end = self.is_end(next);
+            if end && self.descriptors.high(next) & DD == 0 {
+                return;
+            }
+            next = next.wrapping_add(1);
+            if end {
+                self.reclaimed = next;
+            }
         }
     }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use e1000_hw::chip::{CHIPS, Chip, Quirks, Reset, find};
 use e1000_hw::fake::{FAKE_MAC, FakeDma, FakeEeprom, FakeMachine, FakeRegion, FakeRegisters, Faults};
+use e1000_hw::flow_control::Pause;
 use e1000_hw::interrupt::Routing;
 use e1000_hw::link::Link;
 use e1000_hw::nic::{BringUpError, Interrupt, Nic, RingSizes};
@@ -33,7 +34,8 @@ fn every_chip_comes_up_and_passes_frames() {
             nic.link(),
             Link::Up {
                 mbit_s: 1000,
-                full_duplex: true
+                full_duplex: true,
+                pause: Pause::NONE
             }
         );
         let frame: Vec<u8> = (0..100).collect();
@@ -337,7 +339,7 @@ fn link_changes_are_seen_and_frames_wait_for_the_link() {
     machine.set_link(false);
     let mut nic = bring_up(&machine, chip(0x100E)).expect("bring-up does not wait for the link");
     assert_eq!(nic.link(), Link::Down);
-    assert_eq!(nic.refresh_link(), None);
+    assert_eq!(nic.refresh_link(&machine), None);
     for n in 0..3u8 {
         nic.transmit(&[n; 60]).expect("room");
         nic.post();
@@ -346,16 +348,17 @@ fn link_changes_are_seen_and_frames_wait_for_the_link() {
     assert!(machine.take_sent().is_empty());
     machine.set_link(true);
     assert_eq!(
-        nic.refresh_link(),
+        nic.refresh_link(&machine),
         Some(Link::Up {
             mbit_s: 1000,
-            full_duplex: true
+            full_duplex: true,
+            pause: Pause::NONE
         })
     );
     assert_eq!(machine.take_sent(), [[0u8; 60], [1; 60], [2; 60]]);
     // While it is down, no more than a ring full is kept, and the oldest are.
     machine.set_link(false);
-    assert_eq!(nic.refresh_link(), Some(Link::Down));
+    assert_eq!(nic.refresh_link(&machine), Some(Link::Down));
     for n in 0..600u32 {
         nic.transmit(&[n as u8; 60]).expect("taken, or taken and dropped");
         nic.post();
@@ -364,7 +367,7 @@ fn link_changes_are_seen_and_frames_wait_for_the_link() {
     assert_eq!(nic.tx_counters().dropped, 89);
     assert_eq!(nic.drop_held_frames(), 511);
     machine.set_link(true);
-    nic.refresh_link();
+    nic.refresh_link(&machine);
     assert!(machine.take_sent().is_empty());
     nic.transmit(&[9; 60]).expect("room");
     nic.post();

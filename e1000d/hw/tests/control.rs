@@ -1,8 +1,10 @@
 //! What may be changed while the NIC runs: filter, MTU, VLAN tags; and what is counted. Against the fake.
 
-use e1000_hw::chip::{CHIPS, Chip, find};
+use e1000_hw::chip::{CHIPS, Chip, Moderation, find};
 use e1000_hw::fake::{FakeMachine, FakeRegion, FakeRegisters, Faults};
 use e1000_hw::filter::hash;
+use e1000_hw::interrupt::Routing;
+use e1000_hw::moderation::Policy;
 use e1000_hw::nic::{MtuError, Nic, RingSizes};
 use e1000_hw::nvm::MacAddress;
 use e1000_hw::regs::{self, Rctl};
@@ -237,6 +239,15 @@ fn vlan_tags_are_stripped_and_inserted_when_asked_for() {
     assert_eq!(table, [0b10_0011, 1 << 31]);
     nic.set_vlan_filter(None::<[u16; 0]>);
     assert_eq!(machine.peek(regs::RCTL) & Rctl::VFE.bits(), 0);
+    // Only what changes is written, over the pause too.
+    machine.take_accesses();
+    nic.set_vlan_filter(Some([1, 5, 4095, 37]));
+    nic.set_vlan_filter(Some([37, 5, 4095, 1]));
+    let writes = machine.take_accesses().writes;
+    assert_eq!(
+        writes,
+        [(regs::VFTA + 4, 1 << 5), (regs::RCTL, machine.peek(regs::RCTL))]
+    );
 }
 
 #[test]
@@ -285,5 +296,52 @@ fn dump_reads_nothing_that_reading_changes() {
                 "{offset:#x}"
             );
         }
+    }
+}
+
+#[test]
+fn interval_between_interrupts_is_written_where_the_part_has_it_and_only_when_it_changes() {
+    for chip in CHIPS {
+        let machine = FakeMachine::new(chip);
+        let mut nic = bring_up(&machine, chip, 64);
+        let routing = Routing::for_vectors(chip, 5);
+        let register = if routing.is_some() { regs::EITR } else { regs::ITR };
+        nic.route_interrupts(routing.unwrap_or(Routing::Single));
+        machine.take_accesses();
+        nic.set_moderation(Policy::Adaptive);
+        let mut interrupt = |frames: usize, len: usize| {
+            for _ in 0..frames {
+                assert!(machine.deliver(&frame(len)));
+                nic.receive(&mut [0; 2048]);
+            }
+            machine.take_accesses();
+            nic.moderate();
+            let accesses = machine.take_accesses();
+            assert!(accesses.reads.is_empty(), "{}", chip.name);
+            accesses.writes
+        };
+        let has_it = chip.limits.moderation != Moderation::Delays;
+        let written = |interval| Vec::from_iter(has_it.then_some((register, interval)));
+        assert_eq!(interrupt(1, 98), written(55), "{}", chip.name);
+        assert_eq!(interrupt(1, 98), []);
+        assert_eq!(interrupt(20, 1514), []);
+        assert_eq!(interrupt(20, 1514), written(976), "{}", chip.name);
+        assert_eq!(interrupt(20, 1514), []);
+        // Whatever a reset does to it, and 82547 takes no zero.
+        machine.poke(register, 0);
+        nic.restart(&machine).expect("a reset that ends");
+        assert_eq!(
+            machine.peek(register),
+            if has_it { 976 } else { 0 },
+            "{}",
+            chip.name
+        );
+        nic.set_moderation(Policy::Fixed(0));
+        let shortest = if chip.limits.mac.starts_with("82547") {
+            53
+        } else {
+            0
+        };
+        assert_eq!(machine.peek(register), shortest, "{}", chip.name);
     }
 }

@@ -27,7 +27,7 @@ fn bring_up(machine: &FakeMachine, id: u16) -> FakeNic {
 fn tick(machine: &FakeMachine, nic: &mut FakeNic) -> Finding {
     machine.sleep(SECOND);
     let finding = nic.watch(machine);
-    nic.refresh_link();
+    nic.refresh_link(machine);
     finding
 }
 
@@ -74,7 +74,7 @@ fn link_is_forced_for_a_partner_that_does_not_negotiate() {
         let forced = (Ctrl::SLU | Ctrl::FD).bits();
         assert_eq!(machine.peek(regs::CTRL) & forced, forced);
         machine.set_link(true);
-        assert!(nic.refresh_link().is_some());
+        assert!(nic.refresh_link(&machine).is_some());
         // For some seconds it is looked at, then no more.
         for _ in 0..20 {
             if nic.needs_watching() {
@@ -92,7 +92,7 @@ fn forced_link_is_negotiated_again_when_the_partner_begins_to() {
         tick(&machine, &mut nic);
         tick(&machine, &mut nic);
         machine.set_link(true);
-        nic.refresh_link();
+        nic.refresh_link(&machine);
         // That of the link that came up.
         nic.interrupt(0);
         while nic.needs_watching() {
@@ -147,7 +147,7 @@ fn link_that_came_up_by_negotiation_is_left_alone() {
         let (machine, mut nic) = at_a_silent_partner(id);
         tick(&machine, &mut nic);
         machine.set_link(true);
-        nic.refresh_link();
+        nic.refresh_link(&machine);
         machine.take_accesses();
         assert_eq!(tick(&machine, &mut nic), Finding::Idle);
         assert_eq!(machine.take_accesses().writes, []);

@@ -4,7 +4,8 @@ mod recorder;
 
 use e1000_hw::chip::{CHIPS, Chip, Media, PhyAccess, Quirks};
 use e1000_hw::fake::{FakeMachine, FakeRegion};
-use e1000_hw::link::{self, Link, Pause};
+use e1000_hw::flow_control::{self, Pause};
+use e1000_hw::link::{self, Link};
 use e1000_hw::nic::{Nic, RingSizes};
 use e1000_hw::notes::Notes;
 use e1000_hw::regs;
@@ -239,7 +240,7 @@ fn pause_frames_are_described_except_where_that_is_something_else() {
 fn fiber_negotiates_in_the_mac() {
     // HF 5.3: "TXCW (ANE bit 31, FD 5, PAUSE 8:7)".
     for chip in CHIPS {
-        let want = (chip.media != Media::Copper).then_some(1 << 31 | 1 << 5);
+        let want = (chip.media != Media::Copper).then_some(1 << 31 | 0b11 << 7 | 1 << 5);
         assert_eq!(ends(chip.device_id, regs::TXCW, 0), want, "{}", chip.name);
     }
 }
@@ -264,7 +265,11 @@ fn second_copy_of_the_address_of_82571_stays_in_entry_14() {
 
 #[test]
 fn speed_and_duplex_are_programmed_with_the_link() {
-    let up = |mbit_s, full_duplex| Link::Up { mbit_s, full_duplex };
+    let up = |mbit_s, full_duplex| Link::Up {
+        mbit_s,
+        full_duplex,
+        pause: Pause::NONE,
+    };
     let after = |id, link, register, before| {
         let recorder = Recorder::new(chip(id));
         recorder.machine.poke(register, before);
@@ -307,7 +312,7 @@ fn pause_is_programmed_by_direction() {
     let of = |id, rx, tx| {
         let recorder = Recorder::new(chip(id));
         recorder.machine.poke(regs::CTRL, 0x1800_0040);
-        link::program_pause(&recorder, chip(id), Pause { rx, tx }, 1522);
+        flow_control::program(&recorder, chip(id), Pause { rx, tx }, 1522);
         [regs::FCTTV, regs::FCRTL, regs::FCRTH, regs::CTRL].map(|register| recorder.machine.peek(register))
     };
     assert_eq!(of(0x100E, true, true), [0xFFFF, 0x8000_ACC0, 0xACC8, 0x1800_0040]);

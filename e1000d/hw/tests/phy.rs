@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use e1000_hw::chip::{CHIPS, Media, PhyAccess, Quirks};
 use e1000_hw::fake::FAKE_PHY;
+use e1000_hw::flow_control::Pause;
 use e1000_hw::notes::Notes;
 use e1000_hw::phy::{self, Advertise, HangCheck, Phy, PhyError, PhyId, register};
 use e1000_hw::regs;
@@ -126,7 +127,7 @@ fn negotiation_restarts_only_when_it_offers_something_else() {
         );
         [0, 4, 9].map(|number| recorder.machine.peek_phy(number))
     };
-    let (off, on) = (Advertise { pause: false }, Advertise { pause: true });
+    let (off, on) = (Advertise { pause: Pause::NONE }, Advertise { pause: Pause::RX });
     let before = [0x1140, 0x0DE1, 0x0F00];
     assert_eq!(offers(0x100E, off, before), [0x1200, 0x01E1, 0x0E00]);
     assert_eq!(offers(0x10D3, on, before), [0x1200, 0x0DE1, 0x0E00]);

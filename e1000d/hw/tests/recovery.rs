@@ -94,7 +94,7 @@ fn hang_is_kept_as_a_snapshot_and_ends_with_a_reset() {
         assert!(text.contains("TDH 0x00000000\nTDT 0x00000005\n"), "{text}");
         assert!(text.contains("tx_descriptor_0 0x0b00003c 0x00000000\n"), "{text}");
         stall(&machine, false);
-        nic.refresh_link();
+        nic.refresh_link(&machine);
         for n in 0..1000u32 {
             nic.transmit(&[n as u8; 60]).expect("room");
             nic.post();
@@ -138,7 +138,7 @@ fn pause_or_a_missing_link_is_no_hang() {
         "the other side asked for a pause"
     );
     machine.set_link(false);
-    nic.refresh_link();
+    nic.refresh_link(&machine);
     assert!(!nic.needs_watching());
     assert_eq!(nic.watch(&machine), Finding::Idle);
     assert_eq!(nic.recoveries().hangs, 0);
@@ -154,7 +154,7 @@ fn device_that_never_recovers_is_reset_ever_more_rarely() {
         nic.post();
         machine.sleep(SECOND);
         nic.watch(&machine);
-        nic.refresh_link();
+        nic.refresh_link(&machine);
     }
     let resets = nic.recoveries().resets;
     assert!((8..=16).contains(&resets), "{resets} resets in ten minutes");

@@ -288,7 +288,7 @@ proptest! {
                 Step::Post => nic.post(),
                 Step::Link(up) => {
                     machine.set_link(up);
-                    nic.refresh_link();
+                    nic.refresh_link(&machine);
                 }
             }
             let tail = machine.peek(regs::RDT);

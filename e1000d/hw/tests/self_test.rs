@@ -126,7 +126,7 @@ fn afterwards_registers_filters_mtu_and_interrupts_are_as_before() {
         };
         let tables_before = tables(&machine);
         run(&machine, &mut nic, false);
-        nic.refresh_link();
+        nic.refresh_link(&machine);
         let mut after = vec![];
         nic.dump_registers(|name, value| after.push((name, value)));
         assert_eq!(before, after, "{}", chip.name);
@@ -147,7 +147,7 @@ fn afterwards_registers_filters_mtu_and_interrupts_are_as_before() {
 fn link_that_is_down_fails_the_link_and_nothing_else() {
     let (machine, mut nic) = start(chip(0x100E));
     machine.set_link(false);
-    nic.refresh_link();
+    nic.refresh_link(&machine);
     let report = run(&machine, &mut nic, false);
     assert_eq!(report.link, Outcome::Failed(Failure::NoLink));
     assert_eq!(failed(&report), ["link"]);
@@ -157,7 +157,7 @@ fn link_that_is_down_fails_the_link_and_nothing_else() {
 fn link_that_negotiates_is_waited_for() {
     let (machine, mut nic) = start(chip(0x100E));
     machine.set_link(false);
-    nic.refresh_link();
+    nic.refresh_link(&machine);
     nic.start_self_test(false, &machine);
     let report = loop {
         match nic.continue_self_test(&machine) {
@@ -367,7 +367,7 @@ fn meanwhile_frames_are_dropped_and_counted_and_none_is_received() {
         assert_eq!(nic.tx_counters().dropped, dropped + 1);
         machine.deliver(&[0xFF; 60]);
         assert_eq!(nic.receive(&mut [0; 60]), None);
-        assert_eq!(nic.refresh_link(), None);
+        assert_eq!(nic.refresh_link(&machine), None);
         match nic.continue_self_test(&machine) {
             SelfTest::Done(report) => break assert!(report.passed()),
             SelfTest::Wait(delay) => machine.sleep(delay),

@@ -1,7 +1,7 @@
 //! What the operations on the scheme mean.
 //!
 //! Errors are the answer to whatever a client does wrong; nothing a client does through the file of frames changes more
-//! than its own handle. Blocking is the business of [`crate::server`]: an operation that has to wait answers
+//! than its own handle, but that opening it may end the VLAN filter ([`crate::demand`]). Blocking is the business of [`crate::server`]: an operation that has to wait answers
 //! `EWOULDBLOCK` here, which is not the `EAGAIN` (11) that clients see.
 
 use e1000_hw::nic::MtuError;
@@ -125,7 +125,12 @@ impl<R: Registers, D: DmaRegion, C: Clock> SchemeSync for NetworkScheme<R, D, C>
             let open = OpenFile::new(file, flags, self.activity.link_changes);
             (Handle::File(open), NewFdFlags::POSITIONED)
         };
+        let is_data = matches!(handle, Handle::Data(_));
         let number = self.insert(handle);
+        self.owners.insert(number, caller.pid);
+        if is_data {
+            self.apply_demand();
+        }
         self.refresh(number);
         Ok(OpenResult::ThisScheme { number, flags: new })
     }
@@ -275,11 +280,12 @@ impl<R: Registers, D: DmaRegion, C: Clock> SchemeSync for NetworkScheme<R, D, C>
     }
 
     fn on_close(&mut self, id: usize) {
-        // What it asked for ends with it.
-        if let Some(Handle::File(open)) = self.handles.remove(&id)
-            && open.file == File::Filter
-        {
-            self.apply_demand();
+        self.owners.remove(&id);
+        // What it asked for ends with it, and what others asked for may count now.
+        match self.handles.remove(&id) {
+            Some(Handle::Data(_)) => self.apply_demand(),
+            Some(Handle::File(open)) if open.file == File::Filter => self.apply_demand(),
+            _ => {}
         }
     }
 }

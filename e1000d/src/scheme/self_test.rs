@@ -127,6 +127,8 @@ impl<R: Registers, D: DmaRegion, C: Clock> NetworkScheme<R, D, C> {
                 }
             }
         }
+        // What clients asked for meanwhile.
+        self.apply_demand();
         self.look_at_link();
     }
 }

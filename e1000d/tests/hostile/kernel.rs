@@ -11,10 +11,12 @@ use std::time::Duration;
 use e1000_hw::fake::FAKE_MAC;
 use e1000d::server::Answers;
 use redox_scheme::Response;
-use syscall::error::{EAGAIN, EBADF, EBADFD, EINTR, EINVAL, EWOULDBLOCK, Error, Result};
+use syscall::error::{EAGAIN, EBADF, EBADFD, EINTR, EINVAL, ENODEV, EWOULDBLOCK, Error, Result};
+use syscall::flag::EventFlags;
 use syscall::schemev2::{Cqe, CqeOpcode};
 
 use super::wire::Wire;
+use e1000d::pace::BURST;
 
 /// Where the kernel says that an empty buffer is.
 const DANGLING: u64 = 1 << 63;
@@ -89,8 +91,22 @@ pub struct Open {
     pub id: usize,
     pub is_data: bool,
     pub is_mac: bool,
+    pub is_self_test: bool,
     /// Events that were asked for, ever.
     wants: usize,
+    /// Frames read.
+    frames: u64,
+    /// How often it was told that there is none since it last read one.
+    refused: u32,
+}
+
+impl Open {
+    /// Whether it may be told that there is no frame though one waits: it has read many in a row, and is told so a
+    /// limited number of times ([`e1000d::pace`]).
+    fn may_be_held(&self) -> bool {
+        let subscribed = self.wants & EventFlags::EVENT_READ.bits() != 0;
+        subscribed && self.frames >= u64::from(BURST) && self.refused < BURST
+    }
 }
 
 pub struct Inner {
@@ -101,6 +117,12 @@ pub struct Inner {
     pub wire: Wire,
     /// The daemon was told to end.
     pub stopping: bool,
+    /// The daemon has found out that the device is gone.
+    pub gone: bool,
+    /// The device may have looked as if it were gone.
+    pub may_be_gone: bool,
+    /// This read comes first, and there is a frame for it.
+    pub has_frame: Option<u32>,
     /// So many answers from now on, one is not taken.
     pub refuse_after: Option<u8>,
     /// The answer that comes next was not taken.
@@ -117,7 +139,10 @@ impl Kernel {
             id: root,
             is_data: false,
             is_mac: false,
+            is_self_test: false,
             wants: 0,
+            frames: 0,
+            refused: 0,
         };
         Self(Rc::new(RefCell::new(Inner {
             slots: Vec::new(),
@@ -125,6 +150,9 @@ impl Kernel {
             closing: Vec::new(),
             wire: Wire::new(),
             stopping: false,
+            gone: false,
+            may_be_gone: false,
+            has_frame: None,
             refuse_after: None,
             refused: false,
         })))
@@ -191,6 +219,8 @@ impl Inner {
         self.closing.clear();
         for waiting in self.slots.iter_mut().flatten() {
             assert_ne!(waiting.kind, Kind::Read { nonblocking: true }, "waits");
+            let moves_frames = matches!(waiting.kind, Kind::Read { .. } | Kind::Write(_));
+            assert!(!moves_frames || !self.gone, "waits for a device that is gone");
             let age = now.saturating_sub(*waiting.since.get_or_insert(now));
             assert!(
                 !matches!(waiting.kind, Kind::Write(_)) || age < WRITE_LIMIT,
@@ -232,10 +262,17 @@ impl Inner {
                 assert!(by_root, "opened by somebody else");
                 self.opened(id, extra, bytes);
             }
-            (Kind::Read { .. }, Ok(len)) => self.wire.read(&bytes[..len], bytes.len()),
+            (Kind::Read { .. }, Ok(len)) => {
+                assert!(!self.gone, "a frame from a device that is gone");
+                self.wire.read(&bytes[..len], bytes.len());
+                if let Some(open) = self.open.iter_mut().find(|open| open.id == *id) {
+                    (open.frames, open.refused) = (open.frames + 1, 0);
+                }
+            }
             (Kind::Read { nonblocking }, Err(Error { errno })) => {
                 let allowed = match errno {
-                    EAGAIN => nonblocking,
+                    EAGAIN => nonblocking && !self.gone && self.may_find_none(tag, *id),
+                    ENODEV => self.may_be_gone && !(nonblocking && bytes.is_empty()),
                     EINVAL => bytes.is_empty(),
                     EBADF => self.file(*id).is_none(),
                     _ => errno == EINTR,
@@ -248,13 +285,28 @@ impl Inner {
             }
             (Kind::Write(number), result) => {
                 self.wire.answered(number, result.is_ok());
-                if let Ok(len) = result {
-                    assert_eq!(len, bytes.len(), "a part of a frame");
+                match result {
+                    Ok(len) => {
+                        assert!(!self.gone, "taken for a device that is gone");
+                        assert_eq!(len, bytes.len(), "a part of a frame");
+                    }
+                    Err(error) => assert!(error.errno != ENODEV || self.may_be_gone, "ENODEV"),
                 }
             }
             (Kind::Bytes, Ok(len)) => assert!(len <= bytes.len()),
             _ => {}
         }
+    }
+
+    /// A read that does not wait is told that there is no frame.
+    fn may_find_none(&mut self, tag: u32, id: usize) -> bool {
+        let has_frame = self.has_frame.take() == Some(tag);
+        let Some(open) = self.open.iter_mut().find(|open| open.id == id) else {
+            return true;
+        };
+        let held = open.may_be_held();
+        open.refused += 1;
+        !has_frame || held
     }
 
     fn opened(&mut self, id: usize, extra: u8, path: &[u8]) {
@@ -263,7 +315,10 @@ impl Inner {
             id,
             is_data: extra == 0,
             is_mac: path == b"mac",
+            is_self_test: path == b"selftest",
             wants: 0,
+            frames: 0,
+            refused: 0,
         });
     }
 

@@ -8,6 +8,7 @@
 mod device;
 mod end;
 mod kernel;
+mod main_thread;
 mod requests;
 #[path = "../../hw/tests/hostile/script.rs"]
 mod script;
@@ -16,7 +17,7 @@ mod wire;
 use std::time::Duration;
 
 use e1000_hw::chip::find;
-use e1000_hw::fake::{FakeMachine, FakeRegion, Faults};
+use e1000_hw::fake::{FAKE_MAC, FakeMachine, FakeRegion, Faults};
 use e1000_hw::interrupt::Routing;
 use e1000_hw::nic::{Nic, RingSizes};
 use e1000_hw::platform::Clock;
@@ -25,23 +26,24 @@ use e1000_hw::ring::RingSize;
 use e1000d::files::Description;
 use e1000d::scheme::NetworkScheme;
 use e1000d::server::{BATCH, Server};
-use e1000d::subscriber::Occasion;
 use redox_scheme::Request;
 use redox_scheme::scheme::SchemeSync;
 
 use device::HostileRegisters;
 use kernel::Kernel;
-use requests::{Asked, COST, Clients};
+use requests::{Asked, Clients};
 use script::Script;
 
-/// Receive descriptors.
+/// Receive descriptors: few, so that the ring is full at times.
 const RING: u32 = 16;
+/// Receive descriptors of other cases: so many that a reader can be kept from reading on ([`e1000d::pace`]).
+const LARGE_RING: u32 = 128;
 /// Transmit descriptors: few, so that the ring is full at times.
 const TX_RING: u32 = 8;
 /// Register accesses of a step beside those of its requests.
 const BASE_COST: usize = 300;
 /// What is open from the beginning, each with the bit of that number.
-const FILES: [&str; 8] = ["", "", "filter", "mtu", "link", "mac", "stats", "filter"];
+const FILES: [&str; 8] = ["", "", "filter", "mtu", "link", "mac", "stats", "selftest"];
 /// Chips whose cores differ most in what they do.
 const CHIPS: [u16; 5] = [0x100E, 0x100C, 0x10D3, 0x105E, 0x153A];
 
@@ -59,7 +61,7 @@ pub fn play(bytes: &[u8]) {
         case.ask(asked);
     }
     case.serve();
-    while !script.0.is_empty() && !case.gone {
+    while !script.0.is_empty() {
         case.step(&mut script);
     }
     case.end(&mut script);
@@ -70,9 +72,13 @@ struct Case {
     registers: HostileRegisters,
     kernel: Kernel,
     server: HostileServer,
-    /// Requests that the daemon has not read yet, and what they may cost.
+    /// Requests that the daemon has not read yet, what they may cost, and the tag of the first if it reads a frame.
     batch: Vec<Request>,
     cost: usize,
+    first: Option<u32>,
+    /// Receive descriptors, and where they are.
+    ring: u32,
+    ring_address: [u32; 4],
     /// What may go wrong: nothing; sending; anything.
     hostility: u8,
     faults: Faults,
@@ -80,8 +86,6 @@ struct Case {
     stalled: bool,
     /// The fake device would execute what was written to transmit descriptors.
     tx_was_poked: bool,
-    /// The device said that it is gone: the daemon ends.
-    gone: bool,
     /// It was gone at some time: what was written then is lost.
     was_gone: bool,
     /// A reset may have failed, or have been none.
@@ -96,9 +100,10 @@ impl Case {
         let hostility = script.byte();
         let chip = find(0x8086, id)?;
         let machine = FakeMachine::new(chip);
-        let registers = HostileRegisters::new(&machine);
+        let ring = if hostility & 4 != 0 { LARGE_RING } else { RING };
+        let registers = HostileRegisters::new(&machine, ring);
         let sizes = RingSizes {
-            rx: RingSize::new(RING)?,
+            rx: RingSize::new(ring)?,
             tx: RingSize::new(TX_RING)?,
         };
         let mut nic = Nic::bring_up(registers.clone(), chip, sizes, &mut machine.dma(), &machine)
@@ -113,6 +118,9 @@ impl Case {
         let server = Server::new(kernel.clone(), scheme);
         let resets = registers.resets();
         Some(Self {
+            ring_address: ring_address(&machine),
+            ring,
+            first: None,
             machine,
             registers,
             kernel,
@@ -123,7 +131,6 @@ impl Case {
             faults: Faults::default(),
             stalled: false,
             tx_was_poked: false,
-            gone: false,
             was_gone: false,
             resets_fail: false,
             resets: (resets, resets),
@@ -131,7 +138,7 @@ impl Case {
     }
 
     fn step(&mut self, script: &mut Script<'_>) {
-        match script.byte() % 32 {
+        match script.byte() % 36 {
             0 => self.burst(script, |clients| clients.write()),
             1 => self.burst(script, |clients| clients.read()),
             2..18 => {
@@ -158,23 +165,32 @@ impl Case {
                     ..self.faults
                 });
             }
-            28.. if self.hostility > 1 => self.harm(script),
+            28..32 if self.hostility > 1 => self.harm(script),
+            32 => self.flood(script),
+            33 => self.read_on(script),
+            34 => self.self_test(script),
+            35 => (0..script.byte() % 64).for_each(|_| self.go_on()),
             _ => self.arrive(script),
         }
     }
 
     /// What only a broken device does.
     fn harm(&mut self, script: &mut Script<'_>) {
-        match script.byte() % 8 {
+        let kind = script.byte() % 8;
+        // What the test of the registers left of them may be anything.
+        if kind < 3 && ring_address(&self.machine) != self.ring_address {
+            return;
+        }
+        match kind {
             0 => {
                 self.receives_anything();
-                let slot = u32::from(script.byte()) % RING;
+                let slot = u32::from(script.byte()) % self.ring;
                 self.machine.poke_rx_descriptor(slot, script.low(), script.high());
             }
             1 => {
                 self.receives_anything();
                 let (low, high) = (script.low(), script.high());
-                (0..RING).for_each(|slot| self.machine.poke_rx_descriptor(slot, low, high));
+                (0..self.ring).for_each(|slot| self.machine.poke_rx_descriptor(slot, low, high));
                 let forever = script.byte() & 1 != 0;
                 self.registers.receive_forever(forever.then_some((low, high)));
             }
@@ -204,6 +220,7 @@ impl Case {
             _ => {
                 (self.stalled, self.resets_fail) = (true, true);
                 self.registers.lie(script);
+                self.kernel.inner().may_be_gone |= self.registers.lied();
             }
         }
     }
@@ -217,6 +234,7 @@ impl Case {
         let resumes = self.faults.transmitter_stalled && !faults.transmitter_stalled;
         self.stalled |= faults != Faults::default();
         self.was_gone |= faults.gone;
+        self.kernel.inner().may_be_gone |= faults.gone;
         self.resets_fail |= faults.gone || faults.reset_stuck || faults.reset_ignored;
         self.faults = faults;
         self.machine.set_faults(faults);
@@ -238,7 +256,55 @@ impl Case {
         self.kernel
             .inner()
             .wire
-            .arrive(len, |frame| machine.deliver(frame));
+            .arrive(len, false, |frame| machine.deliver(frame));
+    }
+
+    /// More frames of one flow than a client can read, and some others.
+    fn flood(&mut self, script: &mut Script<'_>) {
+        let count = script.byte();
+        let others = script.byte() | 3;
+        for n in 0..count {
+            let machine = &self.machine;
+            self.kernel
+                .inner()
+                .wire
+                .arrive(60, n & others != 0, |frame| machine.deliver(frame));
+        }
+    }
+
+    /// A client that waits for events reads until it is told that there is nothing more, and then asks again.
+    fn read_on(&mut self, script: &mut Script<'_>) {
+        let (count, at_once) = (script.byte(), 1 + script.byte() % 16);
+        let mut reader = None;
+        let asked = self.with_clients(script, |clients| {
+            let (id, asked) = clients.watch_frames();
+            reader = Some(id);
+            asked
+        });
+        self.ask(asked);
+        for n in 0..count {
+            if n % at_once == 0 {
+                self.serve();
+            }
+            let asked = self.with_clients(script, |clients| clients.poll(reader.unwrap_or(0)));
+            self.ask(asked);
+        }
+        self.serve();
+    }
+
+    fn self_test(&mut self, script: &mut Script<'_>) {
+        let n = usize::from(script.byte());
+        let id = {
+            let kernel = self.kernel.inner();
+            let mut files = kernel.open.iter().filter(|open| open.is_self_test);
+            let count = files.clone().count().max(1);
+            files.nth(n % count).map(|open| open.id)
+        };
+        if let Some(id) = id {
+            let asked = self.with_clients(script, |clients| clients.start_self_test(id));
+            self.ask(asked);
+            self.serve();
+        }
     }
 
     fn with_clients(
@@ -251,6 +317,9 @@ impl Case {
     }
 
     fn ask(&mut self, asked: Asked) {
+        if self.batch.is_empty() {
+            self.first = asked.reads;
+        }
         self.batch.push(asked.request);
         self.cost += asked.cost;
         if self.batch.len() == BATCH {
@@ -270,6 +339,9 @@ impl Case {
     /// The daemon reads the requests that are there.
     fn serve(&mut self) {
         let cost = std::mem::take(&mut self.cost);
+        // Those who wait already get theirs before.
+        let waits = !self.server.reads_wait() && self.server.scheme().frames_pending();
+        self.kernel.inner().has_frame = self.first.take().filter(|_| waits);
         self.settle(cost, |server, batch| server.serve(batch));
     }
 
@@ -282,6 +354,7 @@ impl Case {
         let waiting = self.kernel.inner().tags().len();
         self.registers.allow(BASE_COST + cost + 32 * waiting);
         step(&mut self.server, &mut self.batch).expect("answers are taken");
+        self.plan();
         self.look_at_wire();
         if self.batch.is_empty() {
             self.kernel.inner().all_was_served(self.machine.now());
@@ -295,36 +368,10 @@ impl Case {
         assert!(!writes_wait || nic.needs_watching(), "a writer was forgotten");
     }
 
-    /// What the main thread does about an interrupt.
-    fn interrupt(&mut self, vector: u16) {
-        self.registers.allow(BASE_COST);
-        self.gone |= self.server.scheme().interrupt(vector % 4);
-        self.settle(0, |server, _| server.settle(Occasion::Check));
-        self.server.scheme().note_backlog();
-    }
-
-    /// What the main thread does when the alarm goes off.
-    fn check(&mut self, bits: u8) {
-        self.registers.allow(COST);
-        let reads_wait = self.server.reads_wait();
-        let scheme = self.server.scheme();
-        scheme.note_lost_interrupt(reads_wait);
-        if !scheme.nic().link().is_up() {
-            scheme.look_at_link();
-        }
-        self.gone |= scheme.watch();
-        let nic = scheme.nic();
-        if bits & 0b11 == 0 && !nic.link().is_up() {
-            nic.drop_held_frames();
-        }
-        scheme.reader_may_have_stopped();
-        self.settle(0, |server, _| server.settle(Occasion::Check));
-    }
-
     /// Frames that the driver received and dropped.
     fn dropped(&mut self) -> u64 {
         let counters = self.server.scheme().nic().rx_counters();
-        counters.oversized + counters.bad_length + counters.errors
+        counters.oversized + counters.bad_length + counters.errors + counters.dropped
     }
 
     fn look_at_wire(&mut self) {
@@ -334,7 +381,17 @@ impl Case {
             kernel.wire.reset(dropped);
         }
         for frame in self.machine.take_sent() {
+            if frame.get(..12) == Some(&[FAKE_MAC, FAKE_MAC].concat()) {
+                // Only a device that does not do what it is told, or late, sends the frames of a self-test.
+                assert!(self.stalled, "a frame of the self-test on the wire");
+                continue;
+            }
             kernel.wire.sent(&frame);
         }
     }
+}
+
+/// Where the device was told that the descriptors are.
+fn ring_address(machine: &FakeMachine) -> [u32; 4] {
+    [regs::RDBAL, regs::RDBAH, regs::TDBAL, regs::TDBAH].map(|register| machine.peek(register))
 }

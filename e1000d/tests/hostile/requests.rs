@@ -3,7 +3,7 @@
 //! Buffers are memory, as the kernel maps them; everything else in a request is as the script has it.
 
 use redox_scheme::Request;
-use syscall::flag::{O_DIRECTORY, O_NONBLOCK, O_RDWR, O_WRONLY};
+use syscall::flag::{EventFlags, O_DIRECTORY, O_NONBLOCK, O_RDWR, O_WRONLY};
 use syscall::schemev2::{Opcode, Sqe, SqeFlags};
 use syscall::{Stat, StatVfs, TimeSpec};
 
@@ -15,7 +15,7 @@ const FRAME_COST: usize = 32;
 /// The same for anything else: a reset with its waits, or the filter of 82544.
 pub const COST: usize = 10_000;
 
-const PATHS: [&str; 12] = [
+const PATHS: [&str; 14] = [
     "",
     "",
     "",
@@ -28,12 +28,14 @@ const PATHS: [&str; 12] = [
     "filter",
     "hang",
     "registers",
+    "selftest",
+    "selftest",
 ];
 /// Lengths around which something changes.
 const LENGTHS: [usize; 16] = [
     0, 1, 13, 14, 15, 59, 60, 61, 1514, 1515, 1518, 1519, 1984, 1985, 3968, 9018,
 ];
-const LINES: [&str; 10] = [
+const LINES: [&str; 17] = [
     "promiscuous on",
     "promiscuous off",
     "allmulti on",
@@ -44,12 +46,21 @@ const LINES: [&str; 10] = [
     "1500",
     "mtu 9000",
     "mtu 1501",
+    "vlan add 5",
+    "vlan del 5",
+    "vlan add 1\nvlan add 4094",
+    "vlan del 1\nvlan del 4094",
+    "vlan add 4095",
+    "run",
+    "run force",
 ];
 
 /// A request, and the register accesses that serving it may take.
 pub struct Asked {
     pub request: Request,
     pub cost: usize,
+    /// Its tag, if it reads a frame and has room for a byte.
+    pub reads: Option<u32>,
 }
 
 /// An entry of the submission queue.
@@ -65,7 +76,11 @@ fn pass_on(sqe: Sqe, cost: usize) -> Asked {
     let mut request = Request::default();
     // SAFETY: `Request` is `repr(transparent)` around `Sqe` (redox-scheme 0.12.0, lib.rs).
     unsafe { *std::ptr::from_mut(&mut request).cast::<Sqe>() = sqe };
-    Asked { request, cost }
+    Asked {
+        request,
+        cost,
+        reads: None,
+    }
 }
 
 /// The request to close a descriptor.
@@ -177,6 +192,7 @@ impl Clients<'_, '_> {
 
     fn wait_without(&mut self, mut sqe: Sqe, kind: Kind, buffer: Buffer, cost: usize) -> Asked {
         sqe.caller = u64::from(self.script.byte() % 4);
+        let reads = kind == Kind::Read { nonblocking: true } && sqe.args[2] > 0;
         sqe.tag = self.kernel.wait(Waiting {
             kind,
             opcode: sqe.opcode,
@@ -185,7 +201,10 @@ impl Clients<'_, '_> {
             since: None,
             cancelled: false,
         });
-        pass_on(sqe, cost)
+        Asked {
+            reads: reads.then_some(sqe.tag),
+            ..pass_on(sqe, cost)
+        }
     }
 
     fn open(&mut self) -> Asked {
@@ -228,6 +247,34 @@ impl Clients<'_, '_> {
         };
         let sqe = entry(Opcode::Read, [id as u64, 0, 0, u64::MAX, flags as u64, 0]);
         self.wait(sqe, kind, Buffer::new(&vec![0xEE; len], 0), FRAME_COST)
+    }
+
+    /// A read of a frame, by this client, that does not wait and has room for any frame.
+    pub fn poll(&mut self, id: usize) -> Asked {
+        let kind = match self.kernel.file(id) {
+            Some(open) if open.is_data => Kind::Read { nonblocking: true },
+            _ => Kind::Bytes,
+        };
+        let sqe = entry(Opcode::Read, [id as u64, 0, 0, u64::MAX, O_NONBLOCK as u64, 0]);
+        self.wait(sqe, kind, Buffer::new(&[0xEE; 17_000], 0), FRAME_COST)
+    }
+
+    /// A client asks to be told of frames. Which one it is.
+    pub fn watch_frames(&mut self) -> (usize, Asked) {
+        let id = self.one(true);
+        let flags = EventFlags::EVENT_READ.bits() as u64;
+        self.kernel.subscribe(id, flags);
+        let sqe = entry(Opcode::Fevent, [id as u64, flags, 0, 0, 0, 0]);
+        (
+            id,
+            self.wait_without(sqe, Kind::Other, Buffer::default(), FRAME_COST),
+        )
+    }
+
+    /// Somebody starts a self-test, whoever reads frames.
+    pub fn start_self_test(&mut self, id: usize) -> Asked {
+        let sqe = entry(Opcode::Write, [id as u64, 0, 0, 0, 0, 0]);
+        self.wait(sqe, Kind::Bytes, Buffer::new(b"run force", 0), COST)
     }
 
     /// A write of a frame.

@@ -14,6 +14,8 @@ use e1000_host::memory::FIRST_FREE;
 use e1000_host::platform::HostedPlatform;
 use e1000_host::registers::QtestRegisters;
 use e1000_host::{pci, pcid};
+use e1000_hw::flow_control::Pause;
+use e1000_hw::moderation::{DEFAULT_POLICY, Policy};
 use e1000_hw::platform::Registers;
 use e1000d::platform::{Environment, Options};
 use pcid_config::environment::{INIT_NOTIFY, parse_fd};
@@ -52,6 +54,12 @@ struct Arguments {
     /// Pull out the cable before the daemon starts.
     #[arg(long)]
     link_down: bool,
+    /// Which pause frames are wanted: none, rx, tx, both.
+    #[arg(long, default_value_t = Options::default().pause)]
+    pause: Pause,
+    /// How long the NIC waits between two interrupts: off, lowest, low, bulk, adaptive.
+    #[arg(long)]
+    moderation: Option<Policy>,
 }
 
 fn parse_mac(text: &str) -> Result<[u8; 6], String> {
@@ -98,12 +106,17 @@ fn run(arguments: Arguments) -> Result<(), Box<dyn Error>> {
     let platform = HostedPlatform::new(registers);
     redox_shim::memory::set_arena(machine.ram()?, 0, FIRST_FREE, machine.ram_size());
     let channel = pcid::serve(&nic)?.into_raw_fd();
+    let options = Options {
+        pause: arguments.pause,
+        moderation: arguments.moderation.unwrap_or(DEFAULT_POLICY),
+        ..Options::default()
+    };
     let environment = Environment {
         channel: channel.try_into()?,
         notify,
     };
 
-    let result = e1000d::run(platform.clone(), environment, Options::default());
+    let result = e1000d::run(platform.clone(), environment, options);
     if let Some(path) = arguments.counters {
         fs::write(path, serde_json::to_string_pretty(&platform.report())?)?;
     }

@@ -51,7 +51,7 @@ pub static CHECKS: &[Check] = &[
     check("event.edge", Peer, events::edge_after_eagain, "the first frame after EAGAIN gives an event"),
     check("event.edge-again", Peer, events::edge_after_others_read, "also if somebody else read the last one"),
     check("event.every-subscriber", Peer, events::every_subscriber, "all subscribers are told"),
-    check("event.after-128", Peer, events::after_smolnetds_limit, "a reader that stops at 128 frames is told again"),
+    check("event.after-128", Peer, events::after_smolnetds_limit, "a reader that stops at 128 frames, or is stopped, is told again"),
     check("event.after-3", Peer, events::after_a_few, "a reader that stops anywhere is told again"),
     check("event.other-files", Peer, events::not_to_other_files, "mac gets no events"),
     check("event.write", Nothing, events::room_to_write, "EVENT_WRITE while there is room"),

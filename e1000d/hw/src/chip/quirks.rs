@@ -7,7 +7,7 @@ bitflags! {
     ///
     /// Each flag names its parts and where the fact comes from: HF is `e1000-hardware-facts.md`, L1 Linux e1000,
     /// L2 Linux e1000e, F FreeBSD em. Flags marked *not the core's* are facts for whoever owns PCI configuration
-    /// space or builds offload descriptors; the core only carries them.
+    /// space; the core only carries them.
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
     pub struct Quirks: u64 {
         /// Parts on conventional PCI (all 8254x): rings and buffers belong below 4 GiB, 64-bit addresses hang the
@@ -47,9 +47,11 @@ bitflags! {
         const PCIX_TX_2015 = 1 << 14;
         /// 82544 on PCI-X: transmit buffers may not end on certain dwords (L1). Not handled: conventional PCI only.
         const PCIX_82544_END = 1 << 15;
-        /// 8254x: the last 4 bytes of a TSO frame need a descriptor of their own (HF 9.5). For who builds TSO.
+        /// 8254x: descriptors of a segmented frame, and of the frame after it, may be reported as done before they were
+        /// fetched; the last 4 bytes get a descriptor of their own. No descriptor of a segmented frame may have more than
+        /// 4 MSS of bytes (L1, `e1000_tx_map` and `e1000_xmit_frame`).
         const TSO_SENTINEL = 1 << 16;
-        /// 82543, 82547: no TSO (HF 1.2). For who builds TSO.
+        /// 82543, 82547: no TSO (HF 1.2).
         const NO_TSO = 1 << 17;
         /// 8254x: hardware padding corrupts short frames on PCI and PCI-X; pad to 60 bytes in software (HF 9.4).
         const PAD_60 = 1 << 18;
@@ -112,7 +114,7 @@ bitflags! {
         const NO_PHY_RST = 1 << 41;
         /// ICH/PCH: the offsets of FCAL, FCAH and FCT are FEXTNVM registers; never write them (HF 6).
         const FEXTNVM = 1 << 42;
-        /// ICH/PCH: "unit hangs" in the field end with TSO off: off unless asked for (HF 9.5). For who builds TSO.
+        /// ICH/PCH: "unit hangs" in the field end with TSO off: off unless asked for (HF 9.5), as everywhere.
         const NO_TSO_DEFAULT = 1 << 43;
         /// I217, I218: low-power idle freezes the transmitter; do not advertise EEE (HF 13). Kept by not touching
         /// the PHY.

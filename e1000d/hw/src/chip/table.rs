@@ -3,6 +3,8 @@
 //! Sources: HF 1.1 and 1.2 (`e1000-hardware-facts.md`), which restate Linux e1000 (`e1000_set_mac_type`) and e1000e
 //! (`e1000_info` records).
 
+use crate::offload::Offloads;
+
 use super::{Chip, DriverLoad, Interrupts, JumboSplit, Limits, Media, Moderation, Nvm, PhyAccess, Quirks};
 use super::{Reset, Semaphore};
 
@@ -23,11 +25,13 @@ const MAC_82543: Limits = Limits {
     driver_load: DriverLoad::None,
     moderation: Moderation::Delays,
     interrupts: Interrupts::Line,
+    offloads: Offloads::TX_CHECKSUM.union(Offloads::RX_CHECKSUM),
 };
 const MAC_82544: Limits = Limits {
     mac: "82544",
     max_descriptors: 4096,
     phy: PhyAccess::Mdic,
+    offloads: MAC_82543.offloads.union(Offloads::TSO_IPV4),
     ..MAC_82543
 };
 const MAC_82540: Limits = Limits {
@@ -69,6 +73,7 @@ const MAC_82547: Limits = Limits {
     packet_buffer_kib: 40,
     rx_packet_buffer_kib: 30,
     jumbo_split: JumboSplit::Above8192(22),
+    offloads: MAC_82543.offloads,
     ..MAC_82541
 };
 const MAC_82547R2: Limits = Limits {
@@ -89,6 +94,7 @@ const MAC_82571: Limits = Limits {
     semaphore: Semaphore::Swsm,
     driver_load: DriverLoad::CtrlExt,
     interrupts: Interrupts::Msi,
+    offloads: Offloads::all(),
     ..MAC_82540
 };
 const MAC_82572: Limits = Limits {

@@ -10,6 +10,11 @@ use crate::nvm::CHECKSUM;
 use crate::regs::{self, Causes, Ctrl, Rctl, Tctl};
 use crate::ring::{BUFFER_LEN, DESCRIPTOR_LEN};
 
+/// Transmit descriptors: DEXT and the field DTYP, and the command TSE.
+const DEXT: u32 = 1 << 29;
+const DTYP: u32 = 0xF << 20;
+const TSE: u32 = 1 << 26;
+
 impl Inner {
     pub(super) fn get(&self, offset: u32) -> u32 {
         self.registers.get(&offset).copied().unwrap_or(0)
@@ -55,7 +60,7 @@ impl Inner {
         self.store(address + 4, &high.to_le_bytes());
     }
 
-    fn descriptor(&self, ring: u64, slot: u32) -> (u64, u32, u32) {
+    pub(super) fn descriptor(&self, ring: u64, slot: u32) -> (u64, u32, u32) {
         let bytes = self.load(ring + u64::from(slot) * DESCRIPTOR_LEN as u64, DESCRIPTOR_LEN);
         let word = |n: usize| {
             u32::from_le_bytes([bytes[4 * n], bytes[4 * n + 1], bytes[4 * n + 2], bytes[4 * n + 3]])
@@ -106,7 +111,18 @@ impl Inner {
         let (mut frame, mut out) = (vec![], vec![]);
         while head != self.get(regs::TDT) {
             let (address, command, high) = self.descriptor(ring, head);
-            assert_eq!(command >> 24 & !0x41, 0b1010, "IFCS and RS on every descriptor");
+            let extended = command & DEXT != 0;
+            if extended && command & DTYP == 0 {
+                // A context: there is nothing to fetch, and nobody asked for a report.
+                head = (head + 1) % size;
+                continue;
+            }
+            let options = if extended { (DEXT | TSE) >> 24 } else { 0 };
+            assert_eq!(
+                command >> 24 & !0x41 & !options,
+                0b1010,
+                "IFCS and RS on every descriptor"
+            );
             frame.extend(self.load(address, (command & 0xFFFF) as usize));
             if command >> 30 & 1 != 0 && self.get(regs::CTRL) & Ctrl::VME.bits() != 0 {
                 let tag = (high >> 16) as u16;

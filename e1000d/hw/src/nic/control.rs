@@ -3,9 +3,10 @@
 use core::fmt;
 
 use super::Nic;
-use crate::chip::{Chip, Quirks};
+use crate::chip::{Chip, Moderation, Quirks};
 use crate::filter::Filter;
 use crate::init;
+use crate::moderation::Policy;
 use crate::nvm::MacAddress;
 use crate::packet_buffer;
 use crate::platform::{Clock, DmaRegion, Registers};
@@ -126,6 +127,10 @@ impl<R: Registers, D: DmaRegion> Nic<R, D> {
     }
 
     fn update_rctl(&mut self) {
+        // The receiver stays off until a reset has ended; all is programmed then.
+        if self.off {
+            return;
+        }
         let rctl = rctl(self.device.chip, &self.filter, self.mtu).bits();
         if self.rctl != rctl {
             self.rctl = rctl;
@@ -169,7 +174,41 @@ impl<R: Registers, D: DmaRegion> Nic<R, D> {
         self.restart(clock).map_err(MtuError::Reset)
     }
 
-    /// Reads, and so clears, the counters of the hardware, and adds them up: 17 register reads, and one of STATUS, lest
+    /// Decides how long the device waits between two interrupts. Parts without ITR (82543, 82544) do not wait.
+    pub fn set_moderation(&mut self, policy: Policy) {
+        self.moderator.set_policy(policy);
+        self.program_interval(self.moderator.interval());
+    }
+
+    /// The least time between two interrupts now, in units of 256 ns.
+    pub fn interrupt_interval(&self) -> u32 {
+        self.moderator.interval()
+    }
+
+    /// To be called after each interrupt was served, for [`Policy::Adaptive`]. Reads no register, and writes one when
+    /// the class of the traffic has changed. The interrupts of a self-test tell nothing of that.
+    pub fn moderate(&mut self) {
+        if self.is_testing() {
+            return;
+        }
+        let (rx, tx) = (self.rx.counters(), self.tx.counters());
+        if let Some(interval) = self
+            .moderator
+            .update((rx.frames, rx.bytes), (tx.frames, tx.bytes))
+        {
+            self.program_interval(interval);
+        }
+    }
+
+    fn program_interval(&self, interval: u32) {
+        let chip = self.device.chip;
+        if chip.limits.moderation != Moderation::Delays {
+            let register = self.routing.throttle();
+            self.device.registers.write(register, chip.throttle(interval));
+        }
+    }
+
+    /// Reads, and so clears, the counters of the hardware, and adds them up: 19 register reads, and one of STATUS, lest
     /// the ones of a device that is gone are counted.
     pub fn collect_statistics(&mut self) {
         self.gone |= self.device.registers.read(regs::STATUS) == regs::ALL_ONES;

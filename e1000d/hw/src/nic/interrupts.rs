@@ -23,7 +23,7 @@ impl<R: Registers, D: DmaRegion> Nic<R, D> {
         registers.write(regs::IMC, regs::ALL_ONES);
         registers.read(regs::STATUS);
         self.routing = routing;
-        routing.program(registers);
+        routing.program(registers, self.moderator.interval());
     }
 
     /// How interrupts reach the processor.
@@ -95,6 +95,7 @@ impl<R: Registers, D: DmaRegion> Nic<R, D> {
                 0 => Interrupt::NotOurs,
                 causes => {
                     let causes = Causes::from_bits_retain(causes);
+                    self.link_suspect |= causes.contains(Causes::LSC);
                     self.upkeep.interrupted(self.device.chip, causes);
                     Interrupt::Causes(causes)
                 }

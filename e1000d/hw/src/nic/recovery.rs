@@ -153,11 +153,13 @@ impl<R: Registers, D: DmaRegion> Nic<R, D> {
         control::split_packet_buffer(&self.device.registers, self.device.chip, self.mtu);
         let (registers, chip) = (&self.device.registers, self.device.chip);
         self.notes |= reset::reset(registers, chip, clock)?;
-        self.notes |= phy::bring_up(registers, chip, clock, Advertise::default());
+        self.notes |= phy::bring_up(registers, chip, clock, Advertise { pause: self.pause });
         self.off = false;
         self.upkeep.was_reset(chip);
         let link = self.link;
-        self.program();
+        self.program(clock);
+        // A link that comes up before anybody looks again looks as if it had never been away.
+        self.link_suspect |= !self.link.is_up();
         // The caller is to learn that it changed.
         self.link = link;
         self.backlog = false;

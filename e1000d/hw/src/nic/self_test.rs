@@ -201,7 +201,7 @@ impl<R: Registers, D: DmaRegion> Nic<R, D> {
         let (registers, chip) = (&self.device.registers, self.device.chip);
         self.notes |= reset::reset(registers, chip, clock)?;
         let link = self.link;
-        self.program();
+        self.program(clock);
         self.link = link;
         let (registers, chip) = (&self.device.registers, self.device.chip);
         match Loopback::enable(registers, chip, clock) {

@@ -1,4 +1,4 @@
-//! What a link needs besides being looked at: the speed of 82543, a forced link on fiber, the PHY of 82574.
+//! What a link needs besides being looked at: to be forced on fiber, the PHY of 82574.
 //!
 //! All of it is done in [`Nic::watch`], and only when something has happened since: an idle NIC whose link is steady is
 //! left alone.
@@ -6,10 +6,9 @@
 use core::time::Duration;
 
 use super::Nic;
-use crate::chip::{Chip, Media, PhyAccess, Quirks};
+use crate::chip::{Chip, Media, Quirks};
 use crate::fiber::FiberLink;
-use crate::link::Link;
-use crate::phy::{self, HangCheck, Phy};
+use crate::phy::{HangCheck, Phy};
 use crate::platform::{Clock, DmaRegion, Registers};
 use crate::regs::{self, Causes};
 use crate::watchdog::{Backoff, Finding};
@@ -20,8 +19,6 @@ const PHY_INTERVAL: Duration = Duration::from_secs(2);
 /// What is known of the link beyond what STATUS says.
 #[derive(Debug, Default)]
 pub(super) struct Upkeep {
-    /// 82543: the link came up, and the MAC does not know its speed.
-    speed_unknown: bool,
     fiber: FiberLink,
     phy: HangCheck,
     /// When the PHY was last asked.
@@ -40,17 +37,14 @@ impl Upkeep {
 
     /// The device was reset.
     pub(super) fn was_reset(&mut self, chip: &Chip) {
-        (self.speed_unknown, self.phy) = (false, HangCheck::default());
+        self.phy = HangCheck::default();
         if chip.media != Media::Copper {
             self.fiber.was_reset();
         }
     }
 
     /// The link came or went.
-    pub(super) fn link_changed(&mut self, chip: &Chip, link: Link) {
-        // Through the pins; a part with MDIC detects the speed by itself.
-        let copies = chip.quirks.contains(Quirks::FORCE_SPEED) && chip.limits.phy == PhyAccess::BitBang;
-        self.speed_unknown = copies && chip.media == Media::Copper && link.is_up();
+    pub(super) fn link_changed(&mut self, chip: &Chip) {
         if chip.media != Media::Copper {
             self.fiber.expect_news();
         }
@@ -76,8 +70,7 @@ pub(super) fn wanted_causes(chip: &Chip) -> Causes {
 impl<R: Registers, D: DmaRegion> Nic<R, D> {
     /// Whether [`Self::look_after_link`] has something to do even if no frame moves. Not for long.
     pub(super) fn link_needs_help(&self) -> bool {
-        self.upkeep.speed_unknown
-            || self.upkeep.fiber.is_worth_a_look()
+        self.upkeep.fiber.is_worth_a_look()
             || self.upkeep.phy.is_suspicious()
             || self.device.chip.media != Media::Copper && !self.link.is_up() && self.held_frames() > 0
     }
@@ -91,11 +84,6 @@ impl<R: Registers, D: DmaRegion> Nic<R, D> {
                 return Some(Finding::DeviceGone);
             }
             return self.upkeep.fiber.look(registers, chip).then_some(Finding::Link);
-        }
-        if core::mem::take(&mut self.upkeep.speed_unknown) {
-            let phy = Phy::open(registers, chip, clock).ok()?;
-            phy::copy_speed(registers, &phy).ok()?;
-            return Some(Finding::Link);
         }
         self.phy_hangs(clock).then(|| {
             self.watchdog.recoveries.phy_hangs += 1;

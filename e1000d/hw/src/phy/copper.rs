@@ -2,6 +2,7 @@
 
 use super::{AnAdvertise, Bmcr, GigControl, Phy, PhyError, PhyId, igp, register};
 use crate::chip::{Chip, Media, PhyAccess, Quirks};
+use crate::flow_control::Pause;
 use crate::notes::Notes;
 use crate::platform::{Clock, Registers};
 use crate::regs::{self, Ctrl, Status};
@@ -9,9 +10,8 @@ use crate::regs::{self, Ctrl, Status};
 /// What autonegotiation offers besides all speeds in full duplex.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Advertise {
-    /// That the NIC pauses when asked, and asks. Off by default: a small receive ring would stall the switch port
-    /// (HF 6).
-    pub pause: bool,
+    /// Pause frames.
+    pub pause: Pause,
 }
 
 impl Advertise {
@@ -22,11 +22,7 @@ impl Advertise {
         } else {
             AnAdvertise::HALF_10 | AnAdvertise::HALF_100
         };
-        let pause = if self.pause {
-            AnAdvertise::PAUSE | AnAdvertise::ASM_DIR
-        } else {
-            AnAdvertise::empty()
-        };
+        let pause = self.pause.offer().phy();
         AnAdvertise::SELECTOR_802_3 | AnAdvertise::FULL_10 | AnAdvertise::FULL_100 | half | pause
     }
 }
@@ -49,20 +45,36 @@ pub fn bring_up(registers: &impl Registers, chip: &Chip, clock: &impl Clock, adv
     }
     let phy = match Phy::open(registers, chip, clock) {
         Ok(phy) => phy,
-        Err(PhyError::NotOwned) => return Notes::SEMAPHORE_BUSY,
-        Err(_) => return Notes::PHY_SILENT,
+        Err(error) => return note::<()>(&Err(error)),
     };
     let done = if link_up {
         copy_speed(registers, &phy)
     } else {
         negotiate(&phy, chip, advertise)
     };
-    let silent = if done.is_err() {
-        Notes::PHY_SILENT
-    } else {
-        Notes::empty()
-    };
-    phy.notes() | silent
+    phy.notes() | note(&done)
+}
+
+/// Negotiates anew if something else is offered now, even if that takes a link down that is up.
+pub(crate) fn offer(
+    registers: &impl Registers,
+    chip: &Chip,
+    clock: &impl Clock,
+    advertise: Advertise,
+) -> Notes {
+    if chip.media != Media::Copper || chip.limits.phy == PhyAccess::Firmware {
+        return Notes::empty();
+    }
+    note(&Phy::open(registers, chip, clock).and_then(|phy| negotiate(&phy, chip, advertise)))
+}
+
+/// What is worth telling of how accesses to the PHY ended.
+pub(crate) fn note<T>(done: &Result<T, PhyError>) -> Notes {
+    match done {
+        Ok(_) => Notes::empty(),
+        Err(PhyError::NotOwned) => Notes::SEMAPHORE_BUSY,
+        Err(_) => Notes::PHY_SILENT,
+    }
 }
 
 fn negotiate<R: Registers, C: Clock>(

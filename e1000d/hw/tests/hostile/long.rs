@@ -54,7 +54,7 @@ pub fn run(play: impl Fn(&[u8]) + std::panic::RefUnwindSafe) {
     };
     let limit = number("HOSTILE_CASES", u64::MAX);
     let seconds = number("HOSTILE_SECONDS", if limit == u64::MAX { 60 } else { u64::MAX });
-    let mut random = Random(number("HOSTILE_SEED", 1) | 1);
+    let mut random = Random(number("HOSTILE_SEED", 1).max(1));
     let (start, mut cases, mut bytes) = (Instant::now(), 0u64, vec![]);
     while cases < limit && start.elapsed().as_secs() < seconds {
         let seed = random.0;

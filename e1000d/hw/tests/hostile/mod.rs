@@ -12,6 +12,7 @@ use e1000_hw::chip::find;
 use e1000_hw::fake::{FakeMachine, FakeRegion, FakeRegisters, Faults};
 use e1000_hw::nic::{Nic, RingSizes, SelfTest};
 use e1000_hw::nvm::MacAddress;
+use e1000_hw::offload::{Checksum, Headers, Ip, MAX_SEGMENTED, Offload, Offloads, Segmentation, Transport};
 use e1000_hw::platform::Clock;
 use e1000_hw::regs;
 use e1000_hw::ring::RingSize;
@@ -84,6 +85,48 @@ struct Case {
     next: u8,
 }
 
+/// Asks for something to be done to a frame of zeroes or of headers, described by anything.
+fn offload(nic: &mut Nic<FakeRegisters, FakeRegion>, script: &mut Script<'_>) {
+    let mut frame = vec![0; script.below(70_000)];
+    let kind = script.byte();
+    let headers = Headers {
+        ip: if kind & 1 != 0 { Ip::V4 } else { Ip::V6 },
+        ip_start: if kind & 2 != 0 { 14 } else { script.byte() },
+        transport: if kind & 4 != 0 {
+            Transport::Tcp
+        } else {
+            Transport::Udp
+        },
+        transport_start: if kind & 8 != 0 { 34 } else { script.byte() },
+    };
+    if frame.len() > 50 {
+        frame[14] = 0x45;
+        frame[46] = 0x50;
+    }
+    let offload = if kind & 16 != 0 {
+        Offload::Segmentation(Segmentation {
+            headers,
+            header_len: if kind & 32 != 0 { 54 } else { script.below(300) },
+            mss: script.below(1600) as u16,
+        })
+    } else {
+        Offload::Checksum(Checksum {
+            headers,
+            ip: kind & 32 != 0,
+            transport: kind & 64 != 0,
+        })
+    };
+    let all = nic.chip().limits.offloads;
+    let chosen = Offloads::from_bits_truncate(script.byte());
+    assert_eq!(nic.set_offloads(chosen).is_ok(), all.contains(chosen));
+    let _ = offload.prepare(&mut frame);
+    let tag = (kind & 128 != 0).then_some(7);
+    if nic.transmit_offloaded(&frame, tag, &offload).is_ok() {
+        assert!(nic.offloads().contains(offload.needs()) && frame.len() <= MAX_SEGMENTED);
+    }
+    nic.received_checksums();
+}
+
 impl Case {
     fn step(&mut self, nic: &mut Nic<FakeRegisters, FakeRegion>, script: &mut Script<'_>) {
         let machine = &self.machine;
@@ -113,10 +156,11 @@ impl Case {
                 let result = nic.transmit_tagged(&vec![0x17; len], Some(script.byte().into()));
                 assert!(result.is_err() || (14..=nic.mtu() + 18).contains(&len));
             }
+            9 if script.byte() & 1 != 0 => offload(nic, script),
             9 => nic.post(),
             10 => {
                 machine.set_link(script.byte() & 1 != 0);
-                nic.refresh_link();
+                nic.refresh_link(machine);
             }
             11 => {
                 let modes = script.byte();

@@ -1,0 +1,122 @@
+//! What is done when the link changes: what was negotiated is found out, and the MAC is told.
+
+use core::mem;
+
+use super::{Nic, Running, control};
+use crate::chip::{Media, Quirks};
+use crate::flow_control::{self, Pause};
+use crate::link::{self, Link};
+use crate::phy::{self, Advertise, Phy};
+use crate::platform::{Clock, DmaRegion, Registers};
+use crate::regs;
+
+impl<R: Registers, D: DmaRegion> Nic<R, D> {
+    /// The link as last looked at.
+    pub fn link(&self) -> Link {
+        self.link
+    }
+
+    /// Looks at the link and returns it if it changed. While it is down, frames to send are kept back.
+    ///
+    /// Reads one register. When the link has come up, or an interrupt told that it changed, the PHY is asked what was
+    /// negotiated and the MAC is told (three PHY accesses, half a millisecond; 40 ms if firmware does not give the PHY
+    /// up). Frames that were kept back are sent then.
+    pub fn refresh_link(&mut self, clock: &impl Clock) -> Option<Link> {
+        if self.is_testing() {
+            return None;
+        }
+        let seen = self.link_now();
+        if !mem::take(&mut self.link_suspect) && seen.is_like(self.link) {
+            return None;
+        }
+        let link = self.settle_link(seen, clock);
+        let before = mem::replace(&mut self.link, link);
+        if before != link {
+            self.upkeep.link_changed(self.device.chip);
+        }
+        self.post();
+        (before != link).then_some(link)
+    }
+
+    /// What STATUS says of the link. Down, while the device is off or gone.
+    pub(super) fn link_now(&mut self) -> Link {
+        match self.device.registers.read(regs::STATUS) {
+            regs::ALL_ONES => {
+                self.gone = true;
+                Link::Down
+            }
+            _ if self.off => Link::Down,
+            status => Link::from_status(status),
+        }
+    }
+
+    /// Finds out what a link that is up has negotiated, and tells the MAC.
+    pub(super) fn settle_link(&mut self, seen: Link, clock: &impl Clock) -> Link {
+        if !seen.is_up() {
+            return seen;
+        }
+        let (registers, chip) = (&self.device.registers, self.device.chip);
+        let seen = if chip.quirks.contains(Quirks::FORCE_SPEED) && chip.media == Media::Copper {
+            let copied = Phy::open(registers, chip, clock).and_then(|phy| phy::copy_speed(registers, &phy));
+            self.notes |= phy::note(&copied);
+            self.link_now()
+        } else {
+            seen
+        };
+        let (registers, chip) = (&self.device.registers, self.device.chip);
+        let Link::Up {
+            mbit_s, full_duplex, ..
+        } = seen
+        else {
+            return seen;
+        };
+        // Half duplex knows no pause.
+        let negotiated = if full_duplex {
+            flow_control::negotiated(registers, chip, clock, self.pause)
+        } else {
+            Ok(Pause::NONE)
+        };
+        self.notes |= phy::note(&negotiated);
+        let link = Link::Up {
+            mbit_s,
+            full_duplex,
+            pause: negotiated.unwrap_or_default(),
+        };
+        self.tell_mac(link);
+        link
+    }
+
+    /// Programs speed, duplex and pause of a link that is up.
+    fn tell_mac(&self, link: Link) {
+        let Running { registers, chip, .. } = &self.device;
+        link::program(registers, chip, link);
+        if let Link::Up { pause, .. } = link {
+            flow_control::program(registers, chip, pause, control::max_frame(self.mtu));
+        }
+    }
+
+    /// The pause frames that are wanted; [`Link::Up`] has what came of it.
+    pub fn pause(&self) -> Pause {
+        self.pause
+    }
+
+    /// Decides which pause frames are wanted: honoured but not sent, after bring-up. Returns the link if it changed.
+    ///
+    /// Where something else has to be offered for it, the link goes down to negotiate anew, for some seconds. The PHY of
+    /// ICH/PCH belongs to firmware: pause stays off there.
+    pub fn set_pause(&mut self, wanted: Pause, clock: &impl Clock) -> Option<Link> {
+        let (registers, chip) = (&self.device.registers, self.device.chip);
+        let before = mem::replace(&mut self.pause, wanted);
+        if before == wanted {
+            return None;
+        }
+        if before.offer() != wanted.offer() {
+            if chip.media != Media::Copper {
+                flow_control::offer(registers, wanted);
+            }
+            self.notes |= phy::offer(registers, chip, clock, Advertise { pause: wanted });
+        }
+        self.link_suspect = true;
+        self.refresh_link(clock)
+    }
+}

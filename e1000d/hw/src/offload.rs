@@ -1,0 +1,343 @@
+//! Checksums and segmentation: what a NIC can take off a TCP/IP stack, and how it is told.
+//!
+//! To be sent: the NIC fills in checksums ([`Checksum`]), or cuts one long TCP segment into many that fit the MTU, each
+//! with its own headers ([`Segmentation`]). The caller describes the frame, has [`Offload::prepare`] put into its
+//! headers what the hardware counts on, and hands it to [`crate::nic::Nic::transmit_offloaded`]. Received: the NIC says
+//! of each frame whether its checksums are right ([`ChecksumResult`]).
+//!
+//! Everything is off until [`crate::nic::Nic::set_offloads`]. Sources: 8254x manual, 3.3 (descriptors) and 3.5
+//! (segmentation); HF 8.6, 9.1, 9.4 and 9.5 (`e1000-hardware-facts.md`).
+
+mod headers;
+
+use core::fmt;
+
+use bitflags::bitflags;
+
+use crate::tx::{TAG_LEN, TransmitError};
+
+pub use headers::{Headers, Ip, Transport};
+
+bitflags! {
+    /// What a part can, or was told to do.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+    pub struct Offloads: u8 {
+        /// Fills in checksums of frames to be sent.
+        const TX_CHECKSUM = 1 << 0;
+        /// Cuts TCP over IPv4.
+        const TSO_IPV4 = 1 << 1;
+        /// Cuts TCP over IPv6.
+        const TSO_IPV6 = 1 << 2;
+        /// Checks checksums of received frames.
+        const RX_CHECKSUM = 1 << 3;
+    }
+}
+
+/// The smallest MSS that is taken: less than any TCP uses (Linux, `TCP_MIN_SND_MSS`).
+pub const MIN_MSS: u16 = 48;
+/// Bytes of the longest headers that are taken with [`Segmentation`]: with the smallest MSS, the first buffer that 8254x
+/// fetches still has payload in it, without which 82544 and 82571 to 82573 fail (HF 9.5).
+pub const MAX_HEADERS: usize = 4 * MIN_MSS as usize - 4;
+/// Bytes of the longest frame that is cut.
+pub const MAX_SEGMENTED: usize = 65_535;
+
+/// Why a frame was not taken for offloading.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OffloadError {
+    /// The part cannot do this, or was not told to.
+    NotEnabled(Offloads),
+    /// Segmentation hangs PCIe parts at 10 and 100 Mbit/s (Linux e1000e, `e1000_watchdog_task`).
+    LinkTooSlow,
+    /// The headers are not where the description says, do not fit the frame, or are not of that kind.
+    Headers,
+    /// There is nothing to do: no checksum was asked for, or the payload is no longer than the MSS.
+    Nothing,
+    /// The MSS is not in this range; with headers, it is the MTU that limits it.
+    Mss {
+        /// The smallest.
+        min: usize,
+        /// The largest.
+        max: usize,
+    },
+    /// As for any frame.
+    Transmit(TransmitError),
+}
+
+impl fmt::Display for OffloadError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotEnabled(offloads) => write!(f, "not enabled: {offloads:?}"),
+            Self::LinkTooSlow => f.write_str("segmentation takes a link of 1000 Mbit/s"),
+            Self::Headers => f.write_str("the headers are not what they are said to be"),
+            Self::Nothing => f.write_str("there is nothing to do"),
+            Self::Mss { min, max } => write!(f, "the MSS can be {min} to {max}"),
+            Self::Transmit(error) => write!(f, "{error:?}"),
+        }
+    }
+}
+
+impl core::error::Error for OffloadError {}
+
+impl From<TransmitError> for OffloadError {
+    fn from(error: TransmitError) -> Self {
+        Self::Transmit(error)
+    }
+}
+
+/// Checksums to fill in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Checksum {
+    /// Where the headers are.
+    pub headers: Headers,
+    /// That of the IPv4 header.
+    pub ip: bool,
+    /// That of TCP or UDP.
+    pub transport: bool,
+}
+
+/// A TCP segment to be cut. Sequence numbers, IPv4 ids, lengths and checksums of the parts are filled in; FIN and PSH
+/// are set in the last one only.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Segmentation {
+    /// Where the headers are.
+    pub headers: Headers,
+    /// Bytes before the payload, those of all headers.
+    pub header_len: usize,
+    /// Bytes of payload in each part but the last.
+    pub mss: u16,
+}
+
+/// What the NIC is to do to a frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Offload {
+    /// Fill in checksums.
+    Checksum(Checksum),
+    /// Cut it.
+    Segmentation(Segmentation),
+}
+
+impl Offload {
+    /// What a NIC has to be able to do for it.
+    pub fn needs(&self) -> Offloads {
+        match self {
+            Self::Checksum(_) => Offloads::TX_CHECKSUM,
+            Self::Segmentation(Segmentation { headers, .. }) => match headers.ip {
+                Ip::V4 => Offloads::TSO_IPV4,
+                Ip::V6 => Offloads::TSO_IPV6,
+            },
+        }
+    }
+
+    /// Where the headers are.
+    pub fn headers(&self) -> &Headers {
+        match self {
+            Self::Checksum(checksum) => &checksum.headers,
+            Self::Segmentation(segmentation) => &segmentation.headers,
+        }
+    }
+
+    /// Puts into the headers of `frame` what the hardware adds to: zero where it stores a length or the checksum of the
+    /// IPv4 header, and the sum of the pseudo header where it stores the checksum of TCP or UDP.
+    ///
+    /// # Errors
+    ///
+    /// [`OffloadError::Headers`] and [`OffloadError::Nothing`]; `frame` is as it was then.
+    pub fn prepare(&self, frame: &mut [u8]) -> Result<(), OffloadError> {
+        self.check(frame)?;
+        let headers = self.headers();
+        match self {
+            Self::Checksum(checksum) => {
+                if checksum.ip {
+                    headers.clear_ip_checksum(frame);
+                }
+                if checksum.transport {
+                    let len = headers.transport_len(frame);
+                    headers.store_pseudo_sum(frame, len);
+                }
+            }
+            Self::Segmentation(_) => {
+                headers.clear_ip_len(frame);
+                headers.store_pseudo_sum(frame, 0);
+            }
+        }
+        Ok(())
+    }
+
+    fn check(&self, frame: &[u8]) -> Result<(), OffloadError> {
+        let headers = self.headers();
+        if !headers.fit(frame) {
+            return Err(OffloadError::Headers);
+        }
+        match self {
+            Self::Checksum(checksum) => {
+                if checksum.ip && headers.ip == Ip::V6 {
+                    return Err(OffloadError::Headers);
+                }
+                if !checksum.ip && !checksum.transport {
+                    return Err(OffloadError::Nothing);
+                }
+            }
+            Self::Segmentation(segmentation) => {
+                let len = segmentation.header_len;
+                if headers.tcp_end(frame) != Some(len) || len > MAX_HEADERS {
+                    return Err(OffloadError::Headers);
+                }
+                if frame.len() <= len + usize::from(segmentation.mss) {
+                    return Err(OffloadError::Nothing);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Checks the description against the frame, of which the longest without a VLAN tag on the wire has `max_len`
+    /// bytes, and puts it into a context descriptor.
+    pub(crate) fn context(&self, frame: &[u8], max_len: usize) -> Result<Context, OffloadError> {
+        self.check(frame)?;
+        let headers = self.headers();
+        // A tag in the frame comes on top.
+        let max_len = max_len + usize::from(headers.is_tagged()) * TAG_LEN;
+        let mut context = Context::new(headers);
+        match self {
+            Self::Checksum(checksum) => {
+                if frame.len() > max_len {
+                    return Err(TransmitError::TooLong { limit: max_len }.into());
+                }
+                context.options =
+                    if checksum.ip { IXSM } else { 0 } | if checksum.transport { TXSM } else { 0 };
+            }
+            Self::Segmentation(Segmentation { header_len, mss, .. }) => {
+                let max = max_len.saturating_sub(*header_len);
+                if !(usize::from(MIN_MSS)..=max).contains(&usize::from(*mss)) {
+                    let min = MIN_MSS.into();
+                    return Err(OffloadError::Mss { min, max });
+                }
+                if frame.len() > MAX_SEGMENTED {
+                    let limit = MAX_SEGMENTED;
+                    return Err(TransmitError::TooLong { limit }.into());
+                }
+                context.segment(frame.len() - header_len, *header_len, *mss, headers.ip);
+            }
+        }
+        Ok(context)
+    }
+}
+
+/// TUCMD, bits 31:24 of the third word: the packet is TCP, not UDP.
+const TUCMD_TCP: u32 = 1 << 24;
+/// TUCMD: the packet is IPv4.
+const TUCMD_IP: u32 = 1 << 25;
+/// TUCMD of the context, and DCMD of a data descriptor: segmentation.
+pub(crate) const TSE: u32 = 1 << 26;
+/// Not a legacy descriptor.
+pub(crate) const DEXT: u32 = 1 << 29;
+/// DTYP, bits 23:20: a data descriptor. A context is 0.
+pub(crate) const DTYP_DATA: u32 = 1 << 20;
+/// POPTS, bits 15:8 of a data descriptor's fourth word: insert the checksum of the IPv4 header.
+const IXSM: u32 = 1 << 8;
+/// POPTS: insert that of TCP or UDP.
+const TXSM: u32 = 1 << 9;
+
+/// A context descriptor, and what the data descriptors after it have to say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Context {
+    /// Its four words.
+    pub words: [u32; 4],
+    /// POPTS, in place.
+    pub options: u32,
+    /// TSE, in place, if it is about segmentation.
+    pub command: u32,
+    /// The MSS of a segmentation.
+    pub mss: Option<u16>,
+}
+
+impl Context {
+    /// Where checksums begin, end and are stored: IPCSS, IPCSO, IPCSE, TUCSS, TUCSO, and TUCSE 0, the end of the packet.
+    fn new(headers: &Headers) -> Self {
+        let (start, transport) = (u32::from(headers.ip_start), u32::from(headers.transport_start));
+        let stored = match headers.transport {
+            Transport::Tcp => 16,
+            Transport::Udp => 6,
+        };
+        let (ip, version) = match headers.ip {
+            Ip::V4 => (start | (start + 10) << 8 | (transport - 1) << 16, TUCMD_IP),
+            // No checksum of the header.
+            Ip::V6 => (start | (start + 10) << 8, 0),
+        };
+        let protocol = match headers.transport {
+            Transport::Tcp => TUCMD_TCP,
+            Transport::Udp => 0,
+        };
+        Self {
+            words: [
+                ip,
+                transport | (transport + stored) << 8,
+                DEXT | version | protocol,
+                0,
+            ],
+            options: 0,
+            command: 0,
+            mss: None,
+        }
+    }
+
+    /// Adds PAYLEN, HDRLEN and MSS.
+    fn segment(&mut self, payload: usize, header_len: usize, mss: u16, ip: Ip) {
+        let [.., command, lengths] = &mut self.words;
+        *command |= TSE | payload as u32;
+        *lengths = (header_len as u32) << 8 | u32::from(mss) << 16;
+        self.options = TXSM | if ip == Ip::V4 { IXSM } else { 0 };
+        self.command = TSE;
+        self.mss = Some(mss);
+    }
+}
+
+/// Whether a checksum of a received frame is right.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Checked {
+    /// Nobody looked: no such header, or the part, or the model, does not.
+    #[default]
+    No,
+    /// It is right.
+    Good,
+    /// It is wrong.
+    Bad,
+}
+
+/// What the NIC found out of a received frame's checksums.
+///
+/// A fragment has only its IPv4 header checked; whoever puts it together checks the rest.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ChecksumResult {
+    /// That of the IPv4 header.
+    pub ip: Checked,
+    /// That of TCP or UDP.
+    pub transport: Checked,
+}
+
+impl ChecksumResult {
+    /// From bits 15:0 of a receive descriptor's last word; UDPCS is a PCIe part's (HF 8.1, 8.6).
+    pub(crate) fn from_descriptor(high: u32, pcie: bool) -> Self {
+        const IXSM: u32 = 1 << 2;
+        const UDPCS: u32 = 1 << 4;
+        const TCPCS: u32 = 1 << 5;
+        const IPCS: u32 = 1 << 6;
+        const TCPE: u32 = 1 << 13;
+        const IPE: u32 = 1 << 14;
+        if high & IXSM != 0 {
+            return Self::default();
+        }
+        let found = |checked: u32, error: u32| match (high & checked != 0, high & error != 0) {
+            (false, _) => Checked::No,
+            (true, false) => Checked::Good,
+            (true, true) => Checked::Bad,
+        };
+        Self {
+            ip: found(IPCS, IPE),
+            transport: found(if pcie { TCPCS | UDPCS } else { TCPCS }, TCPE),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

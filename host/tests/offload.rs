@@ -1,0 +1,400 @@
+//! Checksums and segmentation of the chip core on QEMU's device models: what comes out on the wire, and what the models
+//! say of checksums that come in. The checks here know nothing of the driver's code.
+
+mod common;
+
+use std::time::Duration;
+
+use common::{Bench, MAC, ModelNic, OTHER, for_each_model, receive};
+use e1000_hw::offload::{
+    Checked, Checksum, ChecksumResult, Headers, Ip, MAX_SEGMENTED, Offload, Offloads, Segmentation, Transport,
+};
+
+/// Sequence number and IPv4 id of the first segment: the id overflows on the way.
+const SEQUENCE: u32 = 0xFFFF_F000;
+const ID: u16 = 0xFFFD;
+const FIN: u8 = 1;
+const PSH: u8 = 8;
+const ACK: u8 = 16;
+
+/// A sum of 16-bit words with the carries added back in: 0xFFFF over whatever has a good checksum.
+fn sum(bytes: &[u8]) -> u16 {
+    let words = bytes
+        .chunks(2)
+        .map(|pair| u32::from(pair[0]) << 8 | u32::from(*pair.get(1).unwrap_or(&0)));
+    let mut sum = words.fold(0_u64, |sum, word| sum + u64::from(word));
+    while sum > 0xFFFF {
+        sum = (sum >> 16) + (sum & 0xFFFF);
+    }
+    sum as u16
+}
+
+fn number(bytes: &[u8], at: usize) -> u16 {
+    u16::from_be_bytes([bytes[at], bytes[at + 1]])
+}
+
+fn header_len(ip: Ip) -> usize {
+    match ip {
+        Ip::V4 => 20,
+        Ip::V6 => 40,
+    }
+}
+
+/// The pseudo header over `transport`.
+fn pseudo(ip: Ip, frame: &[u8], protocol: u8, len: usize) -> Vec<u8> {
+    let addresses = match ip {
+        Ip::V4 => &frame[26..34],
+        Ip::V6 => &frame[22..54],
+    };
+    let mut pseudo = addresses.to_vec();
+    pseudo.extend((len as u32).to_be_bytes());
+    pseudo.extend([0, 0, 0, protocol]);
+    pseudo
+}
+
+/// A frame for `destination` whose checksums are good, with a 20 (or 32) byte header of TCP or an 8 byte one of UDP.
+fn packet(destination: [u8; 6], ip: Ip, transport: Transport, options: usize, payload: usize) -> Vec<u8> {
+    let mut segment = vec![0x1F, 0x90, 0xC0, 0x01];
+    let protocol = match transport {
+        Transport::Tcp => {
+            segment.extend(SEQUENCE.to_be_bytes());
+            segment.extend([
+                1,
+                2,
+                3,
+                4,
+                ((20 + options) as u8 / 4) << 4,
+                ACK | PSH | FIN,
+                0xFA,
+                0xF0,
+            ]);
+            segment.extend([0; 4]);
+            segment.resize(20 + options, 1);
+            6
+        }
+        Transport::Udp => {
+            segment.extend((8 + payload as u16).to_be_bytes());
+            segment.extend([0; 2]);
+            17
+        }
+    };
+    segment.extend((0..payload).map(|n| (n * 131 + n / 251) as u8));
+
+    let mut frame = destination.to_vec();
+    frame.extend(OTHER);
+    match ip {
+        Ip::V4 => {
+            frame.extend([0x08, 0x00, 0x45, 0]);
+            frame.extend((20 + segment.len() as u16).to_be_bytes());
+            frame.extend(ID.to_be_bytes());
+            frame.extend([0x40, 0, 64, protocol, 0, 0, 10, 0, 2, 15, 10, 0, 2, 2]);
+            let checksum = !sum(&frame[14..34]);
+            frame[24..26].copy_from_slice(&checksum.to_be_bytes());
+        }
+        Ip::V6 => {
+            frame.extend([0x86, 0xDD, 0x60, 0, 0, 0]);
+            frame.extend((segment.len() as u16).to_be_bytes());
+            frame.extend([protocol, 64]);
+            frame.extend((0..32).map(|n| 0xFD ^ n));
+        }
+    }
+    let mut summed = pseudo(ip, &frame, protocol, segment.len());
+    summed.extend(&segment);
+    let at = if transport == Transport::Tcp { 16 } else { 6 };
+    segment[at..at + 2].copy_from_slice(&(!sum(&summed)).to_be_bytes());
+    frame.extend(segment);
+    frame
+}
+
+/// A TCP segment as it was found on the wire, all of whose checksums and lengths are good.
+#[derive(Debug, PartialEq)]
+struct Segment {
+    id: Option<u16>,
+    sequence: u32,
+    flags: u8,
+    options: Vec<u8>,
+    payload: Vec<u8>,
+}
+
+fn parse(frame: &[u8], ip: Ip) -> Segment {
+    let start = 14 + header_len(ip);
+    let (id, end) = match ip {
+        Ip::V4 => {
+            assert_eq!(sum(&frame[14..34]), 0xFFFF, "the checksum of IPv4");
+            (Some(number(frame, 18)), 14 + usize::from(number(frame, 16)))
+        }
+        Ip::V6 => (None, start + usize::from(number(frame, 18))),
+    };
+    assert!(frame[end..].iter().all(|byte| *byte == 0) && frame.len() <= end.max(60));
+    let segment = &frame[start..end];
+    let mut summed = pseudo(ip, frame, 6, segment.len());
+    summed.extend(segment);
+    assert_eq!(sum(&summed), 0xFFFF, "the checksum of TCP");
+    let offset = usize::from(segment[12] >> 4) * 4;
+    assert_eq!(
+        (&segment[..4], &segment[8..12]),
+        (&[0x1F, 0x90, 0xC0, 0x01][..], &[1, 2, 3, 4][..])
+    );
+    Segment {
+        id,
+        sequence: u32::from_be_bytes([segment[4], segment[5], segment[6], segment[7]]),
+        flags: segment[13],
+        options: segment[20..offset].to_vec(),
+        payload: segment[offset..].to_vec(),
+    }
+}
+
+/// A NIC with these of its abilities switched on.
+fn with(bench: &mut Bench, wanted: Offloads, receiving: bool) -> ModelNic {
+    let mut nic = if receiving {
+        bench.bring_up_receiving(64, 512)
+    } else {
+        bench.bring_up(64, 512)
+    };
+    nic.set_offloads(wanted & bench.chip.limits.offloads)
+        .expect("the part can");
+    nic
+}
+
+/// Has one segment of `payload` bytes cut, and checks all that comes out. Returns how many frames those were.
+fn cut(bench: &Bench, nic: &mut ModelNic, ip: Ip, options: usize, payload: usize, mss: u16) -> usize {
+    let whole = packet(OTHER, ip, Transport::Tcp, options, payload);
+    let header_len = whole.len() - payload;
+    let offload = Offload::Segmentation(Segmentation {
+        headers: Headers::find(&whole).unwrap(),
+        header_len,
+        mss,
+    });
+    let mut frame = whole.clone();
+    offload.prepare(&mut frame).unwrap();
+    nic.transmit_offloaded(&frame, None, &offload).unwrap();
+    nic.post();
+    let parts: Vec<&[u8]> = whole[header_len..].chunks(mss.into()).collect();
+    if fragments(bench) {
+        return reassemble(bench, ip, &whole);
+    }
+    for (n, part) in parts.iter().enumerate() {
+        let frame = bench.cable.receive();
+        assert_eq!(frame[..12], whole[..12]);
+        let last = n + 1 == parts.len();
+        let want = Segment {
+            id: (ip == Ip::V4).then_some(ID.wrapping_add(n as u16)),
+            sequence: SEQUENCE.wrapping_add((n * usize::from(mss)) as u32),
+            flags: if last { ACK | PSH | FIN } else { ACK },
+            options: vec![1; options],
+            payload: part.to_vec(),
+        };
+        let found = parse(&frame, ip);
+        assert!(found == want, "part {n}: {found:?}\nbut not {want:?}");
+    }
+    // QEMU's e1000 sends the headers once more after a last part that is full.
+    if bench.chip.device_id != 0x10D3 && payload.is_multiple_of(mss.into()) {
+        let extra = parse(&bench.cable.receive(), ip);
+        assert_eq!((extra.payload.len(), extra.options.len()), (0, options));
+        assert_eq!(extra.sequence, SEQUENCE.wrapping_add(payload as u32));
+    }
+    parts.len()
+}
+
+/// Whether the model makes fragments of IP instead of segments of TCP: QEMU's e1000e before 8.0 does, unless its back
+/// end takes long segments as they are, which only TAP does.
+fn fragments(bench: &Bench) -> bool {
+    let version = std::process::Command::new("qemu-system-x86_64")
+        .arg("--version")
+        .output()
+        .unwrap();
+    let version = String::from_utf8(version.stdout).unwrap();
+    let major = version
+        .split_whitespace()
+        .find_map(|word| word.split_once('.')?.0.parse::<u32>().ok())
+        .unwrap();
+    bench.chip.device_id == 0x10D3 && major < 8
+}
+
+/// Puts fragments together, which come to `whole` but for the checksum of its IP header. Returns how many.
+fn reassemble(bench: &Bench, ip: Ip, whole: &[u8]) -> usize {
+    let start = 14 + header_len(ip);
+    let (mut found, mut count) = (Vec::new(), 0);
+    while start + found.len() < whole.len() {
+        let frame = bench.cable.receive();
+        assert_eq!(frame[..14], whole[..14]);
+        // Those of IPv6 have neither a length nor a fragment header: nobody could put them together on the wire.
+        if ip == Ip::V4 {
+            assert_eq!(sum(&frame[14..34]), 0xFFFF, "the checksum of IPv4");
+            assert_eq!(usize::from(number(&frame, 16)), frame.len() - 14);
+            let offset = usize::from(number(&frame, 20) & 0x1FFF) * 8;
+            assert_eq!((number(&frame, 18), offset), (ID, found.len()));
+        }
+        found.extend_from_slice(&frame[start..]);
+        count += 1;
+    }
+    assert!(found == whole[start..], "with a checksum of TCP over all of it");
+    count
+}
+
+#[test]
+fn one_long_tcp_segment_leaves_as_good_short_ones() {
+    for_each_model(|model| {
+        let mut bench = Bench::new(model);
+        let mut nic = with(&mut bench, Offloads::all(), false);
+        for ip in [Ip::V4, Ip::V6] {
+            let able = match ip {
+                Ip::V4 => Offloads::TSO_IPV4,
+                Ip::V6 => Offloads::TSO_IPV6,
+            };
+            if !nic.offloads().contains(able) {
+                println!("{model}: {ip:?} not cut by this part");
+                continue;
+            }
+            let mss = (1500 - header_len(ip) - 20) as u16;
+            let parts = cut(&bench, &mut nic, ip, 0, 9000, mss);
+            println!("{model}: {ip:?}, 9000 bytes in {parts} segments");
+            assert!(parts >= 7);
+            // Options are repeated; two full segments; one byte more than one; the smallest MSS; an odd one.
+            for (options, payload, mss) in [
+                (12, 9000, mss - 12),
+                (0, 2 * usize::from(mss), mss),
+                (0, usize::from(mss) + 1, mss),
+                (0, 2000, 48),
+                (12, 5001, 537),
+            ] {
+                cut(&bench, &mut nic, ip, options, payload, mss);
+                bench.push_out(&mut nic, 1, 60, 3, 1);
+            }
+            let most = MAX_SEGMENTED - 14 - header_len(ip) - 20;
+            let parts = cut(&bench, &mut nic, ip, 0, most, mss);
+            println!("{model}: {ip:?}, {most} bytes in {parts} segments");
+        }
+        assert_eq!(bench.cable.try_receive(Duration::from_millis(20)), None);
+        nic.stop(&bench.clock);
+    });
+}
+
+#[test]
+fn many_long_segments_leave_with_one_register_write_each_batch() {
+    for_each_model(|model| {
+        let mut bench = Bench::new(model);
+        let mut nic = with(&mut bench, Offloads::TSO_IPV4, false);
+        for _ in 0..60 {
+            let before = bench.registers.counts();
+            cut(&bench, &mut nic, Ip::V4, 0, 9000, 1460);
+            let after = bench.registers.counts();
+            assert_eq!((after.reads - before.reads, after.writes - before.writes), (0, 1));
+        }
+        nic.stop(&bench.clock);
+    });
+}
+
+#[test]
+fn tag_is_inserted_into_every_part() {
+    for_each_model(|model| {
+        let mut bench = Bench::new(model);
+        let mut nic = with(&mut bench, Offloads::TSO_IPV4 | Offloads::TX_CHECKSUM, false);
+        nic.set_vlan_offload(true);
+        let mut frame = packet(OTHER, Ip::V4, Transport::Tcp, 0, 3000);
+        let headers = Headers::find(&frame).unwrap();
+        let offload = Offload::Segmentation(Segmentation {
+            headers,
+            header_len: 54,
+            mss: 1460,
+        });
+        offload.prepare(&mut frame).unwrap();
+        nic.transmit_offloaded(&frame, Some(0x2064), &offload).unwrap();
+        nic.post();
+        let fragments = fragments(&bench);
+        for len in [1460, 1460, 80] {
+            let mut part = bench.cable.receive();
+            let tag: Vec<u8> = part.drain(12..16).collect();
+            assert_eq!(tag, [0x81, 0, 0x20, 0x64]);
+            if !fragments {
+                assert_eq!(parse(&part, Ip::V4).payload.len(), len);
+            }
+        }
+        nic.stop(&bench.clock);
+    });
+}
+
+#[test]
+fn checksums_are_filled_in() {
+    for_each_model(|model| {
+        let mut bench = Bench::new(model);
+        let mut nic = with(&mut bench, Offloads::TX_CHECKSUM, false);
+        for ip in [Ip::V4, Ip::V6] {
+            for transport in [Transport::Tcp, Transport::Udp] {
+                for payload in [0, 1, 2, 5, 6, 17, 18, 100, 999, 1400] {
+                    let good = packet(OTHER, ip, transport, 0, payload);
+                    let mut frame = good.clone();
+                    if ip == Ip::V4 {
+                        frame[24..26].copy_from_slice(&[0xBA, 0xD0]);
+                    }
+                    let headers = Headers::find(&frame).unwrap();
+                    let offload = Offload::Checksum(Checksum {
+                        headers,
+                        ip: ip == Ip::V4,
+                        transport: true,
+                    });
+                    offload.prepare(&mut frame).unwrap();
+                    nic.transmit_offloaded(&frame, None, &offload).unwrap();
+                    nic.post();
+                    let mut sent = bench.cable.receive();
+                    let padding = sent.split_off(good.len().min(sent.len()));
+                    assert_eq!(sent, good, "{ip:?} {transport:?} {payload}");
+                    assert!(padding.iter().all(|byte| *byte == 0));
+                }
+            }
+        }
+        nic.stop(&bench.clock);
+    });
+}
+
+#[test]
+fn received_checksums_are_judged_by_models_that_do() {
+    for_each_model(|model| {
+        let mut bench = Bench::new(model);
+        let mut nic = with(&mut bench, Offloads::RX_CHECKSUM, true);
+        // QEMU's e1000 models never look (hardware-facts 8.6).
+        let looks = bench.chip.device_id == 0x10D3;
+        for ip in [Ip::V4, Ip::V6] {
+            for transport in [Transport::Tcp, Transport::Udp] {
+                for (bad_ip, bad_transport) in [(false, false), (false, true), (true, false)] {
+                    if bad_ip && ip == Ip::V6 {
+                        continue;
+                    }
+                    let mut frame = packet(MAC, ip, transport, 0, 100);
+                    if bad_ip {
+                        frame[25] ^= 1;
+                    }
+                    if bad_transport {
+                        *frame.last_mut().unwrap() ^= 1;
+                    }
+                    bench.cable.send(&frame);
+                    assert_eq!(receive(&mut nic), frame, "bad or not, it is handed on");
+                    let found = nic.received_checksums();
+                    println!("{model}: {ip:?} {transport:?} {bad_ip} {bad_transport}: {found:?}");
+                    let judge = |bad| match (looks, bad) {
+                        (false, _) => Checked::No,
+                        (true, false) => Checked::Good,
+                        (true, true) => Checked::Bad,
+                    };
+                    let want = ChecksumResult {
+                        ip: if ip == Ip::V6 { Checked::No } else { judge(bad_ip) },
+                        transport: judge(bad_transport),
+                    };
+                    assert_eq!(found, want);
+                }
+            }
+        }
+        // ARP has none.
+        let mut arp = common::frame(MAC, 60, 1);
+        arp[12..14].copy_from_slice(&[0x08, 0x06]);
+        bench.cable.send(&arp);
+        assert_eq!(receive(&mut nic), arp);
+        assert_eq!(nic.received_checksums(), ChecksumResult::default());
+        nic.set_offloads(Offloads::empty()).unwrap();
+        let frame = packet(MAC, Ip::V4, Transport::Tcp, 0, 100);
+        bench.cable.send(&frame);
+        assert_eq!(receive(&mut nic), frame);
+        assert_eq!(nic.received_checksums(), ChecksumResult::default(), "off");
+        nic.stop(&bench.clock);
+    });
+}
