@@ -45,11 +45,8 @@ const LINK_INTERVAL: Duration = Duration::from_millis(500);
 const HOLD_LIMIT: Duration = Duration::from_secs(35);
 /// Interval of looking after frames that are with the hardware.
 const WATCH_INTERVAL: Duration = Duration::from_secs(1);
-/// Pause between batches of requests once the daemon was told to end.
-const GIVE_WAY: Duration = Duration::from_millis(5);
-/// Requests after which other threads get a turn, for which nothing may happen until the next tick: a second or two of
-/// full load.
-const TURN: usize = 32_768;
+/// Requests after which other threads get a turn.
+const TURN: usize = 256;
 /// Interval of looking at the rings when there is no interrupt, at a reader that stopped with frames left, and for room
 /// to transmit: the kernel's timer tick.
 const TICK: Duration = Duration::from_millis(4);
@@ -305,18 +302,11 @@ fn serve_requests<R: Registers>(socket: &Socket, service: &Lock<Service<R>>) -> 
         }
         served += requests.len();
         let others_turn = service.lock().serve(socket, &mut requests)?;
-        // A thread that always blocks before its time is up never gives up its place in June's scheduler: while it and
-        // its clients keep handing over to each other, nobody who once used up his time runs.
-        if signals::terminating() {
-            // The main thread has to get its turn to end the daemon.
-            std::thread::sleep(GIVE_WAY);
-        } else if others_turn {
-            // Yielding moves this thread behind all others, for good, which is right in a flood.
+        if others_turn || served >= TURN || signals::terminating() {
+            // A thread that always blocks before its time is up never gives up its place in June's scheduler: while
+            // it and its clients keep handing over to each other, nobody who once used up his time runs, be it the
+            // main thread that would end the daemon. Yielding moves this one behind them.
             std::thread::yield_now();
-        } else if served >= TURN {
-            // Sleeping gives others one turn, and keeps the place. Yielding would, in the long run, leave pcid's channel
-            // open when the daemon is killed: threads that exit late were seen to do that.
-            std::thread::sleep(Duration::from_nanos(1));
             served = 0;
         }
     }

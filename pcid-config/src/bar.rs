@@ -1,11 +1,14 @@
 //! Memory BARs, mapped.
 //!
-//! There are two ways to a BAR. The channel itself can be mapped (redox base, drivers/pcid/src/scheme.rs),
-//! with the BAR's index and the cache mode in the offset; this is the one pcid intends. Before pcid could do
-//! that, May 2026, drivers mapped the kernel's memory scheme at the BAR's physical address, and they still can.
-//! It is the way for everything that the first does not do: a pcid that is too old or fails, BARs that are
-//! not made of whole pages, and 32-bit systems, whose C library cuts the offset to 32 bits and with it the
-//! index and the cache mode (relibc, src/platform/redox/libredox.rs).
+//! There are two ways to a BAR: the kernel's memory scheme, mapped at the BAR's physical address, and the channel, mapped
+//! with the BAR's index and the cache mode in the offset (redox base, drivers/pcid/src/scheme.rs, since May 2026).
+//!
+//! The memory scheme comes first. A mapping of the channel keeps the channel open for as long as the driver's address
+//! space exists, and that outlives a driver that is killed for as long as a client waits for its answer: smolnetd does for
+//! ever, and no other driver could be started (seen with the kernel of June 2026). Besides, pcid keeps a mapping of its own
+//! for each of the channel's. The channel is for systems that do not let drivers map physical memory; it cannot reach
+//! BARs that are not made of whole pages, nor anything on 32-bit systems, whose C library cuts the offset to 32 bits and
+//! with it the index and the cache mode (relibc, src/platform/redox/libredox.rs).
 
 use std::ptr::NonNull;
 
@@ -66,14 +69,14 @@ pub enum BarError {
         size: u64,
     },
     /// Both ways failed.
-    #[error("cannot map BAR {index}: through pcid: {channel}; through the memory scheme: {direct}")]
+    #[error("cannot map BAR {index}: through the memory scheme: {direct}; through pcid: {channel}")]
     Failed {
         /// The BAR's index.
         index: u8,
-        /// Why not through pcid.
-        channel: ChannelMapError,
         /// Why not through the kernel's memory scheme.
         direct: DirectMapError,
+        /// Why not through pcid.
+        channel: ChannelMapError,
     },
 }
 
@@ -254,6 +257,10 @@ impl Plan {
         channel: impl FnOnce(u64) -> Result<M, Error>,
         direct: impl FnOnce(PageSpan) -> Result<M, DirectMapError>,
     ) -> Result<(M, usize), BarError> {
+        let direct = match direct(self.span) {
+            Ok(mapping) => return Ok((mapping, self.span.skip)),
+            Err(error) => error,
+        };
         let through_channel = if !channel_offsets {
             Err(ChannelMapError::OffsetsCut)
         } else if self.span.length != self.length {
@@ -263,14 +270,11 @@ impl Plan {
         };
         match through_channel {
             Ok(mapping) => Ok((mapping, 0)),
-            Err(channel) => match direct(self.span) {
-                Ok(mapping) => Ok((mapping, self.span.skip)),
-                Err(direct) => Err(BarError::Failed {
-                    index: self.index,
-                    channel,
-                    direct,
-                }),
-            },
+            Err(channel) => Err(BarError::Failed {
+                index: self.index,
+                direct,
+                channel,
+            }),
         }
     }
 }

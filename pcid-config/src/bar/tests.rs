@@ -131,52 +131,59 @@ fn the_last_page_of_the_address_space_is_within_reach() {
     assert_eq!(PageSpan::around(last as u64, usize::MAX), None);
 }
 
+fn refused() -> DirectMapError {
+    DirectMapError::Open(Error::new(libredox::errno::EPERM))
+}
+
 #[test]
-fn channel_comes_first_and_direct_way_is_not_tried_behind_it() {
+fn memory_scheme_comes_first_and_channel_is_not_tried_behind_it() {
+    for (plan, skip) in [
+        (plan(0xfeb8_0000, 0x2_0000), 0),
+        (plan(0xfeb8_0200, 0x100), 0x200),
+    ] {
+        let done = plan.carry_out(
+            true,
+            |_| panic!("not needed"),
+            |span| {
+                assert_eq!(span, plan.span);
+                Ok("direct")
+            },
+        );
+        assert_eq!(done.unwrap(), ("direct", skip));
+    }
+}
+
+#[test]
+fn channel_replaces_a_memory_scheme_that_refuses() {
+    let tried = Cell::new(false);
     let done = plan(0xfeb8_0000, 0x2_0000).carry_out(
         true,
         |offset| {
             assert_eq!(offset, channel_offset(1));
             Ok("channel")
         },
-        |_| panic!("not needed"),
-    );
-    assert_eq!(done.unwrap(), ("channel", 0));
-}
-
-#[test]
-fn direct_way_replaces_a_channel_that_cannot_be_mapped() {
-    let plan = plan(0xfeb8_0000, 0x2_0000);
-    let tried = Cell::new(false);
-    let done = plan.carry_out(
-        true,
         |_| {
             tried.set(true);
-            Err(Error::new(libredox::errno::ENODEV))
-        },
-        |span| {
-            assert_eq!(span, plan.span);
-            Ok("direct")
+            Err(refused())
         },
     );
-    assert_eq!(done.unwrap(), ("direct", 0));
+    assert_eq!(done.unwrap(), ("channel", 0));
     assert!(tried.get());
 }
 
 #[test]
 fn channel_is_left_alone_where_it_would_map_something_else() {
     // Offsets are cut on 32-bit systems; and pcid maps whole pages only.
-    let cases = [
-        (false, plan(0xfeb8_0000, 0x2_0000), 0),
-        (true, plan(0xfeb8_0200, 0x100), 0x200),
-    ];
-    for (channel_offsets, plan, skip) in cases {
-        let done = plan.carry_out(
+    for (channel_offsets, plan) in [
+        (false, plan(0xfeb8_0000, 0x2_0000)),
+        (true, plan(0xfeb8_0200, 0x100)),
+    ] {
+        let done = plan.carry_out::<()>(
             channel_offsets,
             |_| panic!("wrong BAR or cache mode"),
-            |_| Ok("direct"),
+            |_| Err(refused()),
         );
-        assert_eq!(done.unwrap(), ("direct", skip));
+        assert!(matches!(done, Err(BarError::Failed { .. })));
     }
 }
 
@@ -185,7 +192,7 @@ fn failure_of_both_ways_names_both() {
     let done = plan(0xfeb8_0000, 0x2_0000).carry_out::<()>(
         true,
         |_| Err(Error::new(libredox::errno::ENODEV)),
-        |_| Err(DirectMapError::Open(Error::new(libredox::errno::EPERM))),
+        |_| Err(refused()),
     );
     let Err(BarError::Failed {
         index: 1,
