@@ -319,3 +319,37 @@ fn client_watches_traffic_and_a_link_that_flaps() {
     assert!(!run.success && run.stderr.contains("at least 100ms"), "{run:?}");
     hosted.stop().unwrap();
 }
+
+#[test]
+fn client_captures_what_it_asks_the_filter_for_and_nobody_else_keeps_getting_it() {
+    const NEIGHBOUR: [u8; 6] = [0x33, 0x33, 0xFF, 0x12, 0x34, 0x56];
+    for_each_model(|nic| {
+        let hosted = start(nic);
+        let client = Client::new(&hosted);
+        wait_for_link(&hosted, "up");
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let path = file.path().to_str().unwrap();
+        let capture = |options: &[&str]| {
+            let arguments = [&["--json", "capture", "-w", path, "--timeout", "3s"], options].concat();
+            thread::scope(|scope| {
+                let capturing = scope.spawn(|| client.run(&arguments));
+                // The tool is up, and a change of RCTL has QEMU's model deaf for a second.
+                thread::sleep(Duration::from_millis(2000));
+                hosted.wire().send(&frame(NEIGHBOUR, 86, 1)).unwrap();
+                let run = capturing.join().unwrap();
+                println!("{nic} {options:?} {run:?}");
+                assert!(run.success, "{run:?}");
+                run.json()["frames"].as_u64().unwrap()
+            })
+        };
+        assert_eq!(capture(&[]), 0);
+        assert_eq!(capture(&["--multicast", "33:33:ff:12:34:56"]), 1);
+        assert!(!text(&open(&hosted, "filter", O_RDONLY)).contains("multicast "));
+        assert_eq!(capture(&["--all-multicast"]), 1);
+        assert_eq!(capture(&["--promiscuous"]), 1);
+        assert_eq!(capture(&[]), 0, "what was asked for ends with who asked");
+        let run = client.run(&["capture", "-w", path, "--multicast", "52:54:00:12:34:56"]);
+        assert!(!run.success && run.stderr.contains("filter"), "{run:?}");
+        hosted.stop().unwrap();
+    });
+}

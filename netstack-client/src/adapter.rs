@@ -296,6 +296,27 @@ pub fn text_file(name: &AdapterName, file: &str) -> Result<Option<String>> {
 ///
 /// [`Error::Scheme`] with what the driver answered.
 pub fn write_file(name: &AdapterName, file: &str, text: &str) -> Result<()> {
+    write_and_hold(name, file, text).map(|_| ())
+}
+
+/// An open file of an adapter. What was asked for through it ends when this is dropped.
+#[must_use]
+pub struct Held {
+    _file: Fd,
+}
+
+/// Asks an adapter's receive filter for more than the adapter's own address and broadcast, for as long as the result is
+/// held: lines such as `promiscuous on`, `allmulti on`, `multicast add 33:33:00:00:00:01`.
+///
+/// # Errors
+///
+/// [`Error::Scheme`] with what the driver answered: `EINVAL` for other lines and groups that are none, `ENOENT` or
+/// `EINVAL` for a driver without that file.
+pub fn ask_filter(name: &AdapterName, lines: &str) -> Result<Held> {
+    write_and_hold(name, "filter", lines)
+}
+
+fn write_and_hold(name: &AdapterName, file: &str, text: &str) -> Result<Held> {
     let path = name.file(file);
     let failed = |action| {
         let path = path.clone();
@@ -304,7 +325,7 @@ pub fn write_file(name: &AdapterName, file: &str, text: &str) -> Result<()> {
     let file = Fd::open(&path, O_RDWR | O_CLOEXEC, 0).map_err(failed("open"))?;
     let written = file.write(text.as_bytes()).map_err(failed("write to"))?;
     if written == text.len() {
-        Ok(())
+        Ok(Held { _file: file })
     } else {
         Err(Error::ShortWrite {
             path,

@@ -9,7 +9,8 @@ use std::rc::Rc;
 use std::time::{Duration, Instant, SystemTime};
 
 use clap::Args;
-use netstack_client::{FrameIo, Wait};
+use netstack_client::adapter::{ask_filter, mac_text};
+use netstack_client::{FrameIo, MacAddress, Wait};
 use pcap_file::pcap::{PcapHeader, PcapPacket, PcapWriter};
 use pcap_file::{DataLink, Endianness, PcapError, TsResolution};
 use serde::Serialize;
@@ -39,6 +40,18 @@ pub struct Arguments {
     /// Stop after this time.
     #[arg(long, value_name = "TIME[ms|s|m]", default_value = "10s", value_parser = value::duration)]
     timeout: Duration,
+
+    /// Also take frames to all others.
+    #[arg(short, long)]
+    promiscuous: bool,
+
+    /// Also take frames to all multicast groups.
+    #[arg(long)]
+    all_multicast: bool,
+
+    /// Also take frames to this multicast group; may be given several times.
+    #[arg(long, value_name = "MAC", value_parser = value::mac)]
+    multicast: Vec<MacAddress>,
 
     /// Save no more than so many bytes of each frame.
     #[arg(long, value_name = "BYTES[K|M|G]", default_value = "16K", value_parser = value::size)]
@@ -180,9 +193,34 @@ fn failed(path: &str, error: PcapError) -> Error {
     }
 }
 
+impl Arguments {
+    /// What has to be asked of the receive filter.
+    fn filter(&self) -> String {
+        let mut lines = String::new();
+        for (wanted, line) in [
+            (self.promiscuous, "promiscuous on\n"),
+            (self.all_multicast, "allmulti on\n"),
+        ] {
+            if wanted {
+                lines.push_str(line);
+            }
+        }
+        for &group in &self.multicast {
+            lines.push_str(&format!("multicast add {}\n", mac_text(group)));
+        }
+        lines
+    }
+}
+
 pub fn run(arguments: &Arguments, context: &Context<'_>) -> Outcome {
     let path = arguments.write.display().to_string();
     let (mut adapter, mut readiness) = context.open()?;
+    let filter = arguments.filter();
+    let _asked = if filter.is_empty() {
+        None
+    } else {
+        Some(ask_filter(adapter.name(), &filter)?)
+    };
     let file = File::create(&arguments.write).map_err(|source| Error::File {
         path: path.clone(),
         source,
