@@ -434,3 +434,30 @@ fn msi_x_routes_causes_to_vectors() {
     assert_eq!(nic.interrupt(2), Interrupt::Causes(Causes::LSC));
     assert_eq!(machine.take_accesses().writes, [(regs::ICR, Causes::LSC.bits())]);
 }
+
+#[test]
+fn vectors_that_mask_themselves_are_unmasked_once_the_ring_is_empty() {
+    let machine = FakeMachine::new(chip(0x10D3));
+    let mut nic = bring_up(&machine, chip(0x10D3)).expect("bring-up");
+    nic.route_interrupts(Routing::ThreeVectors);
+    nic.enable_interrupts();
+    let unmasked = |causes: Causes| (regs::IMS, causes.bits());
+    let mut out = [0; 2048];
+    for round in 0..3 {
+        assert!(machine.deliver(&[round; 60]));
+        machine.take_accesses();
+        assert_eq!(nic.interrupt(0), Interrupt::Causes(Causes::RXQ0));
+        assert_eq!(nic.receive(&mut out), Some(60));
+        assert_eq!(machine.take_accesses().writes, [], "the reader may go on");
+        assert_eq!(nic.receive(&mut out), None);
+        assert_eq!(machine.take_accesses().writes, [unmasked(Causes::RXQ0)]);
+        assert_eq!(nic.receive(&mut out), None);
+        assert_eq!(machine.take_accesses().writes, [], "once is enough");
+    }
+    assert_eq!(nic.interrupt(1), Interrupt::Causes(Causes::TXQ0));
+    assert_eq!(machine.take_accesses().writes, [], "nobody waits for room");
+    nic.set_transmit_interrupt(true);
+    machine.take_accesses();
+    nic.interrupt(1);
+    assert_eq!(machine.take_accesses().writes, [unmasked(Causes::TXQ0)]);
+}

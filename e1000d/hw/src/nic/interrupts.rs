@@ -44,6 +44,7 @@ impl<R: Registers, D: DmaRegion> Nic<R, D> {
 
     /// Raises an interrupt as if a frame had arrived, to see whether it comes through.
     pub fn raise_test_interrupt(&mut self) {
+        self.note_fired(Purpose::Receive);
         self.device
             .registers
             .write(regs::ICS, self.routing.receive_causes().bits());
@@ -81,10 +82,22 @@ impl<R: Registers, D: DmaRegion> Nic<R, D> {
         self.backlog = true;
     }
 
+    /// A vector of its own may have masked its cause when it fired (see [`Routing`]): received frames raise no further
+    /// interrupt until [`Self::next_frame_len`] finds none and unmasks them; sent ones are unmasked here.
+    fn note_fired(&mut self, purpose: Purpose) {
+        match purpose {
+            Purpose::Receive if self.routing.masks_itself() => self.receive_masked = true,
+            Purpose::Transmit if self.transmit_interrupt => self.set_transmit_interrupt(true),
+            Purpose::Receive | Purpose::Transmit | Purpose::Any => {}
+        }
+    }
+
     /// Reads, and so acknowledges, what the interrupt on `vector` is about (0 but for MSI-X with several). At most
-    /// two register accesses; none where the vector says all.
+    /// two register accesses; none where the vector says all. The caller looks for frames and room afterwards.
     pub fn interrupt(&mut self, vector: u16) -> Interrupt {
-        match self.routing.purpose(vector) {
+        let purpose = self.routing.purpose(vector);
+        self.note_fired(purpose);
+        match purpose {
             Purpose::Receive => Interrupt::Causes(Causes::RXQ0),
             Purpose::Transmit => Interrupt::Causes(Causes::TXQ0),
             Purpose::Any => match self.routing.acknowledge(&self.device.registers) {
