@@ -3,9 +3,9 @@
 //! | part | what is tested |
 //! |---|---|
 //! | link | STATUS.LU, before anything is disturbed; one that negotiates gets 5 s |
-//! | registers | bits that have to keep what is written to them ([`registers`]) |
+//! | registers | bits that have to keep what is written to them (`registers`) |
 //! | nvm | the checksum of words 0 to 0x3F |
-//! | loopback | frames of three lengths that come back unchanged without leaving the NIC ([`loopback`]) |
+//! | loopback | frames of three lengths that come back unchanged without leaving the NIC (`loopback`) |
 //! | interrupt | one that is raised by software (ICS) arrives: only the owner can tell |
 //!
 //! [`crate::nic::Nic::start_self_test`] runs them.

@@ -58,7 +58,7 @@ impl<R: Registers, D: DmaRegion> Nic<R, D> {
     }
 
     /// Asks for an interrupt, or stops asking, when descriptors were sent: for a caller that met
-    /// [`TransmitError::Full`].
+    /// [`TransmitError::Full`](crate::tx::TransmitError::Full).
     pub fn set_transmit_interrupt(&mut self, wanted: bool) {
         self.transmit_interrupt = wanted;
         let register = if wanted { regs::IMS } else { regs::IMC };
