@@ -45,8 +45,6 @@ const LINK_INTERVAL: Duration = Duration::from_millis(500);
 const HOLD_LIMIT: Duration = Duration::from_secs(35);
 /// Interval of looking after frames that are with the hardware.
 const WATCH_INTERVAL: Duration = Duration::from_secs(1);
-/// Requests after which other threads get a turn.
-const TURN: usize = 256;
 /// Interval of looking at the rings when there is no interrupt, at a reader that stopped with frames left, and for room
 /// to transmit: the kernel's timer tick.
 const TICK: Duration = Duration::from_millis(4);
@@ -292,7 +290,6 @@ type Shared<R> = Arc<Lock<Service<R>>>;
 /// Reads and serves requests until the socket fails, is closed, or the daemon stops.
 fn serve_requests<R: Registers>(socket: &Socket, service: &Lock<Service<R>>) -> Result<(), DaemonError> {
     let mut requests = Vec::with_capacity(BATCH);
-    let mut served = 0;
     loop {
         socket
             .read_requests(&mut requests, SignalBehavior::Restart)
@@ -300,14 +297,12 @@ fn serve_requests<R: Registers>(socket: &Socket, service: &Lock<Service<R>>) -> 
         if requests.is_empty() {
             return Err(DaemonError::SchemeClosed);
         }
-        served += requests.len();
         let others_turn = service.lock().serve(socket, &mut requests)?;
-        if others_turn || served >= TURN || signals::terminating() {
+        if others_turn || signals::terminating() {
             // A thread that always blocks before its time is up never gives up its place in June's scheduler: while
             // it and its clients keep handing over to each other, nobody who once used up his time runs, be it the
             // main thread that would end the daemon. Yielding moves this one behind them.
             std::thread::yield_now();
-            served = 0;
         }
     }
 }

@@ -18,11 +18,17 @@ pub const BURST: u32 = 64;
 /// Frames that have to wait behind those for the client to be stopped: fewer, and it is about to find the end.
 pub const BEHIND: u32 = BURST / 2;
 
+/// Shares in a row without an end that make a flood, in which other threads have to be given turns: more than a full
+/// receive ring.
+pub const FLOOD: u32 = 10;
+
 /// One reader's share.
 #[derive(Debug, Default)]
 pub struct Pace {
     /// Frames read since the reader was last told that there is nothing more.
     streak: u32,
+    /// Shares that it has used up since then.
+    shares: u32,
     /// How often it will still be told that there is nothing more, whatever there is.
     pause: u32,
     /// The same at the last check.
@@ -36,13 +42,19 @@ impl Pace {
         let used_up = self.streak >= BURST;
         if used_up {
             self.streak = 0;
+            self.shares = self.shares.saturating_add(1);
         }
         used_up
     }
 
     /// The client was told the truth: there is nothing more.
     pub fn found_none(&mut self) {
-        self.streak = 0;
+        (self.streak, self.shares) = (0, 0);
+    }
+
+    /// Whether frames have been coming faster than the client reads them for some time.
+    pub fn is_flooded(&self) -> bool {
+        self.shares >= FLOOD
     }
 
     /// Keeps frames from the client for a while.
@@ -93,6 +105,18 @@ mod tests {
             pace.found_none();
         }
         assert!(!pace.hold());
+    }
+
+    #[test]
+    fn flood_is_many_shares_without_an_end() {
+        let mut pace = Pace::default();
+        for _ in 1..FLOOD * BURST {
+            pace.read_frame();
+        }
+        assert!(!pace.is_flooded());
+        assert!(pace.read_frame() && pace.is_flooded());
+        pace.found_none();
+        assert!(!pace.is_flooded());
     }
 
     #[test]

@@ -33,6 +33,9 @@ use crate::subscriber::{Occasion, Subscriber};
 /// not slow the NIC down.
 const COLLECT_INTERVAL: Duration = Duration::from_millis(500);
 
+/// Frames sent after which other threads get a turn.
+const SENT_PER_TURN: u32 = 256;
+
 enum Handle {
     /// The root that the namespace holds, and listings of it.
     Root,
@@ -56,7 +59,9 @@ pub struct NetworkScheme<R: Registers, D: DmaRegion, C: Clock = SystemClock> {
     /// Interrupts when it was last checked whether one was lost.
     interrupts_at_check: u64,
     shedder: Shedder,
-    /// A reader has read many frames in a row.
+    /// Frames sent since others got a turn.
+    sent: u32,
+    /// Others should get a turn.
     others_turn: bool,
     /// The link changed, and those who want to know were not told.
     link_news: bool,
@@ -88,6 +93,7 @@ impl<R: Registers, D: DmaRegion, C: Clock> NetworkScheme<R, D, C> {
             activity: Activity::default(),
             interrupts_at_check: 0,
             shedder: Shedder::default(),
+            sent: 0,
             others_turn: false,
             link_news: false,
             collected: None,
@@ -132,7 +138,16 @@ impl<R: Registers, D: DmaRegion, C: Clock> NetworkScheme<R, D, C> {
         self.shedder.take(out).or_else(|| self.nic.receive(out))
     }
 
-    /// Whether, since this was last asked, a reader has read so many frames in a row that others should get a turn.
+    fn count_sent(&mut self) {
+        self.sent += 1;
+        if self.sent >= SENT_PER_TURN {
+            self.sent = 0;
+            self.others_turn = true;
+        }
+    }
+
+    /// Whether, since this was last asked, so many frames were sent, or a reader was flooded for so long, that other
+    /// threads should get a turn.
     pub fn take_others_turn(&mut self) -> bool {
         std::mem::take(&mut self.others_turn)
     }

@@ -61,10 +61,15 @@ impl Subscriber {
         hold
     }
 
-    /// The client read a frame. Returns whether it has read many in a row: others should get a turn.
+    /// The client read a frame. Returns whether it has read many in a row.
     pub fn read_frame(&mut self) -> bool {
         self.reads = self.reads.saturating_add(1);
         self.pace.read_frame()
+    }
+
+    /// Whether frames have been coming faster than the client reads them for some time.
+    pub fn is_flooded(&self) -> bool {
+        self.pace.is_flooded()
     }
 
     /// Has the client find no frames for a while, if it is one that would be told of them.

@@ -163,7 +163,7 @@ impl<R: Registers, D: DmaRegion, C: Clock> SchemeSync for NetworkScheme<R, D, C>
         match self.shedder.take(buf).or_else(|| self.nic.receive(buf)) {
             Some(len) => {
                 if subscriber.read_frame() {
-                    self.others_turn = true;
+                    self.others_turn |= subscriber.is_flooded();
                     if nonblocking && self.nic.has_received(BEHIND) {
                         subscriber.pause();
                     }
@@ -197,7 +197,10 @@ impl<R: Registers, D: DmaRegion, C: Clock> SchemeSync for NetworkScheme<R, D, C>
             return Err(Error::new(ENODEV));
         }
         match self.nic.transmit(buf) {
-            Ok(()) => Ok(buf.len()),
+            Ok(()) => {
+                self.count_sent();
+                Ok(buf.len())
+            }
             Err(TransmitError::TooShort) => Err(Error::new(EINVAL)),
             Err(TransmitError::TooLong { .. }) => Err(Error::new(EMSGSIZE)),
             // Non-blocking or not: smolnetd drops a frame for good on any error.
