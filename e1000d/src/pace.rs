@@ -3,10 +3,11 @@
 //! A client of an event queue reads until it is told that there is nothing more. While frames arrive faster than it
 //! reads them, that never comes, and it gets to nothing else: smolnetd takes up to 128 frames for each request of a
 //! program, drops nearly all of them because its sockets are full, and answers one. That is receive livelock: with the
-//! stock driver, of 5000 datagrams a second some 25 reach the program.
+//! stock driver, of 5000 datagrams a second 14 reached the program
+//! (docs/performance.md).
 //!
-//! So after [`BURST`] frames in a row without an end in sight, a client of an event queue is told that there is nothing more, and
-//! as often again as it has read frames: for smolnetd, that is once for each datagram that a program takes. Or until it
+//! So after [`BURST`] frames in a row without an end in sight, a client of an event queue is told that there is nothing
+//! more, as often as it has read frames: for smolnetd, that is once for each datagram that a program takes. Or until it
 //! asks no more, which means that nobody has anything left to do. Frames wait meanwhile ([`crate::shed`]).
 
 /// Frames that a client may read in a row.
