@@ -61,9 +61,12 @@ impl Moment {
     }
 
     /// The unit that comes before.
+    ///
+    /// Init carries units out in the order of their names, but puts one whose requirements are still to come behind all
+    /// others. The target of the basic services is such a one, so what requires it comes behind the network stack.
     pub fn after(self) -> &'static str {
         match self {
-            Self::BeforeNetwork => "00_base.target",
+            Self::BeforeNetwork => "00_pcid-spawner.service",
             Self::AfterNetwork => "10_net.target",
         }
     }
