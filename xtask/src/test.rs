@@ -35,8 +35,8 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     ]))?;
     eprintln!("== tests: beside the code, against QEMU's device models, through the scheme");
     run_command(cargo().args(["test", "--locked", "--workspace"]))?;
-    eprintln!("== register accesses a frame, against the baseline");
-    hosted::check(&hosted::baseline())?;
+    eprintln!("== register accesses and instructions a frame, against the baseline");
+    hosted::check(&hosted::baseline(), false)?;
     eprintln!("== documentation");
     let mut doc = cargo();
     doc.args(["doc", "--locked", "--workspace", "--no-deps", "--quiet"]);

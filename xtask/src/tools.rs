@@ -8,20 +8,32 @@ use crate::process::{cargo, exists, output, run};
 
 const QEMU: &str = "qemu-system-x86_64";
 const QEMU_PACKAGE: &str = "qemu-system-x86";
+/// Counts instructions. Its package has its name.
+pub const VALGRIND: &str = "valgrind";
 
 /// Makes sure that QEMU is there.
 pub fn qemu() -> Result<()> {
-    if exists(QEMU) {
+    program(QEMU, QEMU_PACKAGE)
+}
+
+/// Makes sure that valgrind is there.
+pub fn valgrind() -> Result<()> {
+    program(VALGRIND, VALGRIND)
+}
+
+/// Makes sure that a program is there, which a Debian package has.
+fn program(name: &str, package: &str) -> Result<()> {
+    if exists(name) {
         return Ok(());
     }
-    eprintln!("{QEMU} is not installed; trying apt-get");
-    if let Err(error) = apt_install(QEMU_PACKAGE) {
+    eprintln!("{name} is not installed; trying apt-get");
+    if let Err(error) = apt_install(package) {
         bail!(
-            "{QEMU} is needed and could not be installed ({error:#}). Install it: apt-get install {QEMU_PACKAGE}"
+            "{name} is needed and could not be installed ({error:#}). Install it: apt-get install {package}"
         );
     }
-    if !exists(QEMU) {
-        bail!("{QEMU} is not in PATH, though its package is installed");
+    if !exists(name) {
+        bail!("{name} is not in PATH, though its package is installed");
     }
     Ok(())
 }

@@ -1,51 +1,62 @@
-//! `cargo xtask bench --hosted`: the register accesses of a frame, against QEMU's models of the NICs.
+//! `cargo xtask bench --hosted`: what frames cost the driver's core against QEMU's models of the NICs, on any Linux
+//! machine: register accesses, and with valgrind instructions. Counts, never times.
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::net::{Ipv4Addr, UdpSocket};
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::thread;
-use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, anyhow, bail, ensure};
-use e1000_host::machine::{Machine, MachineOptions, Netdev, NicModel};
-use e1000_host::memory::{RamRegion, SharedRam};
-use e1000_host::pci;
-use e1000_host::registers::AccessCounts;
-use e1000_hw::chip;
-use e1000_hw::nic::{Nic, RingSizes};
-use e1000_hw::platform::{Clock, DmaAllocator};
-use e1000_hw::ring::RingSize;
-use netstack_client::MacAddress;
-use netstack_client::benchmark::Generator;
+use anyhow::{Context, Result, anyhow, bail};
+use e1000_host::machine::NicModel;
 use serde::{Deserialize, Serialize};
 
-use crate::process::root;
+use crate::process::{cargo, output, root, run, target};
+use crate::tools;
 
-/// Descriptors of each ring.
-const RING: u32 = 256;
-/// Frames that are sent together.
-const BURST: u32 = 32;
-/// Frames of each direction.
-const FRAMES: u32 = 1024;
-/// Frames on their way to the NIC at once: fewer than fit the buffer of any socket.
-const WINDOW: u32 = 64;
-/// Longest wait for a frame. QEMU's `e1000` begins to receive a second after the receiver was enabled.
-const LIMIT: Duration = Duration::from_secs(15);
+/// The program that is measured, in the package `e1000-host`.
+const EXAMPLE: &str = "frame_costs";
+/// What is measured: what the program is told, and how the result is called.
+const MEASURES: [(&str, &str, &str); 5] = [
+    ("send", "60", "a frame of 60 B out"),
+    ("send", "1514", "a frame of 1514 B out"),
+    ("receive", "60", "a frame of 60 B in"),
+    ("receive", "1514", "a frame of 1514 B in"),
+    ("interrupt", "60", "an interrupt with a frame"),
+];
 /// How much more than the baseline is no change for the worse: a burst may be cut where a ring is full.
 const TOLERANCE: f64 = 0.05;
+/// Keeps the C library from choosing its memcpy by the processor: counts are to be the same on every machine.
+const TUNABLES: &str = "glibc.cpu.hwcaps=-AVX_Fast_Unaligned_Load,-AVX2,-AVX,-AVX512F,-AVX512VL,-ERMS,-FSRM";
 
-/// Accesses of one frame.
+/// What one frame, or one interrupt, costs.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Serialize)]
-pub struct Costs {
-    tx_reads: f64,
-    tx_writes: f64,
-    rx_reads: f64,
-    rx_writes: f64,
+pub struct Cost {
+    /// Register accesses.
+    reads: f64,
+    writes: f64,
+    /// The core's own, without those of register accesses; none without valgrind.
+    instructions: Option<f64>,
 }
 
-/// By QEMU's name of the NIC.
-pub type Counts = BTreeMap<String, Costs>;
+/// What was measured, by QEMU's name of the NIC and by what it is of.
+type Costs = BTreeMap<String, BTreeMap<String, Cost>>;
+
+/// Everything that was measured, and the baseline's file.
+#[derive(Debug, Deserialize, Serialize)]
+pub struct Counts {
+    /// Another compiler makes other instructions: they are compared only if it is the same one.
+    compiler: String,
+    costs: Costs,
+}
+
+/// What the program prints.
+#[derive(Deserialize)]
+struct Printed {
+    count: u32,
+    reads: u64,
+    writes: u64,
+}
 
 /// The file of this workspace.
 pub fn baseline() -> PathBuf {
@@ -53,8 +64,29 @@ pub fn baseline() -> PathBuf {
 }
 
 /// Counts for all models.
-pub fn measure() -> Result<Counts> {
-    thread::scope(|scope| {
+fn measure(valgrind: bool) -> Result<Counts> {
+    let mut build = cargo();
+    build.args([
+        "build",
+        "--quiet",
+        "--locked",
+        "--release",
+        "--package",
+        "e1000-host",
+    ]);
+    run(build.args(["--example", EXAMPLE]))?;
+    let program = target().join("release/examples").join(EXAMPLE);
+    let measure_model = |model: NicModel| {
+        let measure = |(what, size, title): (&str, &str, &str)| {
+            let cost = count(&program, &[model.name(), what, size], valgrind);
+            Ok((
+                title.to_owned(),
+                cost.with_context(|| format!("{model}: {title}"))?,
+            ))
+        };
+        MEASURES.into_iter().map(measure).collect::<Result<_>>()
+    };
+    let costs = thread::scope(|scope| {
         let threads = NicModel::ALL.map(|model| (model, scope.spawn(move || measure_model(model))));
         threads
             .into_iter()
@@ -62,185 +94,178 @@ pub fn measure() -> Result<Counts> {
                 let costs = thread
                     .join()
                     .map_err(|_| anyhow!("{model}: the measurement failed"))?;
-                Ok((model.name().to_owned(), costs.with_context(|| model.name())?))
+                Ok((model.name().to_owned(), costs?))
             })
-            .collect()
+            .collect::<Result<_>>()
+    })?;
+    let compiler = output(Command::new("rustc").arg("--version"))?;
+    Ok(Counts {
+        compiler: compiler.trim().to_owned(),
+        costs,
     })
 }
 
+/// Runs the program once.
+fn count(program: &Path, arguments: &[&str], valgrind: bool) -> Result<Cost> {
+    let profile = tempfile::NamedTempFile::new()?;
+    let mut command = if valgrind {
+        let mut command = Command::new(tools::VALGRIND);
+        command.args(["--quiet", "--tool=callgrind"]);
+        command.args(["--toggle-collect=*measured*", "--toggle-collect=*uncounted*"]);
+        command.arg(format!("--callgrind-out-file={}", profile.path().display()));
+        command.arg(program).env("GLIBC_TUNABLES", TUNABLES);
+        command
+    } else {
+        Command::new(program)
+    };
+    let printed: Printed = serde_json::from_str(&output(command.args(arguments))?)?;
+    let each = |count: u64| count as f64 / f64::from(printed.count);
+    let instructions = if valgrind {
+        let text = fs::read_to_string(profile.path())?;
+        Some(each(total(&text).context("valgrind counted nothing")?))
+    } else {
+        None
+    };
+    Ok(Cost {
+        reads: each(printed.reads),
+        writes: each(printed.writes),
+        instructions,
+    })
+}
+
+/// All instructions of a profile that callgrind wrote; `None` if there are none.
+fn total(profile: &str) -> Option<u64> {
+    let line = profile.lines().find_map(|line| line.strip_prefix("totals:"))?;
+    line.trim().parse().ok().filter(|total| *total > 0)
+}
+
 /// What costs more than in the baseline.
-pub fn worse(counts: &Counts, baseline: &Counts) -> Vec<String> {
+fn worse(counts: &Counts, baseline: &Counts) -> Vec<String> {
     let mut worse = Vec::new();
-    for (model, known) in baseline {
-        let Some(now) = counts.get(model) else {
-            worse.push(format!("{model} was not measured"));
-            continue;
-        };
-        for (name, now, known) in [
-            ("TX reads", now.tx_reads, known.tx_reads),
-            ("TX writes", now.tx_writes, known.tx_writes),
-            ("RX reads", now.rx_reads, known.rx_reads),
-            ("RX writes", now.rx_writes, known.rx_writes),
-        ] {
-            if now > known * (1.0 + TOLERANCE) {
-                worse.push(format!(
-                    "{model}: {name} {now:.4} a frame, {known:.4} in the baseline"
-                ));
+    let same_compiler = counts.compiler == baseline.compiler;
+    for (model, known) in &baseline.costs {
+        for (title, known) in known {
+            let Some(now) = counts.costs.get(model).and_then(|costs| costs.get(title)) else {
+                worse.push(format!("{model}: {title} was not measured"));
+                continue;
+            };
+            let mut compare = |name: &str, now: f64, known: f64| {
+                if now > known * (1.0 + TOLERANCE) {
+                    worse.push(format!(
+                        "{model}: {title} takes {now:.4} {name}, {known:.4} in the baseline"
+                    ));
+                }
+            };
+            compare("register reads", now.reads, known.reads);
+            compare("register writes", now.writes, known.writes);
+            if let (true, Some(now), Some(known)) = (same_compiler, now.instructions, known.instructions) {
+                compare("instructions", now, known);
             }
         }
     }
     worse
 }
 
-/// Measures and compares with a baseline; prints a table.
-pub fn check(file: &Path) -> Result<()> {
+/// Measures, prints a table and compares with a baseline, or makes a new one.
+pub fn check(file: &Path, write: bool) -> Result<()> {
+    let valgrind = tools::valgrind();
+    let counts = measure(valgrind.is_ok())?;
+    println!(
+        "{:<41} reads  writes  instructions",
+        "register accesses and instructions for"
+    );
+    for (model, costs) in &counts.costs {
+        for (title, cost) in costs {
+            let instructions = cost
+                .instructions
+                .map_or_else(|| "-".to_owned(), |count| format!("{count:.1}"));
+            println!(
+                "{model:<14} {title:<26} {:>5.3} {:>7.4} {instructions:>13}",
+                cost.reads, cost.writes
+            );
+        }
+    }
+    if let Err(error) = valgrind {
+        println!("instructions: SKIPPED ({error:#})");
+    }
+    if write {
+        let text = serde_json::to_string_pretty(&counts)? + "\n";
+        return fs::write(file, text).with_context(|| format!("cannot write {}", file.display()));
+    }
     let text = fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
     let known: Counts = serde_json::from_str(&text).with_context(|| format!("in {}", file.display()))?;
-    let counts = measure()?;
-    println!("register accesses a frame  TX reads  TX writes  RX reads  RX writes");
-    for (model, costs) in &counts {
+    if known.compiler != counts.compiler {
         println!(
-            "{model:<25} {:>9.4} {:>10.4} {:>9.4} {:>10.4}",
-            costs.tx_reads, costs.tx_writes, costs.rx_reads, costs.rx_writes
+            "instructions are not compared with the baseline: it is of {}, this is {}",
+            known.compiler, counts.compiler
         );
     }
-    println!("instructions a frame: SKIPPED (not implemented)");
     let worse = worse(&counts, &known);
     if !worse.is_empty() {
-        bail!(
-            "more register accesses than in {}: {}",
-            file.display(),
-            worse.join("; ")
-        );
+        bail!("more than in {}: {}", file.display(), worse.join("; "));
     }
     Ok(())
-}
-
-struct Ram(SharedRam);
-
-impl DmaAllocator for Ram {
-    type Region = RamRegion;
-
-    fn allocate(&mut self, len: usize) -> Option<RamRegion> {
-        self.0.allocate(len)
-    }
-}
-
-struct RealClock(Instant);
-
-impl Clock for RealClock {
-    fn now(&self) -> Duration {
-        self.0.elapsed()
-    }
-
-    fn sleep(&self, duration: Duration) {
-        thread::sleep(duration);
-    }
-}
-
-fn measure_model(model: NicModel) -> Result<Costs> {
-    let any = (Ipv4Addr::LOCALHOST, 0);
-    let socket = UdpSocket::bind(any)?;
-    // Free now; QEMU binds it a moment later.
-    let port = UdpSocket::bind(any)?.local_addr()?;
-    let options = MachineOptions::new(model);
-    let mac = MacAddress(options.mac);
-    let machine = Machine::start(MachineOptions {
-        netdev: Netdev::Udp {
-            local: port.port(),
-            peer: socket.local_addr()?.port(),
-        },
-        ..options
-    })?;
-    let function = pci::configure(machine.qtest(), machine.slot())?;
-    let registers = function.registers(machine.qtest())?;
-    let id = function.function.id;
-    let chip = chip::find(id.vendor, id.device).context("an unknown chip")?;
-    let ring = RingSize::new(RING).context("not a ring size")?;
-    let mut ram = Ram(SharedRam::map(&machine.ram()?, machine.ram_size())?);
-    let sizes = RingSizes { rx: ring, tx: ring };
-    let clock = RealClock(Instant::now());
-    let mut nic = Nic::bring_up(registers.clone(), chip, sizes, &mut ram, &clock)
-        .map_err(|error| anyhow!("bring-up: {error:?}"))?;
-
-    let mut frames = Generator::new(mac, MacAddress([2, 0, 0, 0, 0, 1]), 1, 100);
-    let before = registers.counts();
-    for _ in 0..FRAMES / BURST {
-        for _ in 0..BURST {
-            nic.transmit(frames.next_frame())
-                .map_err(|error| anyhow!("transmit: {error:?}"))?;
-        }
-        nic.post();
-    }
-    let (tx_reads, tx_writes) = per_frame(before, registers.counts());
-
-    let mut buffer = vec![0; 20_000];
-    let mut receive = |nic: &mut Nic<_, _>| {
-        let start = Instant::now();
-        while nic.receive(&mut buffer).is_none() {
-            ensure!(start.elapsed() < LIMIT, "no frame came in");
-            thread::sleep(Duration::from_micros(100));
-        }
-        Ok(())
-    };
-    socket.send_to(frames.next_frame(), port)?;
-    receive(&mut nic)?;
-    let before = registers.counts();
-    for _ in 0..FRAMES / WINDOW {
-        for _ in 0..WINDOW {
-            socket.send_to(frames.next_frame(), port)?;
-        }
-        for _ in 0..WINDOW {
-            receive(&mut nic)?;
-        }
-    }
-    let (rx_reads, rx_writes) = per_frame(before, registers.counts());
-    Ok(Costs {
-        tx_reads,
-        tx_writes,
-        rx_reads,
-        rx_writes,
-    })
-}
-
-fn per_frame(before: AccessCounts, after: AccessCounts) -> (f64, f64) {
-    let per_frame = |count: u64| count as f64 / f64::from(FRAMES);
-    (
-        per_frame(after.reads - before.reads),
-        per_frame(after.writes - before.writes),
-    )
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn counts(rx_writes: f64) -> Counts {
-        let costs = Costs {
-            tx_reads: 0.0,
-            tx_writes: 0.03125,
-            rx_reads: 0.0,
-            rx_writes,
+    fn counts(compiler: &str, writes: f64, instructions: Option<f64>) -> Counts {
+        let cost = Cost {
+            reads: 0.0,
+            writes,
+            instructions,
         };
-        [("e1000".to_owned(), costs)].into()
+        let costs = [("a frame".to_owned(), cost)].into();
+        Counts {
+            compiler: compiler.to_owned(),
+            costs: [("e1000".to_owned(), costs)].into(),
+        }
     }
 
     #[test]
     fn only_more_accesses_are_worse() {
-        assert!(worse(&counts(0.125), &counts(0.125)).is_empty());
-        assert!(worse(&counts(0.1), &counts(0.125)).is_empty());
-        assert!(
-            worse(&counts(0.13), &counts(0.125)).is_empty(),
-            "within the tolerance"
+        let writes = |now, known| worse(&counts("a", now, None), &counts("a", known, None)).len();
+        assert_eq!(writes(0.125, 0.125), 0);
+        assert_eq!(writes(0.1, 0.125), 0);
+        assert_eq!(writes(0.13, 0.125), 0, "within the tolerance");
+        assert_eq!(writes(0.2, 0.125), 1);
+        let nothing = Counts {
+            costs: Costs::new(),
+            ..counts("a", 0.0, None)
+        };
+        assert_eq!(worse(&nothing, &counts("a", 0.125, None)).len(), 1);
+    }
+
+    #[test]
+    fn instructions_are_compared_for_the_same_compiler() {
+        let known = counts("a", 0.0, Some(200.0));
+        assert_eq!(worse(&counts("a", 0.0, Some(205.0)), &known).len(), 0);
+        assert_eq!(worse(&counts("a", 0.0, Some(220.0)), &known).len(), 1);
+        assert_eq!(worse(&counts("b", 0.0, Some(220.0)), &known).len(), 0);
+        assert_eq!(
+            worse(&counts("a", 0.0, None), &known).len(),
+            0,
+            "without valgrind"
         );
-        assert_eq!(worse(&counts(0.2), &counts(0.125)).len(), 1);
-        assert_eq!(worse(&Counts::new(), &counts(0.1)).len(), 1);
+    }
+
+    #[test]
+    fn total_of_a_profile_is_found() {
+        assert_eq!(total("version: 1\ntotals: 1234\n"), Some(1234));
+        assert_eq!(total("totals: 0\n"), None, "the patterns matched nothing");
+        assert_eq!(total(""), None);
     }
 
     #[test]
     fn baseline_of_the_workspace_is_readable() {
         let text = fs::read_to_string(baseline()).unwrap();
         let counts: Counts = serde_json::from_str(&text).unwrap();
-        assert_eq!(counts.len(), NicModel::ALL.len());
+        assert_eq!(counts.costs.len(), NicModel::ALL.len());
+        let complete = |costs: &BTreeMap<_, Cost>| {
+            costs.len() == MEASURES.len() && costs.values().all(|cost| cost.instructions.is_some())
+        };
+        assert!(counts.costs.values().all(complete));
     }
 }

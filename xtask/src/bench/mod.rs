@@ -32,13 +32,17 @@ pub struct Arguments {
     #[arg(long, value_name = "FILE", required_unless_present = "hosted")]
     image: Option<PathBuf>,
 
-    /// Count register accesses against QEMU's models instead, without a Redox system.
+    /// Count register accesses and instructions against QEMU's models instead, without a Redox system.
     #[arg(long, conflicts_with = "image")]
     hosted: bool,
 
-    /// What --hosted compares with: more accesses are a failure [default: xtask/bench-baseline.json].
+    /// What --hosted compares with: to need more is a failure [default: xtask/bench-baseline.json].
     #[arg(long, value_name = "FILE", requires = "hosted")]
     baseline: Option<PathBuf>,
+
+    /// Do not compare, but write what was counted into that file.
+    #[arg(long, requires = "hosted")]
+    write_baseline: bool,
 
     /// A driver to compare, again for each one: "stock" for the one of the image, "build" for the one of this
     /// workspace, or a file [default: stock and build].
@@ -103,7 +107,8 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let steps = Steps::new(arguments.json);
     steps.step("QEMU", || tools::qemu().map(|()| ((), String::new())))?;
     let Some(image) = &arguments.image else {
-        return hosted::check(arguments.baseline.as_ref().unwrap_or(&hosted::baseline()));
+        let baseline = arguments.baseline.clone().unwrap_or_else(hosted::baseline);
+        return hosted::check(&baseline, arguments.write_baseline);
     };
     let place = arguments.output.clone().unwrap_or_else(|| target().join("bench"));
     fs::create_dir_all(&place).with_context(|| format!("cannot create {}", place.display()))?;
