@@ -94,6 +94,8 @@ struct Group {
 pub struct Matrix {
     columns: Vec<&'static str>,
     groups: Vec<Group>,
+    /// Boots that had to be repeated, since the system never got as far as a driver: names of jobs, and how many.
+    repeated: Vec<(String, usize)>,
 }
 
 impl Matrix {
@@ -101,6 +103,14 @@ impl Matrix {
         Self {
             columns,
             groups: Vec::new(),
+            repeated: Vec::new(),
+        }
+    }
+
+    /// Takes note of boots that ended before the system had started a driver.
+    pub fn note_repeated(&mut self, job: String, boots: usize) {
+        if boots > 0 {
+            self.repeated.push((job, boots));
         }
     }
 
@@ -213,6 +223,14 @@ impl Matrix {
                 text.push_str(&self.line(row));
             }
         }
+        if !self.repeated.is_empty() {
+            text.push_str(
+                "\n## Boots that were repeated\n\n\
+                 The system came to a standstill before it started a driver, and was booted again.\n\n",
+            );
+            let line = |(job, boots): &(String, usize)| format!("* {}: {boots}\n", escape(job));
+            text.extend(self.repeated.iter().map(line));
+        }
         text
     }
 
@@ -295,6 +313,15 @@ mod tests {
         ] {
             assert!(markdown.lines().any(|found| found == line), "{line}\n{markdown}");
         }
+    }
+
+    #[test]
+    fn repeated_boots_are_shown() {
+        let mut matrix = matrix();
+        matrix.note_repeated("ours/quiet".to_owned(), 0);
+        assert!(!matrix.markdown(&header()).contains("repeated"));
+        matrix.note_repeated("ours/boot".to_owned(), 2);
+        assert!(matrix.markdown(&header()).ends_with("\n\n* ours/boot: 2\n"));
     }
 
     #[test]

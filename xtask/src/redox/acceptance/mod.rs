@@ -115,6 +115,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let kernel = results.iter().find_map(|(_, played)| played.system.clone());
     let mut matrix = Matrix::new(plan::columns());
     for (job, played) in results {
+        matrix.note_repeated(job.name(), played.repeated);
         for (title, cell) in played.rows {
             matrix.insert(job.column, job.group.title(), &title, cell);
         }
@@ -181,6 +182,10 @@ fn show(job: &Job, played: &play::Played, time: Duration) {
         .iter()
         .filter(|(_, cell)| cell.mark.is_bad())
         .collect();
+    let again = match played.repeated {
+        0 => String::new(),
+        boots => format!(", {boots} boot(s) repeated"),
+    };
     let word = match failed.as_slice() {
         [] => format!("{} ok", played.rows.len()),
         [(title, cell), ..] => format!(
@@ -191,7 +196,7 @@ fn show(job: &Job, played: &play::Played, time: Duration) {
     };
     let mark = if failed.is_empty() { "ok  " } else { "FAIL" };
     eprintln!(
-        "  {mark} {:<34} {:>7.1} s  {word}",
+        "  {mark} {:<34} {:>7.1} s  {word}{again}",
         job.name(),
         time.as_secs_f64()
     );

@@ -51,6 +51,8 @@ pub struct Played {
     pub rows: Vec<(String, Cell)>,
     /// What the system calls itself.
     pub system: Option<String>,
+    /// Boots before that which did not get as far as a driver.
+    pub repeated: usize,
 }
 
 /// What came of one boot.
@@ -72,10 +74,9 @@ impl Player<'_> {
     /// Carries it out. What the system does wrong is in the result; errors are those of this machine.
     pub fn play(&self, job: &Job) -> Result<Played> {
         let mut all = self.boot(job, None, 0)?;
-        for _ in 1..MAX_STARTS {
-            if all.spawned && !all.qemu_ended {
-                break;
-            }
+        let mut repeated = 0;
+        while repeated + 1 < MAX_STARTS && (!all.spawned || all.qemu_ended) {
+            repeated += 1;
             all = self.boot(job, None, 0)?;
         }
         if job.group == Group::Contract {
@@ -102,6 +103,7 @@ impl Player<'_> {
                 })?
             }),
             rows: rows(job, &all),
+            repeated,
         })
     }
 
