@@ -115,7 +115,25 @@ pub fn run(subject: &Subject, part: Part, setup: &Setup<'_>) -> Result<Results> 
     match part {
         Part::Calls => calls(subject, setup),
         Part::Network => network(subject, setup),
+        Part::Exchanges => exchanges(subject, setup),
     }
+}
+
+/// QEMU's user-mode network answers while the frame is being sent, so the time of an exchange is that of instructions.
+fn exchanges(subject: &Subject, setup: &Setup<'_>) -> Result<Results> {
+    let script = |moment, lines| Script { moment, lines };
+    let ping = format!("ping-counted system ping {HOST} -c 300 -i 10ms");
+    subject.install(&[
+        script(
+            Moment::BeforeNetwork,
+            vec![format!("rtt-counted bench rtt --frames 300 --target {HOST}")],
+        ),
+        script(
+            Moment::AfterNetwork,
+            vec!["report system report --wait 20".to_owned(), ping],
+        ),
+    ])?;
+    follow(subject, setup, "user", 2, |_, _| Ok(()))
 }
 
 fn calls(subject: &Subject, setup: &Setup<'_>) -> Result<Results> {
@@ -304,6 +322,7 @@ fn follow(
 /// The measures that are in the results.
 pub fn values(results: &Results) -> Vec<(&'static str, f64)> {
     let number = |step: &str, pointer: &str| results.get(step)?.pointer(pointer)?.as_f64();
+    let nanoseconds = |step: &str| Some(number(step, "/latency/p50_us")? * 1000.0);
     // Those that come when the load is over, from some queue on the way, lengthen the time that they took.
     let delivered = |step: &str| {
         let seconds = number(step, "/seconds")?.max(number(&format!("{step}-host"), "/seconds")?);
@@ -344,6 +363,8 @@ pub fn values(results: &Results) -> Vec<(&'static str, f64)> {
         ("read-1514-events", number("rx-1514-events", "/nanoseconds")),
         ("faults", faults()),
         ("rtt", number("rtt", "/latency/p50_us")),
+        ("rtt-counted", nanoseconds("rtt-counted")),
+        ("ping-counted", nanoseconds("ping-counted")),
         ("ping", number("ping", "/latency/p50_us")),
         ("tcp-in", number("tcp-in-host", "/megabits_per_second")),
         ("tcp-out", number("tcp-out-host", "/megabits_per_second")),

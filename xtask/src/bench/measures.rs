@@ -13,6 +13,8 @@ pub enum Part {
     Calls,
     /// The system's own network stack above the driver. Always in wall time.
     Network,
+    /// What can be counted in instructions of it: exchanges, with nothing to wait for in between.
+    Exchanges,
 }
 
 /// Something that is measured.
@@ -66,7 +68,7 @@ const fn network(
 }
 
 /// Everything, in the order of the table.
-pub const MEASURES: [Measure; 18] = [
+pub const MEASURES: [Measure; 20] = [
     call("floor-write-60", "write 60 B to /scheme/null", Target::None),
     call("floor-write-1514", "write 1514 B to /scheme/null", Target::None),
     call("floor-read", "read /scheme/null into 2048 B", Target::None),
@@ -120,6 +122,20 @@ pub const MEASURES: [Measure; 18] = [
         "us",
         true,
         Target::OfStock(0.75),
+    ),
+    network(
+        "rtt-counted",
+        "ARP there and back, without netstack",
+        "instr",
+        true,
+        Target::None,
+    ),
+    network(
+        "ping-counted",
+        "ping through smolnetd",
+        "instr",
+        true,
+        Target::None,
     ),
     network(
         "tcp-in",

@@ -53,8 +53,9 @@ pub struct Arguments {
     #[arg(long, value_name = "FILE")]
     client: Option<PathBuf>,
 
-    /// Count the instructions of calls on the driver, and not their time: the clock of the emulated machine then counts
-    /// instructions, and other load on this machine does not matter. The network is measured in time always.
+    /// Count the instructions of calls on the driver, and not their time, and those of exchanges through the network
+    /// stack: the clock of the emulated machine then counts instructions, and other load on this machine does not matter.
+    /// The rest of the network is measured in time always.
     #[arg(long)]
     icount: bool,
 
@@ -94,10 +95,12 @@ enum Only {
 
 impl Arguments {
     fn parts(&self) -> &'static [Part] {
-        match self.only {
-            None => &[Part::Calls, Part::Network],
-            Some(Only::Calls) => &[Part::Calls],
-            Some(Only::Network) => &[Part::Network],
+        match (self.only, self.icount) {
+            (None, false) => &[Part::Calls, Part::Network],
+            (None, true) => &[Part::Calls, Part::Exchanges, Part::Network],
+            (Some(Only::Calls), _) => &[Part::Calls],
+            (Some(Only::Network), false) => &[Part::Network],
+            (Some(Only::Network), true) => &[Part::Exchanges, Part::Network],
         }
     }
 }
@@ -169,7 +172,7 @@ fn compare(arguments: &Arguments, steps: &Steps, subjects: &[Subject], place: &P
             for (subject, driver) in subjects.iter().zip(&mut drivers) {
                 let setup = Setup {
                     nic: &arguments.nic,
-                    icount: arguments.icount && *part == Part::Calls,
+                    icount: arguments.icount && *part != Part::Network,
                     limit: Duration::from_secs(arguments.timeout),
                     log: &log,
                 };
