@@ -6,15 +6,24 @@
 //! stock driver, of 5000 datagrams a second 14 reached the program
 //! (docs/performance.md).
 //!
-//! So after [`BURST`] frames in a row without an end in sight, a client of an event queue is told that there is nothing
+//! So after [`BURST`] frames in a row without an end in sight, and [`SHARE_TIME`] of reading them, a client of an event queue is told that there is nothing
 //! more, as often as it has read frames: for smolnetd, that is once for each datagram that a program takes. Or until it
 //! asks no more, which means that nobody has anything left to do. Frames wait meanwhile ([`crate::shed`]).
 
-/// Frames that a client may read in a row.
+use std::time::Duration;
+
+/// Frames that a client may read in a row, at least.
 ///
 /// More than a TCP connection of smolnetd ever has on the way (a window of 64 KiB is 45 frames), and no more than what
 /// one socket of smolnetd keeps (128).
 pub const BURST: u32 = 64;
+
+/// How long a client may read frames in a row, at least. A fast machine reads a burst of hundreds in less, and a pause is
+/// about twice as long, by the kernel's timer tick: it must not lose by pauses what it would have read in time.
+pub const SHARE_TIME: Duration = Duration::from_millis(2);
+
+/// The clock is read once for so many frames in a row: that costs a system call.
+const CLOCK_EVERY: u32 = 16;
 
 /// Frames that have to wait behind those for the client to be stopped: fewer, and it is about to find the end.
 pub const BEHIND: u32 = BURST / 2;
@@ -28,6 +37,8 @@ pub const FLOOD: u32 = 10;
 pub struct Pace {
     /// Frames read since the reader was last told that there is nothing more.
     streak: u32,
+    /// When it had read [`CLOCK_EVERY`] of them.
+    since: Duration,
     /// Shares that it has used up since then.
     shares: u32,
     /// How often it will still be told that there is nothing more, whatever there is.
@@ -37,10 +48,18 @@ pub struct Pace {
 }
 
 impl Pace {
-    /// The client read a frame. Returns whether that was the last of its share; it starts anew then.
-    pub fn read_frame(&mut self) -> bool {
+    /// The client read a frame. Returns whether that was the last of its share; it starts anew then. `now` tells the
+    /// time, and is not always asked.
+    pub fn read_frame(&mut self, now: impl FnOnce() -> Duration) -> bool {
         self.streak += 1;
-        let used_up = self.streak >= BURST;
+        if self.streak == CLOCK_EVERY {
+            self.since = now();
+            return false;
+        }
+        if self.streak < BURST || !self.streak.is_multiple_of(CLOCK_EVERY) {
+            return false;
+        }
+        let used_up = now().saturating_sub(self.since) >= SHARE_TIME;
         if used_up {
             self.streak = 0;
             self.shares = self.shares.saturating_add(1);
@@ -90,10 +109,20 @@ impl Pace {
 mod tests {
     use super::*;
 
+    /// Reads `count` frames, each of which takes `each`. Returns how often a share was used up.
+    fn read(pace: &mut Pace, count: u32, each: Duration) -> u32 {
+        let used_up = (1..=count).filter(|number| pace.read_frame(|| each * *number));
+        used_up.count() as u32
+    }
+
+    /// Slower than [`SHARE_TIME`] for [`BURST`] frames.
+    const SLOW: Duration = Duration::from_micros(100);
+    const FAST: Duration = Duration::from_micros(5);
+
     fn paused() -> Pace {
         let mut pace = Pace::default();
-        assert!((1..BURST).all(|_| !pace.read_frame()));
-        assert!(pace.read_frame());
+        assert_eq!(read(&mut pace, BURST - 1, SLOW), 0);
+        assert!(pace.read_frame(|| SLOW * BURST));
         pace.pause();
         pace
     }
@@ -102,20 +131,44 @@ mod tests {
     fn reader_that_finds_the_end_now_and_then_is_never_stopped() {
         let mut pace = Pace::default();
         for _ in 0..10 {
-            assert!((1..BURST).all(|_| !pace.read_frame()));
+            assert_eq!(read(&mut pace, BURST - 1, SLOW), 0);
             pace.found_none();
         }
         assert!(!pace.hold());
     }
 
     #[test]
+    fn fast_reader_may_read_more() {
+        let mut pace = Pace::default();
+        assert_eq!(read(&mut pace, 4 * BURST, FAST), 0);
+        pace.found_none();
+        let time_used_up = (SHARE_TIME.as_micros() / FAST.as_micros()) as u32 + 2 * CLOCK_EVERY;
+        assert_eq!(read(&mut pace, time_used_up, FAST), 1);
+    }
+
+    #[test]
+    fn clock_is_hardly_ever_read() {
+        let mut pace = Pace::default();
+        let mut readings = 0;
+        for _ in 0..1600 {
+            pace.read_frame(|| {
+                readings += 1;
+                Duration::ZERO
+            });
+        }
+        assert!((1..=100).contains(&readings), "{readings}");
+        for _ in 0..100 {
+            pace.found_none();
+            assert!((1..CLOCK_EVERY).all(|_| !pace.read_frame(|| panic!("read for a short burst"))));
+        }
+    }
+
+    #[test]
     fn flood_is_many_shares_without_an_end() {
         let mut pace = Pace::default();
-        for _ in 1..FLOOD * BURST {
-            pace.read_frame();
-        }
+        assert_eq!(read(&mut pace, FLOOD * BURST - 1, SLOW), FLOOD - 1);
         assert!(!pace.is_flooded());
-        assert!(pace.read_frame() && pace.is_flooded());
+        assert!(pace.read_frame(|| SLOW * FLOOD * BURST) && pace.is_flooded());
         pace.found_none();
         assert!(!pace.is_flooded());
     }
@@ -127,7 +180,7 @@ mod tests {
             assert!(pace.hold());
         }
         assert!(!pace.hold());
-        assert!(!pace.read_frame(), "the next burst is a whole one");
+        assert!(!pace.read_frame(|| SLOW), "the next burst is a whole one");
     }
 
     #[test]

@@ -7,6 +7,8 @@
 //! at the next interrupt or timer that finds it where it was at the last one. A client that reads on and on is stopped
 //! ([`crate::pace`]), and told when it is its turn again.
 
+use std::time::Duration;
+
 use syscall::EventFlags;
 
 use crate::pace::Pace;
@@ -61,10 +63,10 @@ impl Subscriber {
         hold
     }
 
-    /// The client read a frame. Returns whether it has read many in a row.
-    pub fn read_frame(&mut self) -> bool {
+    /// The client read a frame. Returns whether it has read many in a row, for which `now` tells the time.
+    pub fn read_frame(&mut self, now: impl FnOnce() -> Duration) -> bool {
         self.reads = self.reads.saturating_add(1);
-        self.pace.read_frame()
+        self.pace.read_frame(now)
     }
 
     /// Whether frames have been coming faster than the client reads them for some time.
@@ -135,6 +137,9 @@ mod tests {
     use super::*;
     use crate::pace::BURST;
 
+    /// What reading a frame takes on a slow machine.
+    const SLOW: Duration = Duration::from_micros(100);
+
     fn subscribed() -> Subscriber {
         let mut subscriber = Subscriber::default();
         assert_eq!(
@@ -167,7 +172,7 @@ mod tests {
                 "it has not even started to read"
             );
         }
-        subscriber.read_frame();
+        subscriber.read_frame(|| Duration::ZERO);
         subscriber.found_none();
         assert!(subscriber.tell(Occasion::Served));
     }
@@ -186,8 +191,8 @@ mod tests {
     fn reader_that_never_finds_the_end_is_paused_and_told_when_it_may_go_on() {
         let mut subscriber = subscribed();
         assert!(subscriber.tell(Occasion::Served));
-        assert!((1..BURST).all(|_| !subscriber.read_frame()));
-        assert!(subscriber.read_frame());
+        assert!((1..BURST).all(|number| !subscriber.read_frame(|| SLOW * number)));
+        assert!(subscriber.read_frame(|| SLOW * BURST));
         subscriber.pause();
         for _ in 0..BURST {
             assert!(!subscriber.tell(Occasion::Served));
@@ -201,8 +206,8 @@ mod tests {
     fn paused_reader_that_has_stopped_is_told_at_the_next_check() {
         let mut subscriber = subscribed();
         assert!(subscriber.tell(Occasion::Served));
-        for _ in 0..BURST {
-            subscriber.read_frame();
+        for number in 0..BURST {
+            subscriber.read_frame(|| SLOW * number);
         }
         subscriber.pause();
         assert!(subscriber.may_have_stopped() && !subscriber.waits_untold());
@@ -213,8 +218,8 @@ mod tests {
     #[test]
     fn reader_without_events_is_not_paused() {
         let mut subscriber = Subscriber::default();
-        for _ in 0..BURST {
-            subscriber.read_frame();
+        for number in 0..BURST {
+            subscriber.read_frame(|| SLOW * number);
         }
         subscriber.pause();
         assert!(!subscriber.hold());
@@ -225,7 +230,7 @@ mod tests {
         let mut subscriber = subscribed();
         assert!(subscriber.tell(Occasion::Served));
         for _ in 0..10 {
-            subscriber.read_frame();
+            subscriber.read_frame(|| Duration::ZERO);
             assert!(!subscriber.tell(Occasion::Served));
         }
         assert!(subscriber.may_have_stopped());
@@ -240,7 +245,7 @@ mod tests {
         assert!(subscriber.tell(Occasion::Served));
         let mut events = 0;
         for _ in 0..1000 {
-            subscriber.read_frame();
+            subscriber.read_frame(|| Duration::ZERO);
             events += u32::from(subscriber.tell(Occasion::Check));
         }
         assert_eq!(events, 0);

@@ -257,11 +257,12 @@ fn stuck_transmitter_costs_a_writer_two_seconds_and_its_frame() {
     );
 }
 
-/// Reads until told that there is nothing. Returns the first byte of each frame.
+/// Reads, as slowly as an emulated machine, until told that there is nothing. Returns the first byte of each frame.
 fn read_all(reader: &Fd) -> Vec<u8> {
     let mut frames = vec![];
     let mut buffer = [0; 2048];
     loop {
+        thread::sleep(Duration::from_micros(60));
         match reader.read(&mut buffer).map_err(|error| error.errno()) {
             Ok(60) => frames.push(buffer[0]),
             Ok(other) => panic!("a frame of {other} bytes"),

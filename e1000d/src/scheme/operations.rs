@@ -162,7 +162,7 @@ impl<R: Registers, D: DmaRegion, C: Clock> SchemeSync for NetworkScheme<R, D, C>
         }
         match self.shedder.take(buf).or_else(|| self.nic.receive(buf)) {
             Some(len) => {
-                if subscriber.read_frame() {
+                if subscriber.read_frame(|| self.clock.now()) {
                     self.others_turn |= subscriber.is_flooded();
                     if nonblocking && self.nic.has_received(BEHIND) {
                         subscriber.pause();
