@@ -5,33 +5,32 @@
 //! signals) at an event queue. They share the scheme under a lock; whichever has made something possible answers
 //! who waited for it.
 
-use std::io;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use e1000_hw::chip::{self, Chip, Quirks};
-use e1000_hw::nic::{BringUpError, Nic, RingSizes};
+use e1000_hw::nic::{Nic, RingSizes};
 use e1000_hw::platform::{Clock, Registers};
 use e1000_hw::reset;
 use libredox::flag::{F_SETFD, O_CLOEXEC};
-use pcid_config::channel::{Channel, ChannelError};
-use pcid_config::interrupt::InterruptError;
+use pcid_config::channel::Channel;
 use pcid_config::protocol::PciFunction;
+use redox_scheme::Socket;
 use redox_scheme::scheme::SchemeSync;
-use redox_scheme::{Request, SignalBehavior, Socket};
 use syscall::error::{EINTR, ENODEV};
 
 use crate::alarm::Alarm;
 use crate::clock::SystemClock;
 use crate::dma::{DmaBlock, DmaMemory};
+use crate::error::{DaemonError, Doing};
 use crate::events::{Events, Source};
 use crate::files::Description;
 use crate::interrupts::{Interrupts, Kind};
 use crate::namespace::Registration;
 use crate::platform::{Counters, Environment, Options, Platform};
 use crate::scheme::NetworkScheme;
-use crate::server::{BATCH, Server, refuse};
-use crate::subscriber::Occasion;
+use crate::server::Server;
+use crate::service::{Lock, Service, Shared, WATCH_INTERVAL, serve_requests};
 use crate::{logger, signals};
 
 /// Longest wait for the link before the daemon reports that it is ready.
@@ -39,88 +38,6 @@ use crate::{logger, signals};
 /// Autonegotiation takes 1 to 4 s on real hardware. dhcpd sends a single DISCOVER right after the boot: it should
 /// meet a live link; a boot without a cable should not wait for long. Frames for a link that comes later are kept.
 const LINK_LIMIT: Duration = Duration::from_secs(4);
-/// Interval of looking at the link while frames wait for it, should its interrupt be lost.
-const LINK_INTERVAL: Duration = Duration::from_millis(500);
-/// Frames that waited for the link for this long are dropped: longer than dhcpd waits for its answer.
-const HOLD_LIMIT: Duration = Duration::from_secs(35);
-/// Interval of looking after frames that are with the hardware.
-const WATCH_INTERVAL: Duration = Duration::from_secs(1);
-/// Interval of looking at the rings when there is no interrupt, at a reader that stopped with frames left, and for room
-/// to transmit: the kernel's timer tick.
-const TICK: Duration = Duration::from_millis(4);
-
-/// Why the daemon did not start, or ended.
-#[derive(Debug, thiserror::Error)]
-pub enum DaemonError {
-    /// pcid did not answer as it should.
-    #[error("pcid: {0}")]
-    Channel(#[from] ChannelError),
-    /// pcid handed over a function that is not in the chip table.
-    #[error("no chip that this driver knows: {vendor:04x}:{device:04x}")]
-    UnknownChip {
-        /// PCI vendor id.
-        vendor: u16,
-        /// PCI device id.
-        device: u16,
-    },
-    /// BAR 0 could not be mapped.
-    #[error("cannot map the registers: {0}")]
-    Registers(io::Error),
-    /// The NIC did not come up.
-    #[error("the NIC did not come up: {0}")]
-    BringUp(#[from] BringUpError),
-    /// A system call failed.
-    #[error("cannot {doing}: {error}")]
-    System {
-        /// What was being done.
-        doing: &'static str,
-        /// Why it failed.
-        error: io::Error,
-    },
-    /// The interrupt line failed.
-    #[error("{0}")]
-    Interrupt(#[from] InterruptError),
-    /// The kernel closed the scheme socket.
-    #[error("the scheme was closed")]
-    SchemeClosed,
-    /// The thread that serves requests panicked.
-    #[error("serving requests ended in a panic")]
-    ServerPanicked,
-}
-
-/// Says what was being done when a system call failed.
-pub trait Doing<T> {
-    /// Turns the error into one that names what was being done.
-    ///
-    /// # Errors
-    ///
-    /// Those of the call.
-    fn doing(self, doing: &'static str) -> Result<T, DaemonError>;
-}
-
-impl<T> Doing<T> for libredox::error::Result<T> {
-    fn doing(self, doing: &'static str) -> Result<T, DaemonError> {
-        self.map_err(|error| DaemonError::System {
-            doing,
-            error: io::Error::from_raw_os_error(error.errno()),
-        })
-    }
-}
-
-impl<T> Doing<T> for syscall::Result<T> {
-    fn doing(self, doing: &'static str) -> Result<T, DaemonError> {
-        self.map_err(|error| DaemonError::System {
-            doing,
-            error: io::Error::from_raw_os_error(error.errno),
-        })
-    }
-}
-
-impl<T> Doing<T> for io::Result<T> {
-    fn doing(self, doing: &'static str) -> Result<T, DaemonError> {
-        self.map_err(|error| DaemonError::System { doing, error })
-    }
-}
 
 /// Runs the daemon until it is told to end.
 ///
@@ -162,149 +79,6 @@ pub fn run<P: Platform>(
         log::warn!("bus mastering stays on: {error}");
     }
     result
-}
-
-/// What both threads work on.
-struct Service<R: Registers> {
-    /// None once the daemon stops.
-    server: Option<Server<R, DmaBlock>>,
-    alarm: Alarm,
-    /// Whether the rings are polled for want of an interrupt.
-    polling: bool,
-    /// The alarm is set, so that the transmitter will be looked after.
-    watching: bool,
-    /// When the first of the frames that wait for the link was found waiting.
-    held_since: Option<Instant>,
-}
-
-impl<R: Registers> Service<R> {
-    /// Serves requests, or refuses them once the daemon stops. Returns whether other threads should get a turn.
-    fn serve(&mut self, socket: &Socket, requests: &mut Vec<Request>) -> Result<bool, DaemonError> {
-        let Some(server) = &mut self.server else {
-            refuse(socket, requests, ENODEV);
-            return Ok(true);
-        };
-        server.serve(requests).doing("answer requests")?;
-        let others_turn = server.scheme().take_others_turn();
-        self.plan()?;
-        Ok(others_turn)
-    }
-
-    /// Whether registers read as all ones: the NIC was removed. The first time, everybody who waits is told. The files
-    /// answer on, frames are `ENODEV`, and the NIC is not touched any more.
-    fn is_gone(&mut self) -> Result<bool, DaemonError> {
-        let Some(server) = &mut self.server else {
-            return Ok(false);
-        };
-        if !server.scheme().nic().is_gone() {
-            return Ok(false);
-        }
-        server.lose_device().doing("answer requests")?;
-        Ok(true)
-    }
-
-    /// An interrupt arrived on `vector`.
-    fn interrupt(&mut self, interrupts: &Interrupts, vector: u16) -> Result<(), DaemonError> {
-        let Some(server) = &mut self.server else {
-            return Ok(());
-        };
-        interrupts.service(|| server.scheme().interrupt(vector))?;
-        if self.is_gone()? {
-            return Ok(());
-        }
-        let Some(server) = &mut self.server else {
-            return Ok(());
-        };
-        // The rings are looked at after a line was unmasked, so what came in between is not missed.
-        server.settle(Occasion::Check).doing("answer requests")?;
-        server.scheme().note_backlog();
-        self.plan()
-    }
-
-    /// The alarm's event arrived: looks after everything that may be due.
-    fn check(&mut self) -> Result<(), DaemonError> {
-        if !self.alarm.went_off() {
-            return Ok(());
-        }
-        let Some(server) = &mut self.server else {
-            return Ok(());
-        };
-        self.watching = false;
-        let reads_wait = server.reads_wait();
-        let scheme = server.scheme();
-        if scheme.continue_self_test() {
-            server.settle(Occasion::Check).doing("answer requests")?;
-            return self.plan();
-        }
-        if !self.polling {
-            scheme.note_lost_interrupt(reads_wait);
-        }
-        if !scheme.nic().link().is_up() {
-            scheme.look_at_link();
-        }
-        scheme.watch();
-        let nic = scheme.nic();
-        if nic.held_frames() == 0 || nic.link().is_up() {
-            self.held_since = None;
-        } else if self.held_since.get_or_insert_with(Instant::now).elapsed() > HOLD_LIMIT {
-            nic.drop_held_frames();
-            self.held_since = None;
-        }
-        server.settle(Occasion::Check).doing("answer requests")?;
-        self.plan()
-    }
-
-    /// Arms the alarm for what will be due. Nothing is, while no frame moves. Frames that are sent cost one setting of
-    /// the alarm a second.
-    fn plan(&mut self) -> Result<(), DaemonError> {
-        if self.is_gone()? {
-            return Ok(());
-        }
-        let Some(server) = &mut self.server else {
-            return Ok(());
-        };
-        let delay = if let Some(delay) = server.scheme().self_test_due() {
-            delay
-        } else if self.polling || server.writes_wait() || server.scheme().reader_may_have_stopped() {
-            TICK
-        } else if server.scheme().nic().held_frames() > 0 {
-            LINK_INTERVAL
-        } else if !self.watching && server.scheme().nic().needs_watching() {
-            WATCH_INTERVAL
-        } else {
-            return Ok(());
-        };
-        self.watching = true;
-        self.alarm.within(delay).doing("set the timer")
-    }
-}
-
-/// The lock around what both threads work on.
-///
-/// It is taken for every request, for some microseconds, and hardly ever contended. relibc's mutex makes a system call
-/// each time it is unlocked (2 % of what a frame costs); this one never does, and yields while it has to wait.
-type Lock<T> = spin::mutex::SpinMutex<T, spin::Yield>;
-
-type Shared<R> = Arc<Lock<Service<R>>>;
-
-/// Reads and serves requests until the socket fails, is closed, or the daemon stops.
-fn serve_requests<R: Registers>(socket: &Socket, service: &Lock<Service<R>>) -> Result<(), DaemonError> {
-    let mut requests = Vec::with_capacity(BATCH);
-    loop {
-        socket
-            .read_requests(&mut requests, SignalBehavior::Restart)
-            .doing("read requests")?;
-        if requests.is_empty() {
-            return Err(DaemonError::SchemeClosed);
-        }
-        let others_turn = service.lock().serve(socket, &mut requests)?;
-        if others_turn || signals::terminating() {
-            // A thread that always blocks before its time is up never gives up its place in June's scheduler: while
-            // it and its clients keep handing over to each other, nobody who once used up his time runs, be it the
-            // main thread that would end the daemon. Yielding moves this one behind them.
-            std::thread::yield_now();
-        }
-    }
 }
 
 struct Daemon<R: Registers> {
@@ -377,13 +151,8 @@ impl<R: Registers + Clone + Send + Sync + 'static> Daemon<R> {
         let mut scheme = NetworkScheme::new(name.to_owned(), nic, description);
         let root = scheme.scheme_root().doing("make a root handle")?;
         let registration = Registration::prepare(&socket, root).doing("enter the null namespace")?;
-        let service = Service {
-            server: Some(Server::new(Arc::clone(&socket), scheme)),
-            alarm,
-            polling: interrupts.kind() == Kind::Polling,
-            watching: false,
-            held_since: None,
-        };
+        let server = Server::new(Arc::clone(&socket), scheme);
+        let service = Service::new(server, alarm, interrupts.kind() == Kind::Polling);
         Ok(Self {
             service: Arc::new(Lock::new(service)),
             socket,

@@ -6,7 +6,7 @@ use event::{EventFlags, EventQueue, UserData};
 use libredox::error::Result;
 
 use crate::alarm::Alarm;
-use crate::daemon::{DaemonError, Doing};
+use crate::error::{DaemonError, Doing};
 
 /// What an event is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -15,7 +15,7 @@ use pcid_config::interrupt::{InterruptError, IrqLine};
 use pcid_config::message::{self, MessageVector, MsiX};
 use pcid_config::protocol::PciFunction;
 
-use crate::daemon::{DaemonError, Doing};
+use crate::error::{DaemonError, Doing};
 use crate::events::{Events, Source};
 
 /// How long a test interrupt may take. Real ones take microseconds; QEMU's moderation up to a few hundred.

@@ -3,9 +3,10 @@
 //! pcid hands over a PCI function; the daemon maps its registers, brings the chip up (crate `e1000-hw`) and serves
 //! the scheme `network.pci-SSSS-BB-DD.F_e1000`, through which the netstack reads and writes frames.
 //!
-//! By whom it talks to: [`daemon`] is start, event loop and end; [`server`] the scheme socket, [`scheme`] and [`files`] what
+//! By whom it talks to: [`daemon`] is start, event loop and end ([`error`]: why), [`service`] what its threads share;
+//! [`server`] the scheme socket, [`scheme`] and [`files`] what
 //! the operations mean ([`open_file`] and [`demand`] are what a client may hold open), [`screen`] what clients must not
-//! be able to do, [`subscriber`] who is told of frames [`pace`] how many it gets at a
+//! be able to do, [`subscriber`] who is told of frames, [`pace`] how many it gets at a
 //! time, [`shed`] what becomes of the rest;
 //! [`interrupts`] how the NIC's interrupts get here, [`events`] what is waited for;
 //! [`namespace`], [`dma`], [`mmio`], [`alarm`], [`clock`], [`signals`] the kernel and its schemes; [`platform`] what differs
@@ -16,6 +17,7 @@ pub mod clock;
 pub mod daemon;
 pub mod demand;
 pub mod dma;
+pub mod error;
 pub mod events;
 pub mod files;
 pub mod interrupts;
@@ -28,6 +30,7 @@ pub mod platform;
 pub mod scheme;
 pub mod screen;
 pub mod server;
+pub mod service;
 pub mod shed;
 pub mod signals;
 pub mod subscriber;
@@ -35,4 +38,5 @@ pub mod subscriber;
 #[cfg(not(target_os = "redox"))]
 use redox_shim as _;
 
-pub use daemon::{DaemonError, run};
+pub use daemon::run;
+pub use error::DaemonError;

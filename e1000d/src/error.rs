@@ -1,0 +1,80 @@
+//! Why the daemon did not start, or ended.
+
+use std::io;
+
+use e1000_hw::nic::BringUpError;
+use pcid_config::channel::ChannelError;
+use pcid_config::interrupt::InterruptError;
+
+/// Why the daemon did not start, or ended.
+#[derive(Debug, thiserror::Error)]
+pub enum DaemonError {
+    /// pcid did not answer as it should.
+    #[error("pcid: {0}")]
+    Channel(#[from] ChannelError),
+    /// pcid handed over a function that is not in the chip table.
+    #[error("no chip that this driver knows: {vendor:04x}:{device:04x}")]
+    UnknownChip {
+        /// PCI vendor id.
+        vendor: u16,
+        /// PCI device id.
+        device: u16,
+    },
+    /// BAR 0 could not be mapped.
+    #[error("cannot map the registers: {0}")]
+    Registers(io::Error),
+    /// The NIC did not come up.
+    #[error("the NIC did not come up: {0}")]
+    BringUp(#[from] BringUpError),
+    /// A system call failed.
+    #[error("cannot {doing}: {error}")]
+    System {
+        /// What was being done.
+        doing: &'static str,
+        /// Why it failed.
+        error: io::Error,
+    },
+    /// The interrupt line failed.
+    #[error("{0}")]
+    Interrupt(#[from] InterruptError),
+    /// The kernel closed the scheme socket.
+    #[error("the scheme was closed")]
+    SchemeClosed,
+    /// The thread that serves requests panicked.
+    #[error("serving requests ended in a panic")]
+    ServerPanicked,
+}
+
+/// Says what was being done when a system call failed.
+pub trait Doing<T> {
+    /// Turns the error into one that names what was being done.
+    ///
+    /// # Errors
+    ///
+    /// Those of the call.
+    fn doing(self, doing: &'static str) -> Result<T, DaemonError>;
+}
+
+impl<T> Doing<T> for libredox::error::Result<T> {
+    fn doing(self, doing: &'static str) -> Result<T, DaemonError> {
+        self.map_err(|error| DaemonError::System {
+            doing,
+            error: io::Error::from_raw_os_error(error.errno()),
+        })
+    }
+}
+
+impl<T> Doing<T> for syscall::Result<T> {
+    fn doing(self, doing: &'static str) -> Result<T, DaemonError> {
+        self.map_err(|error| DaemonError::System {
+            doing,
+            error: io::Error::from_raw_os_error(error.errno),
+        })
+    }
+}
+
+impl<T> Doing<T> for io::Result<T> {
+    fn doing(self, doing: &'static str) -> Result<T, DaemonError> {
+        self.map_err(|error| DaemonError::System { doing, error })
+    }
+}
