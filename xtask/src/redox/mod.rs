@@ -7,7 +7,9 @@ pub mod console;
 pub mod copy;
 pub mod elf;
 pub mod error;
+mod hardware;
 pub mod locate;
+mod monitor;
 mod report;
 pub mod swap;
 #[cfg(test)]

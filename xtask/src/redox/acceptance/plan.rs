@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::super::boot::{HUB, Nic, USER};
+use super::super::hardware::{HUB, Nic, USER};
 
 /// A driver on a NIC.
 pub struct Column {

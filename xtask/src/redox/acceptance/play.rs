@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use anyhow::Result;
 
-use super::super::boot::{Hardware, Machine};
+use super::super::boot::Machine;
 use super::super::console::{Findings, Outcome, Step};
 use super::super::error::Error;
+use super::super::hardware::Hardware;
 use super::super::locate;
 use super::super::swap::{self, STEP_MARKER};
 use super::super::volume::Volume;
