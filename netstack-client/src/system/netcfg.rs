@@ -13,6 +13,13 @@ use super::{Error, Result};
 
 /// How often to look whether there is an address by now.
 const INTERVAL: Duration = Duration::from_millis(50);
+/// From the registration of the stack's files to the first use of one.
+///
+/// The namespace manager opens files for everybody, one after the other, and waits for the daemon that serves them
+/// (redox base, bootstrap/src/initnsmgr.rs). netstack registers `netcfg` and asks the manager for a namespace then,
+/// before it serves (netstack/src/main.rs). A file that is opened in between has both wait for each other, and the whole
+/// system for them.
+const SETTLE: Duration = Duration::from_millis(500);
 
 /// The files of the stack.
 #[derive(Clone, Debug)]
@@ -41,10 +48,35 @@ impl Netcfg {
         Ok(address.filter(|address| !address.address().is_unspecified()))
     }
 
+    /// Waits until a stack that has just been started serves its files, without touching them. Returns whether it does.
+    pub fn wait_for_stack(&self, limit: Duration) -> bool {
+        let start = Instant::now();
+        while !self.is_registered() {
+            if start.elapsed() >= limit {
+                return false;
+            }
+            thread::sleep(INTERVAL);
+        }
+        thread::sleep(SETTLE);
+        true
+    }
+
+    /// Whether the name is there: listing names asks no daemon.
+    fn is_registered(&self) -> bool {
+        let names = self.root.parent().map(fs::read_dir);
+        names.into_iter().flatten().flatten().flatten().any(|entry| {
+            let name = entry.file_name();
+            Some(name.as_os_str()) == self.root.file_name()
+        })
+    }
+
     /// Waits for the interface's address, also for the stack itself, which announces itself before its files are
     /// there. `None`: the time is over and it has none.
     pub fn wait_for_address(&self, interface: &str, limit: Duration) -> Result<Option<Ipv4Cidr>> {
         let start = Instant::now();
+        if !self.is_registered() {
+            self.wait_for_stack(limit);
+        }
         loop {
             let result = self.address(interface);
             let over = start.elapsed() >= limit;
@@ -135,6 +167,17 @@ mod tests {
             let limit = Duration::from_millis(60);
             assert_eq!(netcfg.wait_for_address("eth0", limit).unwrap(), None, "{text:?}");
         }
+    }
+
+    #[test]
+    fn stack_is_there_some_time_after_its_name() {
+        let place = tempfile::tempdir().unwrap();
+        let netcfg = Netcfg::at(place.path().join("netcfg"));
+        assert!(!netcfg.wait_for_stack(Duration::from_millis(60)));
+        fs::create_dir(place.path().join("netcfg")).unwrap();
+        let start = Instant::now();
+        assert!(netcfg.wait_for_stack(Duration::ZERO));
+        assert!(start.elapsed() >= SETTLE);
     }
 
     #[test]

@@ -98,13 +98,8 @@ impl Services {
             Some(_) => return Err(failed(ErrorKind::BrokenPipe, "it ended before it was ready")),
             None => return Err(failed(ErrorKind::TimedOut, "it does not become ready")),
         }
-        let netcfg = Netcfg::default();
-        let start = Instant::now();
-        while netcfg.mac(INTERFACE).is_err() {
-            if start.elapsed() > START_LIMIT {
-                return Err(failed(ErrorKind::TimedOut, "its configuration does not appear"));
-            }
-            thread::sleep(INTERVAL);
+        if !Netcfg::default().wait_for_stack(START_LIMIT) {
+            return Err(failed(ErrorKind::TimedOut, "its configuration does not appear"));
         }
         let child = self.start("dhcpd", &[])?;
         self.adopt(child);
