@@ -8,10 +8,10 @@ use libredox::data::TimeSpec;
 use libredox::flag::{O_DIRECTORY, O_RDONLY};
 use syscall::error::ENODEV;
 use syscall::flag::CallFlags;
-use syscall::schemev2::Opcode;
 
+use super::Outcome;
+use super::raw::{self, Answer, Request};
 use super::subject::{Broken, Subject, Verdict, answered, ensure, expect_error, expect_ok};
-use super::{Outcome, raw};
 
 /// Does something with a file that has to be answered with an error.
 fn refused<T: Debug + Send + 'static>(
@@ -22,6 +22,27 @@ fn refused<T: Debug + Send + 'static>(
     let file = Arc::clone(file);
     let errno = expect_error(what, answered(what, move || action(&file))?)?;
     ensure(errno != ENODEV, || format!("{what}: the driver is gone"))
+}
+
+/// The answer to a request, which must not be that there is no driver any more.
+fn answer_to(request: &Request, file: &Arc<Fd>) -> Result<Answer, Broken> {
+    let (sent, file) = (request.clone(), Arc::clone(file));
+    let answer = answered(&request.name, move || sent.send(&file))?;
+    ensure(answer != Err(ENODEV), || {
+        format!("{}: the driver is gone", request.name)
+    })?;
+    Ok(answer)
+}
+
+/// Sends requests that have to be answered with an error.
+fn all_refused(subject: &Subject, requests: &[Request]) -> Verdict {
+    for request in requests {
+        for file in files(subject)? {
+            let answer = answer_to(request, &file)?;
+            ensure(answer.is_err(), || format!("{}: {answer:?}", request.name))?;
+        }
+    }
+    Ok(Outcome::Pass)
 }
 
 /// The data file and `mac`.
@@ -96,24 +117,15 @@ pub fn call(subject: &Subject) -> Verdict {
 }
 
 pub fn opcodes(subject: &Subject) -> Verdict {
-    // Those of ordinary reading and writing; and Cancel, which has no answer, and which only the kernel makes.
-    let ordinary = [Opcode::Read as u8, Opcode::Write as u8, Opcode::Cancel as u8];
-    let files = files(subject)?;
-    for opcode in (0..=u8::MAX).filter(|opcode| !ordinary.contains(opcode)) {
-        for file in &files {
-            for length in [0, 1, 24, 4096] {
-                let file = Arc::clone(file);
-                let what = format!("opcode {opcode}, {length} bytes");
-                let result = answered(&what, move || {
-                    let mut buffer = vec![0; length];
-                    let args = [0, 0, length as u64, 0, 0, 0];
-                    raw::request(&file, opcode, args, Some((&mut buffer, 1)))
-                })?;
-                // Any other error or a value: both are fine.
-                ensure(result != Err(ENODEV), || format!("{what}: the driver is gone"))?;
-            }
+    for request in raw::requests() {
+        // Anew each time: a request may be one that closes them.
+        let root = expect_ok("open the root", subject.open("", O_DIRECTORY | O_RDONLY))?;
+        for file in files(subject)?.iter().chain([&Arc::new(root)]) {
+            // An error or a value: both are fine.
+            answer_to(&request, file).map(drop)?;
         }
     }
+    subject.mac()?;
     Ok(Outcome::Pass)
 }
 
@@ -147,50 +159,24 @@ pub fn short_fstat(subject: &Subject) -> Verdict {
 }
 
 pub fn short_records(subject: &Subject) -> Verdict {
-    for opcode in [Opcode::Fstat, Opcode::Fstatvfs, Opcode::Futimens] {
-        for file in files(subject)? {
-            let result = answered(&format!("{opcode:?} of 3 bytes"), move || {
-                raw::request(&file, opcode as u8, [0, 0, 3, 0, 0, 0], Some((&mut [0; 3], 1)))
-            })?;
-            ensure(matches!(result, Err(errno) if errno != ENODEV), || {
-                format!("{opcode:?} of 3 bytes: {result:?}")
-            })?;
-        }
-    }
-    Ok(Outcome::Pass)
+    all_refused(subject, &raw::short_records(3))
 }
 
 pub fn memory_mapping(subject: &Subject) -> Verdict {
-    for opcode in [
-        Opcode::MmapPrep,
-        Opcode::Munmap,
-        Opcode::Mremap,
-        Opcode::RequestMmap,
-    ] {
-        for file in files(subject)? {
-            let result = answered(&format!("{opcode:?}"), move || {
-                raw::request(&file, opcode as u8, [0, 4096, 3, 0, 0, 0], None)
-            })?;
-            ensure(matches!(result, Err(errno) if errno != ENODEV), || {
-                format!("{opcode:?}: {result:?}")
-            })?;
-        }
-    }
-    Ok(Outcome::Pass)
+    all_refused(subject, &raw::mappings())
 }
 
 pub fn path_of_any_bytes(subject: &Subject) -> Verdict {
-    let root = expect_ok("open the root", subject.open("", O_DIRECTORY | O_RDONLY))?;
-    let result = answered("open of a path that is not UTF-8", move || {
-        let mut path = *b"ma\xFF";
-        raw::request(
-            &root,
-            Opcode::OpenAt as u8,
-            [0, 0, 3, 0, 0, 0],
-            Some((&mut path, 1)),
-        )
-    })?;
-    ensure(result.is_err(), || format!("{result:?} instead of an error"))?;
+    let root = Arc::new(expect_ok(
+        "open the root",
+        subject.open("", O_DIRECTORY | O_RDONLY),
+    )?);
+    for request in raw::requests_of_path(b"ma\xFF") {
+        let answer = answer_to(&request, &root)?;
+        ensure(answer.is_err(), || {
+            format!("{}: {answer:?} instead of an error", request.name)
+        })?;
+    }
     Ok(Outcome::Pass)
 }
 
