@@ -4,18 +4,22 @@
 //! kernel refuses something itself, that refusal is what is seen.
 
 #[cfg(not(target_os = "redox"))]
-#[path = "raw/hosted.rs"]
-mod platform;
+mod hosted;
 #[cfg(target_os = "redox")]
-#[path = "raw/redox.rs"]
-mod platform;
+mod redox;
 
 use std::sync::Arc;
 
 use libredox::Fd;
 
-pub use platform::std_fs_call;
-pub use platform::{as_user, fstat, mappings, read_at, requests, requests_of_path, short_records, size};
+#[cfg(not(target_os = "redox"))]
+use hosted as platform;
+#[cfg(target_os = "redox")]
+use redox as platform;
+
+pub use platform::{
+    as_user, fstat, mappings, read_at, requests, requests_of_path, short_records, size, std_fs_call,
+};
 
 /// A value, or an error number.
 pub type Answer = Result<usize, i32>;
