@@ -1,6 +1,6 @@
 //! A time limit for calls that have none themselves.
 
-use std::sync::mpsc::{self, RecvTimeoutError};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -16,6 +16,11 @@ pub fn within<T: Send + 'static>(limit: Duration, work: impl FnOnce() -> T + Sen
         // Fails if the limit has passed: then nobody wants the result.
         let _ = sender.send(work());
     });
+    receive(&receiver, limit)
+}
+
+/// The next thing that another thread sends, or `None` if it takes longer than the limit or there is no more.
+pub fn receive<T>(receiver: &Receiver<T>, limit: Duration) -> Option<T> {
     let start = Instant::now();
     loop {
         let left = limit.saturating_sub(start.elapsed());

@@ -1,17 +1,20 @@
 //! What no client needs and any client can do: each of it is answered, and the adapter works on.
 
 use std::fmt::Debug;
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
+use std::thread;
 
 use libredox::Fd;
 use libredox::data::TimeSpec;
 use libredox::flag::{O_DIRECTORY, O_RDONLY};
 use syscall::error::ENODEV;
 use syscall::flag::CallFlags;
-use syscall::schemev2::Opcode;
 
-use super::subject::{Broken, Subject, Verdict, answered, ensure, expect_error, expect_ok};
-use super::{Outcome, raw};
+use crate::bounded;
+
+use super::Outcome;
+use super::raw::{self, Answer, Request};
+use super::subject::{Broken, SOON, Subject, Verdict, answered, ensure, expect_error, expect_ok};
 
 /// Does something with a file that has to be answered with an error.
 fn refused<T: Debug + Send + 'static>(
@@ -24,9 +27,62 @@ fn refused<T: Debug + Send + 'static>(
     ensure(errno != ENODEV, || format!("{what}: the driver is gone"))
 }
 
+/// Opens files and sends them a request, one request after the other, and gives what each is called and its answer to
+/// `judge`.
+///
+/// The files are opened anew each time, for a request may be one that closes them. One thread sends all: a system of
+/// June 2026 keeps a descriptor of each thread that has ended, and with some hundred of them it was seen to hang later.
+fn send_all(
+    open: impl Fn() -> Result<Vec<Fd>, Broken> + Send + 'static,
+    requests: Vec<Request>,
+    judge: impl Fn(&str, Answer) -> Result<(), Broken>,
+) -> Verdict {
+    let (sender, answers) = mpsc::channel();
+    let names: Vec<String> = requests.iter().map(|request| request.name.clone()).collect();
+    thread::spawn(move || {
+        for request in requests {
+            let answers = open().map(|files| files.iter().map(|file| request.send(file)).collect::<Vec<_>>());
+            // Fails if the check is over.
+            if sender.send(answers).is_err() {
+                return;
+            }
+        }
+    });
+    for name in names {
+        let answers = bounded::receive(&answers, SOON)
+            .ok_or_else(|| Broken(format!("{name}: no answer within {SOON:?}")))?;
+        for answer in answers? {
+            ensure(answer != Err(ENODEV), || format!("{name}: the driver is gone"))?;
+            judge(&name, answer)?;
+        }
+    }
+    Ok(Outcome::Pass)
+}
+
+/// For requests that have to be answered with an error.
+fn is_refused(name: &str, answer: Answer) -> Result<(), Broken> {
+    ensure(answer.is_err(), || {
+        format!("{name}: {answer:?} instead of an error")
+    })
+}
+
+/// For requests that have to be answered, with an error or a value.
+fn is_answered(_: &str, _: Answer) -> Result<(), Broken> {
+    Ok(())
+}
+
 /// The data file and `mac`.
-fn files(subject: &Subject) -> Result<[Arc<Fd>; 2], Broken> {
-    Ok([Arc::new(subject.nonblocking()?), Arc::new(subject.mac_file()?)])
+fn open_files(subject: &Subject) -> Result<Vec<Fd>, Broken> {
+    Ok(vec![subject.nonblocking()?, subject.mac_file()?])
+}
+
+fn open_root(subject: &Subject) -> Result<Fd, Broken> {
+    expect_ok("open the root", subject.open("", O_DIRECTORY | O_RDONLY))
+}
+
+/// The data file and `mac`, for several threads.
+fn files(subject: &Subject) -> Result<Vec<Arc<Fd>>, Broken> {
+    Ok(open_files(subject)?.into_iter().map(Arc::new).collect())
 }
 
 pub fn attributes(subject: &Subject) -> Verdict {
@@ -96,40 +152,20 @@ pub fn call(subject: &Subject) -> Verdict {
 }
 
 pub fn opcodes(subject: &Subject) -> Verdict {
-    // Those of ordinary reading and writing; and Cancel, which has no answer, and which only the kernel makes.
-    let ordinary = [Opcode::Read as u8, Opcode::Write as u8, Opcode::Cancel as u8];
-    let files = files(subject)?;
-    for opcode in (0..=u8::MAX).filter(|opcode| !ordinary.contains(opcode)) {
-        for file in &files {
-            for length in [0, 1, 24, 4096] {
-                let file = Arc::clone(file);
-                let what = format!("opcode {opcode}, {length} bytes");
-                let result = answered(&what, move || {
-                    let mut buffer = vec![0; length];
-                    let args = [0, 0, length as u64, 0, 0, 0];
-                    raw::request(&file, opcode, args, Some((&mut buffer, 1)))
-                })?;
-                // Any other error or a value: both are fine.
-                ensure(result != Err(ENODEV), || format!("{what}: the driver is gone"))?;
-            }
-        }
-    }
+    let opened = subject.clone();
+    let open = move || {
+        let mut files = open_files(&opened)?;
+        files.push(open_root(&opened)?);
+        Ok(files)
+    };
+    send_all(open, raw::requests(), is_answered)?;
+    subject.mac()?;
     Ok(Outcome::Pass)
 }
 
 pub fn std_fs_calls(subject: &Subject) -> Verdict {
-    for kind in 0..=40 {
-        for file in files(subject)? {
-            for length in [0, 1, 24, 4096] {
-                let file = Arc::clone(&file);
-                let what = format!("StdFsCall {kind} of {length} bytes");
-                let result = answered(&what, move || raw::std_fs_call(&file, kind, &mut vec![0; length]))?;
-                // Any other error or a value: both are fine.
-                ensure(result != Err(ENODEV), || format!("{what}: the driver is gone"))?;
-            }
-        }
-    }
-    Ok(Outcome::Pass)
+    let opened = subject.clone();
+    send_all(move || open_files(&opened), raw::std_fs_calls(), is_answered)
 }
 
 pub fn short_fstat(subject: &Subject) -> Verdict {
@@ -147,51 +183,22 @@ pub fn short_fstat(subject: &Subject) -> Verdict {
 }
 
 pub fn short_records(subject: &Subject) -> Verdict {
-    for opcode in [Opcode::Fstat, Opcode::Fstatvfs, Opcode::Futimens] {
-        for file in files(subject)? {
-            let result = answered(&format!("{opcode:?} of 3 bytes"), move || {
-                raw::request(&file, opcode as u8, [0, 0, 3, 0, 0, 0], Some((&mut [0; 3], 1)))
-            })?;
-            ensure(matches!(result, Err(errno) if errno != ENODEV), || {
-                format!("{opcode:?} of 3 bytes: {result:?}")
-            })?;
-        }
-    }
-    Ok(Outcome::Pass)
+    let opened = subject.clone();
+    send_all(move || open_files(&opened), raw::short_records(3), is_refused)
 }
 
 pub fn memory_mapping(subject: &Subject) -> Verdict {
-    for opcode in [
-        Opcode::MmapPrep,
-        Opcode::Munmap,
-        Opcode::Mremap,
-        Opcode::RequestMmap,
-    ] {
-        for file in files(subject)? {
-            let result = answered(&format!("{opcode:?}"), move || {
-                raw::request(&file, opcode as u8, [0, 4096, 3, 0, 0, 0], None)
-            })?;
-            ensure(matches!(result, Err(errno) if errno != ENODEV), || {
-                format!("{opcode:?}: {result:?}")
-            })?;
-        }
-    }
-    Ok(Outcome::Pass)
+    let opened = subject.clone();
+    send_all(move || open_files(&opened), raw::mappings(), is_refused)
 }
 
 pub fn path_of_any_bytes(subject: &Subject) -> Verdict {
-    let root = expect_ok("open the root", subject.open("", O_DIRECTORY | O_RDONLY))?;
-    let result = answered("open of a path that is not UTF-8", move || {
-        let mut path = *b"ma\xFF";
-        raw::request(
-            &root,
-            Opcode::OpenAt as u8,
-            [0, 0, 3, 0, 0, 0],
-            Some((&mut path, 1)),
-        )
-    })?;
-    ensure(result.is_err(), || format!("{result:?} instead of an error"))?;
-    Ok(Outcome::Pass)
+    let opened = subject.clone();
+    send_all(
+        move || Ok(vec![open_root(&opened)?]),
+        raw::requests_of_path(b"ma\xFF"),
+        is_refused,
+    )
 }
 
 pub fn receive_descriptor(subject: &Subject) -> Verdict {

@@ -89,10 +89,6 @@ enum Needs {
     Peer,
     /// A peer, and a process that reads until it is killed.
     Reader,
-    /// Requests that no system call makes.
-    RawRequests,
-    /// A user who is not root.
-    Identity,
 }
 
 impl Needs {
@@ -101,8 +97,6 @@ impl Needs {
         match self {
             Self::Peer | Self::Reader if subject.peer.is_none() => Some("needs a peer that answers"),
             Self::Reader if subject.reader.is_none() => Some("needs a process to kill"),
-            Self::RawRequests if !raw::AVAILABLE => Some("needs a system call that libredox does not offer"),
-            Self::Identity if !raw::AVAILABLE => Some("a process cannot give up root and have it back"),
             _ => None,
         }
     }

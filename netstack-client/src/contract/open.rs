@@ -3,8 +3,11 @@
 use libredox::flag::{O_RDONLY, O_RDWR};
 use syscall::error::{EACCES, EINVAL, ENOENT};
 
-use super::subject::{Broken, Subject, Verdict, ensure, expect_error};
+use super::subject::{Broken, Subject, Verdict, answered, ensure, expect_error};
 use super::{Outcome, raw};
+
+/// Somebody who is not root.
+const USER: u32 = 1000;
 
 pub fn unknown_path(subject: &Subject) -> Verdict {
     let errno = expect_error(
@@ -20,10 +23,16 @@ pub fn unknown_path(subject: &Subject) -> Verdict {
 
 pub fn not_root(subject: &Subject) -> Verdict {
     for (file, flags) in [("", O_RDWR), ("mac", O_RDONLY), ("no-such-file", O_RDONLY)] {
-        let opened = raw::as_user(1000, || subject.open(file, flags).map(drop));
-        let errno = expect_error(&format!("open {file:?} as user 1000"), opened)?;
+        let what = format!("open {file:?} as user {USER}");
+        let subject = subject.clone();
+        // Waited for here, so that the process is root again even if there is no answer.
+        let opened = raw::as_user(USER, || {
+            answered(&what, move || subject.open(file, flags).map(drop))
+        })
+        .map_err(|errno| Broken(format!("cannot be user {USER} and root again: errno {errno}")))?;
+        let errno = expect_error(&what, opened?)?;
         ensure(errno == EACCES, || {
-            format!("open {file:?}: errno {errno} instead of EACCES")
+            format!("{what}: errno {errno} instead of EACCES")
         })?;
     }
     Ok(Outcome::Pass)

@@ -18,7 +18,7 @@ const fn check(
     }
 }
 
-use Needs::{Identity, Nothing, Peer, RawRequests, Reader};
+use Needs::{Nothing, Peer, Reader};
 
 /// All of them.
 #[rustfmt::skip]
@@ -36,7 +36,7 @@ pub static CHECKS: &[Check] = &[
     check("file.get-flags", Nothing, files::get_flags, "F_GETFL tells O_NONBLOCK"),
     check("file.set-flags", Nothing, files::set_flags, "F_SETFL O_NONBLOCK makes reads non-blocking"),
     check("open.unknown-path", Nothing, open::unknown_path, "other files do not exist"),
-    check("open.not-root", Identity, open::not_root, "only root may open"),
+    check("open.not-root", Nothing, open::not_root, "only root may open"),
     check("open.below-a-file", Nothing, open::below_a_file, "files are no directories"),
     check("open.many-times", Nothing, open::many_times, "1000 opens, and 100 at once"),
 
@@ -80,16 +80,16 @@ pub static CHECKS: &[Check] = &[
     check("abuse.dup", Nothing, abuse::dup_with_argument, "dup with an argument is an error"),
     check("abuse.call", Nothing, abuse::call, "SYS_CALL is an error"),
     check("abuse.recvfd", Nothing, abuse::receive_descriptor, "no descriptors are given"),
-    check("abuse.path-bytes", RawRequests, abuse::path_of_any_bytes, "a path that is not UTF-8 is an error"),
+    check("abuse.path-bytes", Nothing, abuse::path_of_any_bytes, "a path that is not UTF-8 is an error"),
     check("abuse.survived", Peer, reading::whole_frames, "after all that, frames pass"),
     // From here on: each stops a stock driver, or hangs its client.
     check("abuse.sendfd", Nothing, abuse::send_descriptor, "no descriptors are taken"),
     check("mac.offset-7", Nothing, files::offset_7, "pread of mac behind the end"),
     check("mac.offset-2^63", Nothing, files::offset_huge, "pread of mac far behind the end"),
     check("abuse.short-fstat", Nothing, abuse::short_fstat, "fstat into 0, 3, 15 bytes is an error"),
-    check("abuse.short-records", RawRequests, abuse::short_records, "fstat, fstatvfs, futimens of 3 bytes are errors"),
-    check("abuse.mmap", RawRequests, abuse::memory_mapping, "no memory is mapped"),
-    check("abuse.opcodes", RawRequests, abuse::opcodes, "every opcode is answered"),
+    check("abuse.short-records", Nothing, abuse::short_records, "fstat, fstatvfs, futimens of 3 bytes are errors"),
+    check("abuse.mmap", Nothing, abuse::memory_mapping, "no memory is mapped"),
+    check("abuse.opcodes", Nothing, abuse::opcodes, "every opcode is answered"),
     check("abuse.std-fs-calls", Nothing, abuse::std_fs_calls, "every StdFsCall is answered"),
     check("end.mac", Nothing, files::six_bytes, "the adapter is still there"),
     check("end.frames", Peer, reading::whole_frames, "frames still pass"),
