@@ -135,6 +135,9 @@ fn absolute_path(length: usize) -> Vec<u8> {
 /// With the length of what goes along with it.
 type Call = fn(&Fd, usize) -> Answer;
 
+/// With the path.
+type PathCall = fn(&Fd, &[u8]) -> Answer;
+
 const METADATA: &[u64] = &[u64::MAX; 3];
 
 /// One or more for each request that scheme/user.rs passes on, but for these:
@@ -222,7 +225,7 @@ pub fn requests() -> Vec<Request> {
 
 /// Those with a path. One that is not UTF-8 gets no further than `copy_path_to_buf` in syscall/fs.rs: EINVAL.
 pub fn requests_of_path(path: &'static [u8]) -> Vec<Request> {
-    let calls: [(&str, fn(&Fd, &[u8]) -> Answer); 4] = [
+    let calls: [(&str, PathCall); 4] = [
         ("openat", |file, path| open(file, path, O_RDONLY)),
         ("unlinkat", unlink),
         ("flink", link),
