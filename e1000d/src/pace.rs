@@ -3,12 +3,12 @@
 //! A client of an event queue reads until it is told that there is nothing more. While frames arrive faster than it
 //! reads them, that never comes, and it gets to nothing else: smolnetd takes up to 128 frames for each request of a
 //! program, drops nearly all of them because its sockets are full, and answers one. That is receive livelock: with the
-//! stock driver, of 5000 datagrams a second 14 reached the program
-//! (docs/performance.md).
+//! stock driver, of 5000 datagrams a second a dozen reached the program (docs/performance.md).
 //!
-//! So after [`BURST`] frames in a row without an end in sight, and [`SHARE_TIME`] of reading them, a client of an event queue is told that there is nothing
-//! more, as often as it has read frames: for smolnetd, that is once for each datagram that a program takes. Or until it
-//! asks no more, which means that nobody has anything left to do. Frames wait meanwhile ([`crate::shed`]).
+//! So after [`BURST`] frames in a row without an end in sight, and [`SHARE_TIME`] of reading them, a client of an event
+//! queue is told that there is nothing more, [`BURST`] times: for smolnetd, that is once for each datagram that a program
+//! takes. Or until it asks no more, which means that nobody has anything left to do. Frames wait meanwhile
+//! ([`crate::shed`]).
 
 use std::time::Duration;
 
@@ -39,7 +39,7 @@ pub struct Pace {
     streak: u32,
     /// When it had read [`CLOCK_EVERY`] of them.
     since: Duration,
-    /// Shares that it has used up since then.
+    /// Shares used up since the reader was last told that there is nothing more.
     shares: u32,
     /// How often it will still be told that there is nothing more, whatever there is.
     pause: u32,
@@ -51,7 +51,7 @@ impl Pace {
     /// The client read a frame. Returns whether that was the last of its share; it starts anew then. `now` tells the
     /// time, and is not always asked.
     pub fn read_frame(&mut self, now: impl FnOnce() -> Duration) -> bool {
-        self.streak += 1;
+        self.streak = self.streak.saturating_add(1);
         if self.streak == CLOCK_EVERY {
             self.since = now();
             return false;

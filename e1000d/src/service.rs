@@ -173,7 +173,7 @@ impl<R: Registers> Service<R> {
 /// each time it is unlocked (2 % of what a frame costs); this one never does, and yields while it has to wait.
 pub type Lock<T> = spin::mutex::SpinMutex<T, spin::Yield>;
 
-/// It, as both threads hold it.
+/// The service, as both threads hold it.
 pub type Shared<R> = Arc<Lock<Service<R>>>;
 
 /// Reads and serves requests until the socket fails, is closed, or the daemon stops.

@@ -21,8 +21,9 @@ use e1000_host::pci;
 use e1000_host::registers::QtestRegisters;
 use e1000_hw::chip;
 use e1000_hw::nic::{Interrupt, Nic, RingSizes};
-use e1000_hw::platform::{Clock, DmaAllocator, Registers};
+use e1000_hw::platform::Registers;
 use e1000_hw::ring::RingSize;
+use e1000d::clock::SystemClock;
 use netstack_client::MacAddress;
 use netstack_client::benchmark::Generator;
 use serde::Serialize;
@@ -95,28 +96,6 @@ impl Registers for Free {
     }
 }
 
-struct Ram(SharedRam);
-
-impl DmaAllocator for Ram {
-    type Region = RamRegion;
-
-    fn allocate(&mut self, len: usize) -> Option<RamRegion> {
-        self.0.allocate(len)
-    }
-}
-
-struct RealClock(Instant);
-
-impl Clock for RealClock {
-    fn now(&self) -> Duration {
-        self.0.elapsed()
-    }
-
-    fn sleep(&self, duration: Duration) {
-        thread::sleep(duration);
-    }
-}
-
 /// The NIC, and the other end of its cable.
 struct Bench {
     // Dropped first.
@@ -148,9 +127,9 @@ impl Bench {
         let id = function.function.id;
         let chip = chip::find(id.vendor, id.device).ok_or("an unknown chip")?;
         let ring = RingSize::new(RING).ok_or("not a ring size")?;
-        let mut ram = Ram(SharedRam::map(&machine.ram()?, machine.ram_size())?);
+        let mut ram = SharedRam::map(&machine.ram()?, machine.ram_size())?;
         let sizes = RingSizes { rx: ring, tx: ring };
-        let clock = RealClock(Instant::now());
+        let clock = SystemClock::default();
         let nic = Nic::bring_up(Free(registers.clone()), chip, sizes, &mut ram, &clock)
             .map_err(|error| format!("bring-up: {error}"))?;
         Ok(Self {
