@@ -4,8 +4,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use e1000_hw::platform::Registers;
+use libredox::call::fcntl;
+use libredox::flag::O_NONBLOCK;
 use redox_scheme::{Request, SignalBehavior, Socket};
-use syscall::error::ENODEV;
+use syscall::error::{EAGAIN, ENODEV};
+use syscall::{F_GETFL, F_SETFL};
 
 use crate::alarm::Alarm;
 use crate::dma::DmaBlock;
@@ -24,6 +27,17 @@ pub const WATCH_INTERVAL: Duration = Duration::from_secs(1);
 /// Interval of looking at the rings when there is no interrupt, at a reader that stopped with frames left, and for room
 /// to transmit: the kernel's timer tick.
 const TICK: Duration = Duration::from_millis(4);
+
+/// What the thread that serves requests does before it reads the next ones.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// Waits for them.
+    Wait,
+    /// Yields the processor first.
+    Yield,
+    /// It is the others' turn: yields, and looks whether there are any; if there are none, nobody needs it.
+    YieldAndLook,
+}
 
 /// What both threads work on.
 pub struct Service<R: Registers> {
@@ -50,20 +64,44 @@ impl<R: Registers> Service<R> {
         }
     }
 
-    /// Serves requests, or refuses them once the daemon stops. Returns whether other threads should get a turn.
+    /// Serves requests, or refuses them once the daemon stops. Returns what to do before the next ones are read.
     ///
     /// # Errors
     ///
     /// When the kernel does not take answers, or the timer cannot be set.
-    pub fn serve(&mut self, socket: &Socket, requests: &mut Vec<Request>) -> Result<bool, DaemonError> {
+    pub fn serve(&mut self, socket: &Socket, requests: &mut Vec<Request>) -> Result<Next, DaemonError> {
         let Some(server) = &mut self.server else {
             refuse(socket, requests, ENODEV);
-            return Ok(true);
+            return Ok(Next::Yield);
         };
         server.serve(requests).doing("answer requests")?;
-        let others_turn = server.scheme().take_others_turn();
+        let scheme = server.scheme();
+        let next = match (scheme.has_others_turn(), scheme.take_must_yield()) {
+            (true, _) => Next::YieldAndLook,
+            (false, true) => Next::Yield,
+            (false, false) => Next::Wait,
+        };
         self.plan()?;
-        Ok(others_turn)
+        Ok(next)
+    }
+
+    /// Nobody asks for anything in the others' turn. Returns what to do then: the same again, or to go on when the turn is
+    /// over and readers were told.
+    ///
+    /// # Errors
+    ///
+    /// When the kernel does not take answers, or the timer cannot be set.
+    pub fn look_idle(&mut self) -> Result<Next, DaemonError> {
+        let Some(server) = &mut self.server else {
+            return Ok(Next::Wait);
+        };
+        if server.scheme().look_idle() {
+            server.settle(Occasion::Served).doing("answer requests")?;
+        } else if server.scheme().has_others_turn() {
+            return Ok(Next::YieldAndLook);
+        }
+        self.plan()?;
+        Ok(Next::Wait)
     }
 
     /// Whether registers read as all ones: the NIC was removed. The first time, everybody who waits is told. The files
@@ -96,7 +134,7 @@ impl<R: Registers> Service<R> {
             return Ok(());
         };
         // The rings are looked at after a line was unmasked, so what came in between is not missed.
-        server.settle(Occasion::Check).doing("answer requests")?;
+        server.settle(Occasion::Served).doing("answer requests")?;
         server.scheme().note_backlog();
         self.plan()
     }
@@ -117,12 +155,13 @@ impl<R: Registers> Service<R> {
         let reads_wait = server.reads_wait();
         let scheme = server.scheme();
         if scheme.continue_self_test() {
-            server.settle(Occasion::Check).doing("answer requests")?;
+            server.settle(Occasion::Tick).doing("answer requests")?;
             return self.plan();
         }
         if !self.polling {
             scheme.note_lost_interrupt(reads_wait);
         }
+        scheme.expire_others_turn();
         if !scheme.nic().link().is_up() {
             scheme.look_at_link();
         }
@@ -134,7 +173,10 @@ impl<R: Registers> Service<R> {
             nic.drop_held_frames();
             self.held_since = None;
         }
-        server.settle(Occasion::Check).doing("answer requests")?;
+        server.settle(Occasion::Tick).doing("answer requests")?;
+        if self.polling {
+            server.scheme().nic().flush_buffers();
+        }
         self.plan()
     }
 
@@ -183,19 +225,41 @@ pub type Shared<R> = Arc<Lock<Service<R>>>;
 /// When the socket fails or is closed.
 pub fn serve_requests<R: Registers>(socket: &Socket, service: &Lock<Service<R>>) -> Result<(), DaemonError> {
     let mut requests = Vec::with_capacity(BATCH);
+    let mut next = Next::Wait;
     loop {
-        socket
-            .read_requests(&mut requests, SignalBehavior::Restart)
-            .doing("read requests")?;
-        if requests.is_empty() {
-            return Err(DaemonError::SchemeClosed);
-        }
-        let others_turn = service.lock().serve(socket, &mut requests)?;
-        if others_turn || signals::terminating() {
+        if next != Next::Wait || signals::terminating() {
             // A thread that always blocks before its time is up never gives up its place in June's scheduler: while
             // it and its clients keep handing over to each other, nobody who once used up his time runs, be it the
             // main thread that would end the daemon. Yielding moves this one behind them.
             std::thread::yield_now();
         }
+        if next == Next::YieldAndLook && !read_what_is_there(socket, &mut requests)? {
+            next = service.lock().look_idle()?;
+            if next == Next::YieldAndLook {
+                continue;
+            }
+        }
+        if requests.is_empty() {
+            socket
+                .read_requests(&mut requests, SignalBehavior::Restart)
+                .doing("read requests")?;
+        }
+        if requests.is_empty() {
+            return Err(DaemonError::SchemeClosed);
+        }
+        next = service.lock().serve(socket, &mut requests)?;
+    }
+}
+
+/// Reads requests, but does not wait for any. Returns whether there were some, or the scheme is closed.
+fn read_what_is_there(socket: &Socket, requests: &mut Vec<Request>) -> Result<bool, DaemonError> {
+    let fd = socket.inner().raw();
+    let flags = fcntl(fd, F_GETFL, 0).doing("read flags")?;
+    fcntl(fd, F_SETFL, flags | O_NONBLOCK as usize).doing("set flags")?;
+    let result = socket.read_requests(requests, SignalBehavior::Restart);
+    fcntl(fd, F_SETFL, flags).doing("set flags")?;
+    match result {
+        Err(error) if error.errno == EAGAIN => Ok(false),
+        result => result.map(|()| true).doing("read requests"),
     }
 }

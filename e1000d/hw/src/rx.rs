@@ -64,6 +64,8 @@ pub struct RxRing<D: DmaRegion> {
     discarding: bool,
     /// Longest frame, with FCS where the part cannot strip it, that is not dropped.
     limit: usize,
+    /// Value of `tail` when the device was last known to have seen it.
+    seen_tail: u32,
     /// High word of the last descriptor of the frame that [`Self::next_len`] found.
     last: u32,
     counters: RxCounters,
@@ -119,6 +121,7 @@ impl<D: DmaRegion> RxRing<D> {
             fcs_len,
             consumed: 0,
             tail: 0,
+            seen_tail: 0,
             chained: 0,
             discarding: false,
             limit: BUFFER_LEN,
@@ -134,6 +137,7 @@ impl<D: DmaRegion> RxRing<D> {
             self.descriptors.set_words(slot, Words::default());
         }
         (self.consumed, self.tail, self.chained, self.discarding) = (0, 0, 0, false);
+        self.seen_tail = 0;
         let base = self.descriptors.bus_address();
         registers.write(regs::RDBAL, base as u32);
         registers.write(regs::RDBAH, (base >> 32) as u32);
@@ -145,6 +149,24 @@ impl<D: DmaRegion> RxRing<D> {
     /// Hands all but one descriptor to the hardware: the first write of RDT.
     pub fn start(&mut self, registers: &impl Registers) {
         self.write_tail(registers, self.size.get() - 1);
+    }
+
+    /// A register was accessed that no hypervisor holds back, so that the device has seen all that was written before.
+    pub fn note_flush(&mut self) {
+        self.seen_tail = self.tail;
+    }
+
+    /// Whether buffers were given back that a hypervisor may not have told the device of.
+    ///
+    /// KVM collects writes of registers that QEMU names (coalesced MMIO; hw/net/e1000.c, `e1000_mmio_setup`), RDT among
+    /// them, and hands them over at the next access of another one.
+    pub fn has_unseen(&self) -> bool {
+        self.tail != self.seen_tail
+    }
+
+    /// Whether the device may run out of buffers for want of those.
+    pub fn may_starve(&self) -> bool {
+        self.has_unseen() && self.seen_tail.wrapping_sub(self.consumed) <= self.size.get() / 2
     }
 
     /// What became of received frames so far.

@@ -349,14 +349,15 @@ impl<D: DmaRegion> TxRing<D> {
 
     /// Tells the hardware of every frame taken since the last time, with one write of TDT; with none if there is
     /// nothing to tell.
-    pub fn post(&mut self, registers: &impl Registers) {
+    pub fn post(&mut self, registers: &impl Registers) -> bool {
         if self.posted == self.filled {
-            return;
+            return false;
         }
         self.posted = self.filled;
         self.held = 0;
         fence(Ordering::Release);
         registers.write(regs::TDT, self.size.slot(self.posted));
+        true
     }
 
     /// Takes back the descriptors of frames whose last one the hardware reports as done: others may be reported before

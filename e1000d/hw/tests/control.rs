@@ -246,7 +246,11 @@ fn vlan_tags_are_stripped_and_inserted_when_asked_for() {
     let writes = machine.take_accesses().writes;
     assert_eq!(
         writes,
-        [(regs::VFTA + 4, 1 << 5), (regs::RCTL, machine.peek(regs::RCTL))]
+        [
+            (regs::VFTA + 4, 1 << 5),
+            (regs::RCTL, machine.peek(regs::RCTL)),
+            (regs::IMS, 0),
+        ]
     );
 }
 

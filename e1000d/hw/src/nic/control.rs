@@ -135,6 +135,8 @@ impl<R: Registers, D: DmaRegion> Nic<R, D> {
         if self.rctl != rctl {
             self.rctl = rctl;
             self.device.registers.write(regs::RCTL, rctl);
+            // It counts from now on, and not from the next frame that is sent on.
+            self.flush_writes();
         }
     }
 

@@ -18,6 +18,10 @@ impl<R: Registers, D: DmaRegion> Nic<R, D> {
         }
         self.backlog = false;
         if !self.receive_masked {
+            // Whoever finds none waits for an interrupt, which a device without buffers never raises.
+            if self.interrupts_enabled && self.rx.may_starve() {
+                self.flush_writes();
+            }
             return None;
         }
         // One may have arrived since the ring was looked at, so it is looked at again.
@@ -25,6 +29,7 @@ impl<R: Registers, D: DmaRegion> Nic<R, D> {
         self.device
             .registers
             .write(regs::IMS, self.routing.receive_causes().bits());
+        self.rx.note_flush();
         self.rx.next_len(&self.device.registers)
     }
 
@@ -92,9 +97,24 @@ impl<R: Registers, D: DmaRegion> Nic<R, D> {
 
     /// Tells the device of the frames taken since the last time: at most one register write for all.
     pub fn post(&mut self) {
-        if self.can_send() {
-            self.tx.post(&self.device.registers);
+        if self.can_send() && self.tx.post(&self.device.registers) {
+            self.rx.note_flush();
         }
+    }
+
+    /// Makes sure that the device knows of the buffers that were given back to it: for an owner that polls, and so accesses
+    /// no register that makes a hypervisor hand writes over. One register write, if there are any.
+    pub fn flush_buffers(&mut self) {
+        if self.rx.has_unseen() && !self.gone {
+            self.flush_writes();
+        }
+    }
+
+    /// Has the device see all that was written: a write that changes nothing, to a register whose writes KVM does not
+    /// collect (QEMU, hw/net/e1000.c, `e1000_mmio_setup`).
+    pub(super) fn flush_writes(&mut self) {
+        self.device.registers.write(regs::IMS, 0);
+        self.rx.note_flush();
     }
 
     /// Frames that wait for the link.

@@ -92,6 +92,11 @@ impl<R: Registers, D: DmaRegion> Nic<R, D> {
         }
     }
 
+    fn acknowledge(&mut self) -> u32 {
+        self.rx.note_flush();
+        self.routing.acknowledge(&self.device.registers)
+    }
+
     /// Reads, and so acknowledges, what the interrupt on `vector` is about (0 but for MSI-X with several). At most
     /// two register accesses; none where the vector says all. The caller looks for frames and room afterwards.
     pub fn interrupt(&mut self, vector: u16) -> Interrupt {
@@ -100,7 +105,7 @@ impl<R: Registers, D: DmaRegion> Nic<R, D> {
         match purpose {
             Purpose::Receive => Interrupt::Causes(Causes::RXQ0),
             Purpose::Transmit => Interrupt::Causes(Causes::TXQ0),
-            Purpose::Any => match self.routing.acknowledge(&self.device.registers) {
+            Purpose::Any => match self.acknowledge() {
                 regs::ALL_ONES => {
                     self.gone = true;
                     Interrupt::DeviceGone
