@@ -1,12 +1,15 @@
 //! What the holder of a handle of the file `filter` asks of the receive filter.
 //!
-//! Asked for in lines of text: `promiscuous on|off`, `allmulti on|off`, `multicast add|del MAC`, `vlan add|del ID`. The
-//! NIC gets what all handles together ask for; what a handle asked for ends when it is closed, so that a client that dies
+//! Asked for in lines of text: `promiscuous on|off`, `allmulti on|off`, `multicast add|del MAC`, `vlan add|del ID`,
+//! `budget on|off`. The NIC gets what all handles together ask for; what a handle asked for ends when it is closed, so that a client that dies
 //! leaves nothing behind.
 //!
 //! VLANs are different in that asking for one is asking not to see the others. Without it, tagged frames of every VLAN
 //! pass. So the filter is on only while each process that has a handle for frames open has asked for VLANs, and then lets
 //! those of all of them pass; nobody loses frames that somebody else does not want. Untagged frames pass always.
+//!
+//! `budget off` is about the process itself, not the NIC: it does nothing but read frames, so its reads have no budget
+//! ([`crate::overload`]).
 
 use std::collections::BTreeSet;
 use std::fmt::Write;
@@ -28,6 +31,8 @@ pub struct Demand {
     pub groups: BTreeSet<[u8; 6]>,
     /// Of tagged frames, only those of these VLANs; of all, if there are none.
     pub vlans: BTreeSet<u16>,
+    /// The process reads frames without a budget.
+    pub no_budget: bool,
 }
 
 impl Demand {
@@ -46,6 +51,7 @@ impl Demand {
             match (words.next(), words.next(), words.next(), words.next()) {
                 (Some("promiscuous"), Some(state), None, None) => demand.promiscuous = switch(state)?,
                 (Some("allmulti"), Some(state), None, None) => demand.all_multicast = switch(state)?,
+                (Some("budget"), Some(state), None, None) => demand.no_budget = !switch(state)?,
                 (Some("multicast"), Some("add"), Some(group), None) => {
                     demand.groups.insert(parse_group(group).ok_or(invalid)?);
                 }

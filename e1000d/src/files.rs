@@ -57,6 +57,8 @@ pub struct Activity {
     pub requests: u64,
     /// Times that the link came or went.
     pub link_changes: u64,
+    /// Reads that found no frame because it was the others' turn.
+    pub refused_reads: u64,
 }
 
 impl File {
@@ -165,6 +167,7 @@ pub fn stats<R: Registers, D: DmaRegion>(nic: &Nic<R, D>, activity: Activity) ->
         ("lost_interrupts", activity.lost_interrupts),
         ("link_changes", activity.link_changes),
         ("requests", activity.requests),
+        ("refused_reads", activity.refused_reads),
     ];
     let mut text = String::new();
     for (name, value) in software.into_iter().chain(nic.statistics().values()) {
@@ -197,7 +200,11 @@ pub fn parse_mtu(text: &[u8]) -> Option<usize> {
 /// VLANs that nobody asked for are kept out.
 pub fn filter<R: Registers, D: DmaRegion>(nic: &Nic<R, D>, own: &Demand, total: &Demand) -> String {
     let vlan_filter = u8::from(nic.filter().vlan_filter());
-    own.text("") + &total.text("total_") + &lines(&[("vlan_filter", vlan_filter.to_string())])
+    let budget = u8::from(!own.no_budget);
+    own.text("")
+        + &lines(&[("budget", budget.to_string())])
+        + &total.text("total_")
+        + &lines(&[("vlan_filter", vlan_filter.to_string())])
 }
 
 /// The file `hang`.

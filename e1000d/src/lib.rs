@@ -6,8 +6,7 @@
 //! By whom it talks to: [`daemon`] is start, event loop and end ([`error`]: why), [`service`] what its threads share;
 //! [`server`] the scheme socket, [`scheme`] and [`files`] what
 //! the operations mean ([`open_file`] and [`demand`] are what a client may hold open), [`screen`] what clients must not
-//! be able to do, [`subscriber`] who is told of frames, [`pace`] how many it gets at a
-//! time, [`shed`] what becomes of the rest;
+//! be able to do, [`subscriber`] who is told of frames, [`overload`] what happens when more come than it can read;
 //! [`interrupts`] how the NIC's interrupts get here, [`events`] what is waited for;
 //! [`namespace`], [`dma`], [`mmio`], [`alarm`], [`clock`], [`signals`] the kernel and its schemes; [`platform`] what differs
 //! on Linux, where the hosted mode (`host/`) runs the same code against QEMU's device models.
@@ -25,13 +24,12 @@ pub mod logger;
 pub mod mmio;
 pub mod namespace;
 pub mod open_file;
-pub mod pace;
+pub mod overload;
 pub mod platform;
 pub mod scheme;
 pub mod screen;
 pub mod server;
 pub mod service;
-pub mod shed;
 pub mod signals;
 pub mod subscriber;
 

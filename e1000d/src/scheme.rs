@@ -26,15 +26,15 @@ use crate::clock::SystemClock;
 use crate::demand::Demand;
 use crate::files::{self, Activity, Description, File};
 use crate::open_file::OpenFile;
-use crate::shed::Shedder;
+use crate::overload::{FairDrop, Overload};
 use crate::subscriber::{Occasion, Subscriber};
 
 /// The hardware's counters are not read again before this time has passed: a client that asks for them in a loop must
 /// not slow the NIC down.
 const COLLECT_INTERVAL: Duration = Duration::from_millis(500);
 
-/// Frames sent after which other threads get a turn.
-const SENT_PER_TURN: u32 = 256;
+/// Frames sent after which the processor is yielded: June's scheduler would not let others run ([`crate::overload`]).
+const SENT_PER_YIELD: u32 = 256;
 
 enum Handle {
     /// The root that the namespace holds, and listings of it.
@@ -58,11 +58,12 @@ pub struct NetworkScheme<R: Registers, D: DmaRegion, C: Clock = SystemClock> {
     activity: Activity,
     /// Interrupts when it was last checked whether one was lost.
     interrupts_at_check: u64,
-    shedder: Shedder,
-    /// Frames sent since others got a turn.
+    overload: Overload,
+    fair_drop: FairDrop,
+    /// Frames sent since the processor was last yielded.
     sent: u32,
-    /// Others should get a turn.
-    others_turn: bool,
+    /// The processor should be yielded.
+    must_yield: bool,
     /// The link changed, and those who want to know were not told.
     link_news: bool,
     /// When the hardware's counters were last read.
@@ -92,9 +93,10 @@ impl<R: Registers, D: DmaRegion, C: Clock> NetworkScheme<R, D, C> {
             clock,
             activity: Activity::default(),
             interrupts_at_check: 0,
-            shedder: Shedder::default(),
+            overload: Overload::default(),
+            fair_drop: FairDrop::default(),
             sent: 0,
-            others_turn: false,
+            must_yield: false,
             link_news: false,
             collected: None,
             self_test: self_test::SelfTests::default(),
@@ -129,27 +131,44 @@ impl<R: Registers, D: DmaRegion, C: Clock> NetworkScheme<R, D, C> {
 
     /// Whether a read of frames would find one.
     pub fn frames_pending(&mut self) -> bool {
-        self.shedder.has_kept() || self.nic.next_frame_len().is_some()
+        self.fair_drop.has_kept() || self.nic.next_frame_len().is_some()
     }
 
     /// Copies the next frame, whoever's turn it is, into `out` and returns how many bytes that were; what does not fit is
     /// lost.
     pub fn take_frame(&mut self, out: &mut [u8]) -> Option<usize> {
-        self.shedder.take(out).or_else(|| self.nic.receive(out))
+        self.fair_drop.take(out).or_else(|| self.nic.receive(out))
     }
 
     fn count_sent(&mut self) {
         self.sent += 1;
-        if self.sent >= SENT_PER_TURN {
+        if self.sent >= SENT_PER_YIELD {
             self.sent = 0;
-            self.others_turn = true;
+            self.must_yield = true;
         }
     }
 
-    /// Whether, since this was last asked, so many frames were sent, or a reader was flooded for so long, that other
-    /// threads should get a turn.
-    pub fn take_others_turn(&mut self) -> bool {
-        std::mem::take(&mut self.others_turn)
+    /// Whether, since this was last asked, so many frames were sent or read that the thread that serves requests should
+    /// yield the processor.
+    pub fn take_must_yield(&mut self) -> bool {
+        std::mem::take(&mut self.must_yield)
+    }
+
+    /// Whether readers of event queues find no frames, so that others get their turn ([`crate::overload`]).
+    pub fn has_others_turn(&self) -> bool {
+        self.overload.has_turn()
+    }
+
+    /// Nobody asks for anything. Returns whether that ends the others' turn.
+    pub fn look_idle(&mut self) -> bool {
+        self.overload.look_idle(|| self.clock.now())
+    }
+
+    /// Ends the others' turn if its time is up.
+    pub fn expire_others_turn(&mut self) {
+        if self.overload.has_turn() {
+            self.overload.expire(self.clock.now());
+        }
     }
 
     /// Reads and acknowledges the NIC's interrupt causes.
@@ -245,17 +264,14 @@ impl<R: Registers, D: DmaRegion, C: Clock> NetworkScheme<R, D, C> {
         if !self.frames_pending() {
             return;
         }
-        let mut paused = false;
+        let others_turn = self.overload.has_turn();
         for (&id, handle) in &mut self.handles {
-            if let Handle::Data(subscriber) = handle {
-                if subscriber.tell(occasion) {
-                    post(id, EventFlags::EVENT_READ);
-                }
-                paused |= subscriber.is_paused();
+            if let Handle::Data(subscriber) = handle
+                && !(others_turn && subscriber.has_budget())
+                && subscriber.tell(occasion)
+            {
+                post(id, EventFlags::EVENT_READ);
             }
-        }
-        if paused {
-            self.shedder.shed(&mut self.nic);
         }
     }
 
@@ -284,13 +300,14 @@ impl<R: Registers, D: DmaRegion, C: Clock> NetworkScheme<R, D, C> {
         }
     }
 
-    /// Whether a reader may have stopped with frames left, so that a check is due after a while.
+    /// Whether a reader may have stopped with frames left, or waits for the end of the others' turn, so that a check is due
+    /// after a while.
     pub fn reader_may_have_stopped(&mut self) -> bool {
         let stopped = self.handles.values().any(|handle| match handle {
             Handle::Data(subscriber) => subscriber.may_have_stopped(),
             Handle::Root | Handle::File(_) => false,
         });
-        stopped && self.frames_pending()
+        (stopped || self.overload.has_turn()) && self.frames_pending()
     }
 
     /// Whether `id` is a handle for frames.
@@ -323,6 +340,7 @@ impl<R: Registers, D: DmaRegion, C: Clock> NetworkScheme<R, D, C> {
 
     /// Programs what all handles together ask for; a client came, changed its mind or is gone.
     fn apply_demand(&mut self) {
+        self.apply_budgets();
         // A self-test has the registers for itself; it is done when that has ended.
         if self.nic.is_testing() {
             return;
@@ -333,6 +351,21 @@ impl<R: Registers, D: DmaRegion, C: Clock> NetworkScheme<R, D, C> {
             .set_filter(total.promiscuous, total.all_multicast, groups);
         let restrict = self.all_readers_ask_for_vlans();
         self.nic.set_vlan_filter(restrict.then_some(total.vlans));
+    }
+
+    /// Tells the handles for frames whether their process has a read budget.
+    fn apply_budgets(&mut self) {
+        let unlimited = |handle: &Handle| matches!(handle, Handle::File(open) if open.demand.no_budget);
+        let processes: BTreeSet<_> = (self.owners.iter())
+            .filter(|(id, _)| self.handles.get(id).is_some_and(unlimited))
+            .map(|(_, owner)| *owner)
+            .collect();
+        for (id, handle) in &mut self.handles {
+            if let Handle::Data(subscriber) = handle {
+                let owner = self.owners.get(id);
+                subscriber.set_unlimited(owner.is_some_and(|owner| processes.contains(owner)));
+            }
+        }
     }
 
     /// Whether somebody reads frames, and everybody who does asks for VLANs.
@@ -364,7 +397,16 @@ impl<R: Registers, D: DmaRegion, C: Clock> NetworkScheme<R, D, C> {
             File::Mac => return nic.mac().0.to_vec(),
             File::Info => files::info(nic, &self.description),
             File::Link => files::link(nic.link()),
-            File::Stats => files::stats(nic, self.activity),
+            File::Stats => {
+                let refused_reads = self.overload.refusals();
+                files::stats(
+                    nic,
+                    Activity {
+                        refused_reads,
+                        ..self.activity
+                    },
+                )
+            }
             File::Mtu => files::mtu(nic),
             File::Filter => files::filter(nic, demand, &self.total_demand()),
             File::Hang => files::hang(nic),

@@ -271,23 +271,37 @@ impl<R: Registers, D: DmaRegion, C: Clock, A: Answers> Server<R, D, C, A> {
         }
         self.scheme.nic().post();
         if self.writes.is_empty() {
-            self.scheme.nic().set_transmit_interrupt(false);
-            let out = &mut self.out;
-            self.scheme
-                .tell_writers(|id, flags| out.push_back(event(id, flags)));
+            self.no_write_waits();
         }
+    }
+
+    /// The last write that waited was answered: needs no interrupt for room, and tells who wants to know.
+    fn no_write_waits(&mut self) {
+        self.scheme.nic().set_transmit_interrupt(false);
+        let out = &mut self.out;
+        self.scheme
+            .tell_writers(|id, flags| out.push_back(event(id, flags)));
     }
 
     fn cancel(&mut self, id: Id) {
         // Not found: it was answered already, and the answer is under way.
-        for queue in [&mut self.reads, &mut self.writes] {
-            if let Some(n) = queue.iter().position(|parked| parked.op.req_id() == id)
-                && let Some(parked) = queue.remove(n)
-            {
-                self.out.push_back(Response::err(EINTR, parked.op));
-                return;
+        let waits = |parked: &Parked| parked.op.req_id() == id;
+        if let Some(n) = self.reads.iter().position(waits) {
+            let parked = self.reads.remove(n);
+            return self.interrupted(parked);
+        }
+        if let Some(n) = self.writes.iter().position(waits) {
+            let parked = self.writes.remove(n);
+            self.interrupted(parked);
+            if self.writes.is_empty() {
+                self.no_write_waits();
             }
         }
+    }
+
+    fn interrupted(&mut self, parked: Option<Parked>) {
+        self.out
+            .extend(parked.map(|parked| Response::err(EINTR, parked.op)));
     }
 
     /// Writes all answers and events, normally with one system call.

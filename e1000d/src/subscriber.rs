@@ -3,23 +3,26 @@
 //! Event queues of Redox keep every event that is posted, so each surplus one costs the client a useless poll
 //! (the stock driver posts to every handle at every occasion). A missing one costs it a frame's latency, or for
 //! ever. So an event is an edge: posted when frames are there and the client has not been told since it last
-//! found none. A client may also stop reading before it finds none (smolnetd stops after 128 frames): it is told again
-//! at the next interrupt or timer that finds it where it was at the last one. A client that reads on and on is stopped
-//! ([`crate::pace`]), and told when it is its turn again.
-
-use std::time::Duration;
+//! found none. A client may also stop reading before it finds none: it is told again at the first tick of the timer
+//! that finds it where it was at the last one. If it stops after a single frame twice without having found none, it reads one
+//! for each event, and is told after each read that leaves frames, until it finds none. A client that reads on and on has a budget, and others may have their turn
+//! ([`crate::overload`]).
 
 use syscall::EventFlags;
 
-use crate::pace::Pace;
+use crate::overload::{BudgetUse, ReadBudget};
+
+/// Stops after one frame after which a client is taken for one that reads a frame for each event. One may come from the
+/// scheduler.
+const STOPS: u32 = 2;
 
 /// Why it is being asked whether to post.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Occasion {
-    /// Requests were served.
+    /// Requests or an interrupt were served.
     Served,
-    /// An interrupt or the timer: a client that did nothing since the last one has stopped.
-    Check,
+    /// The timer went off: a client that did nothing since the last time has stopped.
+    Tick,
 }
 
 /// One data handle's interest in events, and what it knows.
@@ -27,14 +30,17 @@ pub enum Occasion {
 pub struct Subscriber {
     wants_read: bool,
     wants_write: bool,
+    /// Its process asked to be told that there is nothing only when that is so.
+    unlimited: bool,
     /// An event was posted since the client last found no frame.
     told: bool,
     /// Frames read since the last event.
     reads: u32,
-    /// `reads` at the last check.
-    reads_at_check: u32,
-    /// Whether it may go on reading.
-    pace: Pace,
+    /// `reads` at the last tick.
+    reads_at_tick: u32,
+    /// How often it stopped after one frame, with others left, since it last found none.
+    stops: u32,
+    budget: ReadBudget,
 }
 
 impl Subscriber {
@@ -43,7 +49,8 @@ impl Subscriber {
         self.wants_read = flags.contains(EventFlags::EVENT_READ);
         self.wants_write = flags.contains(EventFlags::EVENT_WRITE);
         let mut now = EventFlags::empty();
-        self.told = false;
+        (self.told, self.stops) = (false, 0);
+        self.budget.renew();
         if frames && self.tell(Occasion::Served) {
             now |= EventFlags::EVENT_READ;
         }
@@ -53,38 +60,43 @@ impl Subscriber {
         now
     }
 
-    /// A read that does not wait arrived. Returns whether to say that there is no frame, whatever there is: the client
-    /// had its share, and will be told when it is its turn again.
-    pub fn hold(&mut self) -> bool {
-        let hold = self.pace.hold();
-        if hold {
-            self.told = false;
-        }
-        hold
+    /// Sets whether the client has no budget.
+    pub fn set_unlimited(&mut self, unlimited: bool) {
+        self.unlimited = unlimited;
     }
 
-    /// The client read a frame. Returns whether it has read many in a row, for which `now` tells the time.
-    pub fn read_frame(&mut self, now: impl FnOnce() -> Duration) -> bool {
+    /// Whether a read that does not wait may be told that there is nothing though there is: the client will be told when
+    /// there is, and has not asked for more.
+    pub fn has_budget(&self) -> bool {
+        self.wants_read && !self.unlimited
+    }
+
+    /// Whether the client has read as much in a row as it may, and is to be told that there is nothing more.
+    pub fn is_at_end_of_budget(&self) -> bool {
+        self.has_budget() && self.budget.is_spent()
+    }
+
+    /// The client is told that there is nothing, though there is. It will be told otherwise.
+    pub fn refuse(&mut self) {
+        self.told = false;
+        self.budget.renew();
+    }
+
+    /// The client read a frame. Returns what became of its budget; that of a client without one starts anew when it is
+    /// spent.
+    pub fn read_frame(&mut self) -> BudgetUse {
         self.reads = self.reads.saturating_add(1);
-        self.pace.read_frame(now)
-    }
-
-    /// Whether frames have been coming faster than the client reads them for some time.
-    pub fn is_flooded(&self) -> bool {
-        self.pace.is_flooded()
-    }
-
-    /// Has the client find no frames for a while, if it is one that would be told of them.
-    pub fn pause(&mut self) {
-        if self.wants_read {
-            self.pace.pause();
+        let used = self.budget.use_one();
+        if used == BudgetUse::Spent && !self.has_budget() {
+            self.budget.renew();
         }
+        used
     }
 
     /// The client found no frame: the next one is news.
     pub fn found_none(&mut self) {
-        self.told = false;
-        self.pace.found_none();
+        (self.told, self.stops) = (false, 0);
+        self.budget.renew();
     }
 
     /// Frames are there. Returns whether to post an event.
@@ -92,38 +104,31 @@ impl Subscriber {
         if !self.wants_read {
             return false;
         }
-        if occasion == Occasion::Check && self.pace.check() {
-            self.told = false;
+        let stopped = occasion == Occasion::Tick && self.reads > 0 && self.reads == self.reads_at_tick;
+        if stopped && self.reads == 1 {
+            self.stops = self.stops.saturating_add(1);
         }
-        if self.pace.is_paused() {
-            return false;
-        }
-        let stopped = occasion == Occasion::Check && self.reads > 0 && self.reads == self.reads_at_check;
-        if !self.told || stopped {
+        let one_for_each_event = self.stops >= STOPS && self.reads > 0;
+        if !self.told || stopped || one_for_each_event {
             self.told = true;
             self.reads = 0;
-            self.reads_at_check = 0;
+            self.reads_at_tick = 0;
             return true;
         }
-        if occasion == Occasion::Check {
-            self.reads_at_check = self.reads;
+        if occasion == Occasion::Tick {
+            self.reads_at_tick = self.reads;
         }
         false
     }
 
-    /// Whether frames are kept from the client now.
-    pub fn is_paused(&self) -> bool {
-        self.pace.is_paused()
-    }
-
     /// Whether the client may have stopped in the middle, so that a check is due after a while.
     pub fn may_have_stopped(&self) -> bool {
-        self.wants_read && (self.pace.is_paused() || self.told && self.reads > 0)
+        self.wants_read && self.told && self.reads > 0
     }
 
     /// Whether the client wants to be told of frames and was not.
     pub fn waits_untold(&self) -> bool {
-        self.wants_read && !self.told && !self.pace.is_paused()
+        self.wants_read && !self.told
     }
 
     /// Whether room to transmit is worth an event.
@@ -135,10 +140,7 @@ impl Subscriber {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::pace::BURST;
-
-    /// What reading a frame takes on a slow machine.
-    const SLOW: Duration = Duration::from_micros(100);
+    use crate::overload::BUDGET;
 
     fn subscribed() -> Subscriber {
         let mut subscriber = Subscriber::default();
@@ -152,7 +154,7 @@ mod tests {
     #[test]
     fn nobody_is_told_who_did_not_ask() {
         let mut subscriber = Subscriber::default();
-        assert!(!subscriber.tell(Occasion::Check));
+        assert!(!subscriber.tell(Occasion::Tick));
         let mut writer = Subscriber::default();
         assert_eq!(
             writer.subscribe(EventFlags::EVENT_WRITE, true, true),
@@ -168,11 +170,11 @@ mod tests {
         for _ in 0..10 {
             assert!(!subscriber.tell(Occasion::Served));
             assert!(
-                !subscriber.tell(Occasion::Check),
+                !subscriber.tell(Occasion::Tick),
                 "it has not even started to read"
             );
         }
-        subscriber.read_frame(|| Duration::ZERO);
+        subscriber.read_frame();
         subscriber.found_none();
         assert!(subscriber.tell(Occasion::Served));
     }
@@ -188,65 +190,99 @@ mod tests {
     }
 
     #[test]
-    fn reader_that_never_finds_the_end_is_paused_and_told_when_it_may_go_on() {
+    fn reader_at_the_end_of_its_budget_is_refused_once_and_told_at_once() {
         let mut subscriber = subscribed();
         assert!(subscriber.tell(Occasion::Served));
-        assert!((1..BURST).all(|number| !subscriber.read_frame(|| SLOW * number)));
-        assert!(subscriber.read_frame(|| SLOW * BURST));
-        subscriber.pause();
-        for _ in 0..BURST {
-            assert!(!subscriber.tell(Occasion::Served));
-            assert!(subscriber.hold());
+        for _ in 0..3 {
+            assert!((1..BUDGET).all(|_| subscriber.read_frame() != BudgetUse::Spent && !subscriber.is_at_end_of_budget()));
+            assert_eq!(subscriber.read_frame(), BudgetUse::Spent);
+            assert!(subscriber.is_at_end_of_budget());
+            subscriber.refuse();
+            assert!(!subscriber.is_at_end_of_budget());
+            assert!(subscriber.tell(Occasion::Served));
         }
-        assert!(subscriber.tell(Occasion::Served));
-        assert!(!subscriber.hold());
     }
 
     #[test]
-    fn paused_reader_that_has_stopped_is_told_at_the_next_check() {
+    fn reader_that_finds_the_end_has_its_whole_budget_again() {
+        let mut subscriber = subscribed();
+        for _ in 0..10 {
+            assert!((1..BUDGET).all(|_| subscriber.read_frame() != BudgetUse::Spent));
+            subscriber.found_none();
+        }
+        assert!(!subscriber.is_at_end_of_budget());
+    }
+
+    #[test]
+    fn reader_without_events_or_limit_has_no_budget() {
+        let mut alone = subscribed();
+        alone.set_unlimited(true);
+        for mut subscriber in [Subscriber::default(), alone] {
+            let spent = (0..2 * BUDGET).filter(|_| subscriber.read_frame() == BudgetUse::Spent);
+            assert_eq!(spent.count(), 2, "the driver yields as often as with others");
+            assert!(!subscriber.is_at_end_of_budget());
+        }
+    }
+
+    #[test]
+    fn subscription_that_is_taken_back_ends_what_was_held_against_its_reader() {
+        let mut subscriber = subscribed();
+        for _ in 0..BUDGET {
+            subscriber.read_frame();
+        }
+        assert!(subscriber.is_at_end_of_budget());
+        subscriber.subscribe(EventFlags::empty(), true, false);
+        assert!(!subscriber.is_at_end_of_budget() && !subscriber.has_budget());
+        subscriber.subscribe(EventFlags::EVENT_READ, true, false);
+        assert!(!subscriber.is_at_end_of_budget());
+    }
+
+    #[test]
+    fn reader_of_one_frame_for_each_event_is_told_after_each() {
         let mut subscriber = subscribed();
         assert!(subscriber.tell(Occasion::Served));
-        for number in 0..BURST {
-            subscriber.read_frame(|| SLOW * number);
+        for _ in 0..STOPS {
+            subscriber.read_frame();
+            assert!(!subscriber.tell(Occasion::Served) && !subscriber.tell(Occasion::Tick));
+            assert!(subscriber.tell(Occasion::Tick));
         }
-        subscriber.pause();
-        assert!(subscriber.may_have_stopped() && !subscriber.waits_untold());
-        assert!(subscriber.tell(Occasion::Check));
-        assert!(!subscriber.is_paused());
+        for _ in 0..100 {
+            assert!(!subscriber.tell(Occasion::Served), "it has not read");
+            subscriber.read_frame();
+            assert!(subscriber.tell(Occasion::Served));
+        }
+        subscriber.read_frame();
+        subscriber.found_none();
+        assert!(subscriber.tell(Occasion::Served));
+        subscriber.read_frame();
+        assert!(
+            !subscriber.tell(Occasion::Served),
+            "it reads to the end after all"
+        );
     }
 
     #[test]
-    fn reader_without_events_is_not_paused() {
-        let mut subscriber = Subscriber::default();
-        for number in 0..BURST {
-            subscriber.read_frame(|| SLOW * number);
-        }
-        subscriber.pause();
-        assert!(!subscriber.hold());
-    }
-
-    #[test]
-    fn reader_that_stops_is_told_at_the_second_check() {
+    fn reader_that_stops_is_told_at_the_second_tick() {
         let mut subscriber = subscribed();
         assert!(subscriber.tell(Occasion::Served));
         for _ in 0..10 {
-            subscriber.read_frame(|| Duration::ZERO);
+            subscriber.read_frame();
             assert!(!subscriber.tell(Occasion::Served));
         }
         assert!(subscriber.may_have_stopped());
-        assert!(!subscriber.tell(Occasion::Check), "it may still be reading");
-        assert!(subscriber.tell(Occasion::Check), "it was not");
+        assert!(!subscriber.tell(Occasion::Tick), "it may still be reading");
+        assert!(subscriber.tell(Occasion::Tick), "it was not");
         assert!(!subscriber.may_have_stopped());
     }
 
     #[test]
-    fn interrupts_do_not_disturb_an_active_reader() {
+    fn ticks_do_not_disturb_an_active_reader() {
         let mut subscriber = subscribed();
         assert!(subscriber.tell(Occasion::Served));
         let mut events = 0;
         for _ in 0..1000 {
-            subscriber.read_frame(|| Duration::ZERO);
-            events += u32::from(subscriber.tell(Occasion::Check));
+            subscriber.read_frame();
+            events += u32::from(subscriber.tell(Occasion::Tick));
         }
         assert_eq!(events, 0);
     }

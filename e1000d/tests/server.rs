@@ -80,7 +80,7 @@ impl Daemon {
         self.with(move |machine, server| {
             assert!(machine.deliver(&[fill; 60]));
             // What the interrupt would lead to.
-            server.settle(Occasion::Check).expect("settle");
+            server.settle(Occasion::Tick).expect("settle");
         });
     }
 }
@@ -212,7 +212,7 @@ fn writes_to_a_full_ring_wait_for_room_and_keep_their_order() {
     );
     daemon.with(|machine, server| {
         machine.resume_transmitter();
-        server.settle(Occasion::Check).expect("settle");
+        server.settle(Occasion::Tick).expect("settle");
     });
     for thread in blocked {
         assert_eq!(thread.join().expect("no panic"), Ok(60));
@@ -242,7 +242,7 @@ fn stuck_transmitter_costs_a_writer_two_seconds_and_its_frame() {
     let blocked = thread::spawn(|| open(0).write(&[9; 60]).map_err(|error| error.errno()));
     while !blocked.is_finished() {
         // What the alarm would lead to.
-        daemon.with(|_, server| server.settle(Occasion::Check).expect("settle"));
+        daemon.with(|_, server| server.settle(Occasion::Tick).expect("settle"));
         thread::sleep(Duration::from_millis(10));
         assert!(start.elapsed() < SOON, "the writer waits for ever");
     }
@@ -273,8 +273,8 @@ fn read_all(reader: &Fd) -> Vec<u8> {
 }
 
 #[test]
-fn client_of_an_event_queue_is_not_flooded() {
-    const FRAMES: u8 = 150;
+fn client_of_an_event_queue_reads_in_budgets_and_loses_nothing() {
+    const FRAMES: u8 = 250;
     let daemon = Daemon::with_rings(256);
     let reader = open(O_NONBLOCK);
     let queue = RawEventQueue::new().expect("a queue");
@@ -285,46 +285,40 @@ fn client_of_an_event_queue_is_not_flooded() {
     for number in 0..FRAMES {
         daemon.with(move |machine, _| assert!(machine.deliver(&[number; 60])));
     }
-    daemon.with(|_, server| server.settle(Occasion::Check).expect("settle"));
+    daemon.with(|_, server| server.settle(Occasion::Tick).expect("settle"));
 
-    assert_eq!(events.recv_timeout(SOON), Ok(1));
-    let mut frames = read_all(&reader);
-    assert_eq!(frames.len(), 64, "stopped, so that it gets to something else");
-    // A client with something else to do looks now and then, as smolnetd does.
-    for _ in 1..64 {
-        assert_eq!(read_all(&reader), []);
+    let mut frames = vec![];
+    for budget in [64, 64, 64, 58] {
+        assert_eq!(
+            events.recv_timeout(SOON),
+            Ok(1),
+            "told with the end of the last budget"
+        );
+        let read = read_all(&reader);
+        assert_eq!(read.len(), budget);
+        frames.extend(read);
     }
-    assert_eq!(events.recv_timeout(SOON), Ok(1), "it is its turn again");
-    frames.extend(read_all(&reader));
-    assert_eq!(
-        frames,
-        (0..FRAMES).collect::<Vec<_>>(),
-        "little was left: all of it"
-    );
+    assert_eq!(frames, (0..FRAMES).collect::<Vec<_>>());
     assert!(events.try_recv().is_err());
 }
 
 #[test]
-fn flooded_client_that_has_nothing_else_to_do_goes_on_soon() {
+fn process_that_only_reads_has_no_budget() {
     let daemon = Daemon::with_rings(256);
     let reader = open(O_NONBLOCK);
     let queue = RawEventQueue::new().expect("a queue");
     queue
         .subscribe(reader.raw(), 1, EventFlags::READ)
         .expect("subscribed");
-    let events = events(queue);
-    daemon.with(|machine, server| {
-        assert!((0..250).all(|number| machine.deliver(&[number; 60])));
-        server.settle(Occasion::Check).expect("settle");
-    });
-    assert_eq!(events.recv_timeout(SOON), Ok(1));
-    assert_eq!(read_all(&reader).len(), 64);
-    // What the alarm would lead to: at the first, it has looked once since the pause began, with the read that was told.
-    daemon.with(|_, server| server.settle(Occasion::Check).expect("settle"));
-    assert!(events.try_recv().is_err());
-    daemon.with(|_, server| server.settle(Occasion::Check).expect("settle"));
-    assert_eq!(events.recv_timeout(SOON), Ok(1));
-    assert_eq!(read_all(&reader).len(), 64);
+    let fill = || daemon.with(|machine, _| assert!((0..200).all(|number| machine.deliver(&[number; 60]))));
+    let filter = Fd::open(&format!("/scheme/{NAME}/filter"), O_RDWR, 0).expect("open");
+    assert_eq!(filter.write(b"budget off").expect("taken"), 10);
+    assert!(text("filter").contains("budget 1\n"), "another handle's own");
+    fill();
+    assert_eq!(read_all(&reader).len(), 200);
+    drop(filter);
+    fill();
+    assert_eq!(read_all(&reader).len(), 64, "it ended with the handle");
 }
 
 #[test]
@@ -332,7 +326,7 @@ fn blocking_reader_is_not_held_up() {
     let daemon = Daemon::with_rings(256);
     daemon.with(|machine, server| {
         assert!((0..250).all(|number| machine.deliver(&[number; 60])));
-        server.settle(Occasion::Check).expect("settle");
+        server.settle(Occasion::Tick).expect("settle");
     });
     let reader = open(0);
     for number in 0..250 {

@@ -20,7 +20,7 @@ use syscall::{Error, Result, Stat};
 use super::{Handle, NetworkScheme};
 use crate::files::{self, File};
 use crate::open_file::OpenFile;
-use crate::pace::BEHIND;
+use crate::overload::{BEHIND, BudgetUse};
 use crate::subscriber::Subscriber;
 
 /// Most bytes that can be written to a file at once: more than the longest list of groups has.
@@ -52,6 +52,32 @@ impl<R: Registers, D: DmaRegion, C: Clock> NetworkScheme<R, D, C> {
         };
         open.fresh = false;
         read_at(&open.content, offset, buf)
+    }
+
+    /// Whether a read that does not wait is told that there is nothing though there may be: it is the others' turn, or the
+    /// end of the reader's budget ([`crate::overload`]).
+    fn refuses_read(&mut self, id: usize) -> bool {
+        let Some(Handle::Data(subscriber)) = self.handles.get(&id) else {
+            return false;
+        };
+        let (has_budget, at_end) = (subscriber.has_budget(), subscriber.is_at_end_of_budget());
+        let refuse = if has_budget && self.overload.refuses(|| self.clock.now()) {
+            if self.overload.is_turn_used() {
+                self.fair_drop.make_room(&mut self.nic);
+            }
+            true
+        } else if at_end && self.frames_pending() {
+            if self.fair_drop.is_flood() && self.nic.has_received(BEHIND) {
+                self.overload.begin_turn(self.clock.now());
+            }
+            true
+        } else {
+            false
+        };
+        if refuse && let Some(Handle::Data(subscriber)) = self.handles.get_mut(&id) {
+            subscriber.refuse();
+        }
+        refuse
     }
 
     /// Does what was written to `mtu`, `filter` or `selftest`.
@@ -143,11 +169,11 @@ impl<R: Registers, D: DmaRegion, C: Clock> SchemeSync for NetworkScheme<R, D, C>
         fcntl_flags: u32,
         _caller: &CallerCtx,
     ) -> Result<usize> {
-        let subscriber = match self.handles.get_mut(&id).ok_or(Error::new(EBADF))? {
-            Handle::Data(subscriber) => subscriber,
+        match self.handle(id)? {
+            Handle::Data(_) => {}
             Handle::File(_) => return Ok(self.read_file(id, offset, buf)),
             Handle::Root => return Err(Error::new(EISDIR)),
-        };
+        }
         // 0 would mean the end of the file, and smolnetd would take it for a frame.
         if buf.is_empty() {
             return Err(Error::new(EINVAL));
@@ -156,22 +182,26 @@ impl<R: Registers, D: DmaRegion, C: Clock> SchemeSync for NetworkScheme<R, D, C>
             return Err(Error::new(ENODEV));
         }
         let nonblocking = fcntl_flags as usize & O_NONBLOCK == O_NONBLOCK;
-        if nonblocking && subscriber.hold() {
-            self.shedder.shed(&mut self.nic);
+        if nonblocking && self.refuses_read(id) {
             return Err(Error::new(EAGAIN));
         }
-        match self.shedder.take(buf).or_else(|| self.nic.receive(buf)) {
+        let frame = self.take_frame(buf);
+        let Some(Handle::Data(subscriber)) = self.handles.get_mut(&id) else {
+            return Err(Error::new(EBADF));
+        };
+        match frame {
             Some(len) => {
-                if subscriber.read_frame(|| self.clock.now()) {
-                    self.others_turn |= subscriber.is_flooded();
-                    if nonblocking && self.nic.has_received(BEHIND) {
-                        subscriber.pause();
-                    }
+                let used = subscriber.read_frame();
+                if used != BudgetUse::Few && subscriber.has_budget() {
+                    self.overload.note_reading(|| self.clock.now());
+                    self.fair_drop.count(buf.get(..len).unwrap_or_default());
                 }
+                self.must_yield |= used == BudgetUse::Spent;
                 Ok(len)
             }
             None => {
                 subscriber.found_none();
+                self.overload.find_end();
                 Err(Error::new(if nonblocking { EAGAIN } else { EWOULDBLOCK }))
             }
         }

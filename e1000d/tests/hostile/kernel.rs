@@ -16,7 +16,7 @@ use syscall::flag::EventFlags;
 use syscall::schemev2::{Cqe, CqeOpcode};
 
 use super::wire::Wire;
-use e1000d::pace::BURST;
+use e1000d::overload::BUDGET;
 
 /// Where the kernel says that an empty buffer is.
 const DANGLING: u64 = 1 << 63;
@@ -94,18 +94,16 @@ pub struct Open {
     pub is_self_test: bool,
     /// Events that were asked for, ever.
     wants: usize,
-    /// Frames read.
+    /// Frames read since it was last told that there is none.
     frames: u64,
-    /// How often it was told that there is none since it last read one.
-    refused: u32,
 }
 
 impl Open {
-    /// Whether it may be told that there is no frame though one waits: it has read many in a row, and is told so a
-    /// limited number of times ([`e1000d::pace`]).
-    fn may_be_held(&self) -> bool {
+    /// Whether it may be told that there is no frame though one waits: it has read a budget of frames since it last was, or
+    /// it is the others' turn ([`e1000d::overload`]).
+    fn may_be_refused(&self, others_turn: bool) -> bool {
         let subscribed = self.wants & EventFlags::EVENT_READ.bits() != 0;
-        subscribed && self.frames >= u64::from(BURST) && self.refused < BURST
+        subscribed && (others_turn || self.frames >= u64::from(BUDGET))
     }
 }
 
@@ -123,6 +121,8 @@ pub struct Inner {
     pub may_be_gone: bool,
     /// This read comes first, and there is a frame for it.
     pub has_frame: Option<u32>,
+    /// Readers may be refused since it is the others' turn.
+    pub others_turn: bool,
     /// So many answers from now on, one is not taken.
     pub refuse_after: Option<u8>,
     /// The answer that comes next was not taken.
@@ -142,7 +142,6 @@ impl Kernel {
             is_self_test: false,
             wants: 0,
             frames: 0,
-            refused: 0,
         };
         Self(Rc::new(RefCell::new(Inner {
             slots: Vec::new(),
@@ -153,6 +152,7 @@ impl Kernel {
             gone: false,
             may_be_gone: false,
             has_frame: None,
+            others_turn: false,
             refuse_after: None,
             refused: false,
         })))
@@ -266,7 +266,7 @@ impl Inner {
                 assert!(!self.gone, "a frame from a device that is gone");
                 self.wire.read(&bytes[..len], bytes.len());
                 if let Some(open) = self.open.iter_mut().find(|open| open.id == *id) {
-                    (open.frames, open.refused) = (open.frames + 1, 0);
+                    open.frames += 1;
                 }
             }
             (Kind::Read { nonblocking }, Err(Error { errno })) => {
@@ -304,9 +304,9 @@ impl Inner {
         let Some(open) = self.open.iter_mut().find(|open| open.id == id) else {
             return true;
         };
-        let held = open.may_be_held();
-        open.refused += 1;
-        !has_frame || held
+        let may_be_refused = open.may_be_refused(self.others_turn);
+        open.frames = 0;
+        !has_frame || may_be_refused
     }
 
     fn opened(&mut self, id: usize, extra: u8, path: &[u8]) {
@@ -318,7 +318,6 @@ impl Inner {
             is_self_test: path == b"selftest",
             wants: 0,
             frames: 0,
-            refused: 0,
         });
     }
 

@@ -45,7 +45,7 @@ impl Case {
         if self.server.scheme().nic().is_gone() {
             return self.plan();
         }
-        self.settle(0, |server, _| server.settle(Occasion::Check));
+        self.settle(0, |server, _| server.settle(Occasion::Tick));
         self.server.scheme().note_backlog();
     }
 
@@ -53,7 +53,7 @@ impl Case {
     pub(super) fn check(&mut self, bits: u8) {
         let reads_wait = self.server.reads_wait();
         if self.continue_self_test() {
-            return self.settle(0, |server, _| server.settle(Occasion::Check));
+            return self.settle(0, |server, _| server.settle(Occasion::Tick));
         }
         let scheme = self.server.scheme();
         scheme.note_lost_interrupt(reads_wait);
@@ -65,7 +65,7 @@ impl Case {
         if bits & 0b11 == 0 && !nic.link().is_up() {
             nic.drop_held_frames();
         }
-        self.settle(0, |server, _| server.settle(Occasion::Check));
+        self.settle(0, |server, _| server.settle(Occasion::Tick));
     }
 
     /// Whether a self-test is still under way.

@@ -36,7 +36,7 @@ use script::Script;
 
 /// Receive descriptors: few, so that the ring is full at times.
 const RING: u32 = 16;
-/// Receive descriptors of other cases: so many that a reader can be kept from reading on ([`e1000d::pace`]).
+/// Receive descriptors of other cases: so many that a reader can be kept from reading on ([`e1000d::overload`]).
 const LARGE_RING: u32 = 128;
 /// Transmit descriptors: few, so that the ring is full at times.
 const TX_RING: u32 = 8;
@@ -341,7 +341,12 @@ impl Case {
         let cost = std::mem::take(&mut self.cost);
         // Those who wait already get theirs before.
         let waits = !self.server.reads_wait() && self.server.scheme().frames_pending();
-        self.kernel.inner().has_frame = self.first.take().filter(|_| waits);
+        let others_turn = self.server.scheme().has_others_turn();
+        {
+            let mut kernel = self.kernel.inner();
+            kernel.has_frame = self.first.take().filter(|_| waits);
+            kernel.others_turn = others_turn;
+        }
         self.settle(cost, |server, batch| server.serve(batch));
     }
 

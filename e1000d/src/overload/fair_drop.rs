@@ -1,9 +1,10 @@
-//! What becomes of frames that nobody can read in time.
+//! Fair drop: which frames go while readers have to wait and the receive ring fills up.
 //!
-//! While readers are kept from reading ([`crate::pace`]), a flood fills the receive ring, and the NIC then drops whatever
-//! comes, be it the flood's or not. So before the ring is full, the oldest frames are dropped here: those of the flow
-//! that makes up most of what comes. The few others are kept for the next reader; a ping or a TCP connection works on
-//! beside the flood. What is read later is in order, and at most a ring old.
+//! When the ring is full the NIC drops what comes, whatever it is, and an emulator or a switch that is held back by it
+//! queues everything behind the flood. So while readers are kept from reading ([`super::Overload`]), frames of the one
+//! flow that makes up most of what comes are dropped here, oldest first, and the few others are kept for the next
+//! reader. Without such a flow nothing is dropped, nor are frames of TCP: a sender that waits for acknowledgements slows
+//! down by itself. Which flow it is shows while a reader reads many frames in a row. What is read later is in order.
 
 use std::collections::VecDeque;
 use std::hash::{DefaultHasher, Hasher};
@@ -11,25 +12,29 @@ use std::hash::{DefaultHasher, Hasher};
 use e1000_hw::nic::Nic;
 use e1000_hw::platform::{DmaRegion, Registers};
 
-/// Frames that are kept, at most.
-const KEPT: usize = 32;
-/// Votes that the largest flow can collect. The more, the longer it is still taken for the largest when it has ended.
+/// Frames that are kept, at most: more than two windows of 64 KiB.
+const KEPT: usize = 128;
+/// Votes at which a flow is taken for the one that makes up most of what comes.
+const MAJORITY: u32 = 32;
+/// Votes that a flow can collect. The more, the longer it is still taken for the largest when it has ended.
 const MAX_VOTES: u32 = 64;
 /// Bytes of a frame that say which flow it belongs to: those up to the ports, after IPv4 options as well.
 const HEAD: usize = 96;
 
-/// Drops frames of the largest flow, and keeps those of others.
+/// Drops frames of the flow that makes up most, and keeps those of others.
 #[derive(Debug, Default)]
-pub struct Shedder {
+pub struct FairDrop {
     /// What is probably the largest flow, and by how much (the majority vote of Boyer and Moore).
     largest: u64,
     votes: u32,
+    /// Frames of something else than TCP in excess of those of TCP, lately.
+    other_than_tcp: u32,
     kept: VecDeque<Vec<u8>>,
 }
 
-impl Shedder {
-    /// If the receive ring is three quarters full, empties it down to a quarter.
-    pub fn shed<R: Registers, D: DmaRegion>(&mut self, nic: &mut Nic<R, D>) {
+impl FairDrop {
+    /// If the receive ring is three quarters full, empties it down to a quarter, as far as one flow makes up most of it.
+    pub fn make_room<R: Registers, D: DmaRegion>(&mut self, nic: &mut Nic<R, D>) {
         let size = nic.ring_sizes().rx.get();
         if !nic.has_received(size / 4 * 3) {
             return;
@@ -43,7 +48,13 @@ impl Shedder {
             let Some(seen) = nic.peek(&mut head) else {
                 return;
             };
-            if self.is_of_largest(flow(head.get(..seen).unwrap_or_default())) || self.kept.len() >= KEPT {
+            let head = head.get(..seen).unwrap_or_default();
+            let drop = self.votes > MAJORITY && flow(head) == Some(self.largest);
+            if !drop && self.kept.len() >= KEPT {
+                return;
+            }
+            self.count(head);
+            if drop {
                 nic.discard();
             } else if let Some(len) = nic.next_frame_len() {
                 let mut frame = vec![0; len];
@@ -51,6 +62,11 @@ impl Shedder {
                 self.kept.push_back(frame);
             }
         }
+    }
+
+    /// Whether most of what comes is something else than TCP, and so does not wait for its reader.
+    pub fn is_flood(&self) -> bool {
+        self.other_than_tcp > MAJORITY
     }
 
     /// Whether frames are kept.
@@ -66,22 +82,29 @@ impl Shedder {
         Some(len)
     }
 
-    fn is_of_largest(&mut self, flow: u64) -> bool {
-        if flow == self.largest {
+    /// Counts the frame that begins with `head`, which leaves the ring.
+    pub fn count(&mut self, head: &[u8]) {
+        let flow = flow(head.get(..HEAD).unwrap_or(head));
+        self.other_than_tcp = match flow {
+            Some(_) => (self.other_than_tcp + 1).min(MAX_VOTES),
+            None => self.other_than_tcp.saturating_sub(1),
+        };
+        if flow == Some(self.largest) {
             self.votes = (self.votes + 1).min(MAX_VOTES);
-            return true;
+        } else if let Some(votes) = self.votes.checked_sub(1) {
+            self.votes = votes;
+        } else if let Some(flow) = flow {
+            (self.largest, self.votes) = (flow, 1);
         }
-        match self.votes.checked_sub(1) {
-            Some(votes) => self.votes = votes,
-            None => (self.largest, self.votes) = (flow, 1),
-        }
-        false
     }
 }
 
 /// A number for the flow that a frame belongs to: sender, ethertype, and for IP addresses, protocol and ports. Fragments
-/// but the first have no ports; anything unknown or cut short is a flow by sender.
-fn flow(frame: &[u8]) -> u64 {
+/// but the first have no ports; anything unknown or cut short is a flow by sender. `None` for TCP.
+fn flow(frame: &[u8]) -> Option<u64> {
+    /// IP protocols.
+    const TCP: [u8; 1] = [6];
+    const UDP: [u8; 1] = [17];
     /// Ethertypes.
     const IPV4: [u8; 2] = [0x08, 0x00];
     const IPV6: [u8; 2] = [0x86, 0xDD];
@@ -91,13 +114,12 @@ fn flow(frame: &[u8]) -> u64 {
     let mut hasher = DefaultHasher::new();
     let ethertype = bytes(12, 2);
     hasher.write(bytes(6, 8));
-    let ports_of = |protocol: &[u8], at: usize| match protocol {
-        // TCP and UDP.
-        [6 | 17] => bytes(at, 4),
-        _ => &[],
-    };
+    let ports_of = |protocol: &[u8], at: usize| if protocol == UDP { bytes(at, 4) } else { &[] };
     if ethertype == IPV4 {
         let protocol = bytes(NETWORK + 9, 1);
+        if protocol == TCP {
+            return None;
+        }
         hasher.write(protocol);
         hasher.write(bytes(NETWORK + 12, 8));
         let first = bytes(NETWORK + 6, 2).first().is_some_and(|byte| byte & 0x1F == 0)
@@ -108,11 +130,14 @@ fn flow(frame: &[u8]) -> u64 {
         }
     } else if ethertype == IPV6 {
         let protocol = bytes(NETWORK + 6, 1);
+        if protocol == TCP {
+            return None;
+        }
         hasher.write(protocol);
         hasher.write(bytes(NETWORK + 8, 32));
         hasher.write(ports_of(protocol, NETWORK + 40));
     }
-    hasher.finish()
+    Some(hasher.finish())
 }
 
 #[cfg(test)]
@@ -148,12 +173,14 @@ mod tests {
     #[test]
     fn flood_is_dropped_and_what_comes_beside_it_is_kept_in_order() {
         let (machine, mut nic) = nic(64);
-        let mut shedder = Shedder::default();
+        let mut fair_drop = FairDrop::default();
         let ping = |number| {
             let mut frame = datagram(0, number);
             frame[23] = 1;
             frame
         };
+        // A reader had many of them before.
+        (0..=MAJORITY).for_each(|_| fair_drop.count(&datagram(7, 0)));
         let mut expected = vec![];
         for number in 0..250 {
             assert!(
@@ -164,17 +191,17 @@ mod tests {
                 assert!(machine.deliver(&ping(number)));
                 expected.push(number);
             }
-            shedder.shed(&mut nic);
+            fair_drop.make_room(&mut nic);
         }
         let mut out = [0; 2048];
         let mut got = vec![];
-        let mut next = |shedder: &mut Shedder| {
-            let len = shedder.take(&mut out).or_else(|| nic.receive(&mut out))?;
+        let mut next = |fair_drop: &mut FairDrop| {
+            let len = fair_drop.take(&mut out).or_else(|| nic.receive(&mut out))?;
             assert_eq!(len, 60);
             Some((out[23], out[50]))
         };
         let mut floods = vec![];
-        while let Some((protocol, number)) = next(&mut shedder) {
+        while let Some((protocol, number)) = next(&mut fair_drop) {
             match protocol {
                 1 => got.push(number),
                 _ => floods.push(number),
@@ -191,26 +218,43 @@ mod tests {
     #[test]
     fn nothing_is_dropped_while_there_is_room() {
         let (machine, mut nic) = nic(64);
-        let mut shedder = Shedder::default();
+        let mut fair_drop = FairDrop::default();
         for number in 0..47 {
             assert!(machine.deliver(&datagram(7, number)));
-            shedder.shed(&mut nic);
+            fair_drop.make_room(&mut nic);
         }
         assert_eq!(nic.rx_counters().dropped, 0);
-        assert!(!shedder.has_kept());
+        assert!(!fair_drop.has_kept());
         nic.stop(&machine);
     }
 
     #[test]
-    fn many_flows_keep_no_more_than_a_few_frames() {
+    fn many_flows_of_one_size_lose_nothing() {
         let (machine, mut nic) = nic(256);
-        let mut shedder = Shedder::default();
+        let mut fair_drop = FairDrop::default();
+        let mut delivered = 0;
         for port in 0..2000 {
-            assert!(machine.deliver(&datagram(port, 0)));
-            shedder.shed(&mut nic);
+            delivered += u64::from(machine.deliver(&datagram(port % 16, 0)));
+            fair_drop.make_room(&mut nic);
         }
-        assert!(shedder.kept.len() <= KEPT);
-        assert!(nic.rx_counters().dropped > 1500);
+        assert_eq!(fair_drop.kept.len(), KEPT);
+        assert_eq!(nic.rx_counters().dropped, 0);
+        let returned = KEPT as u64 / 16 * 16;
+        assert_eq!(delivered, 255 + returned, "the NIC drops the rest");
+        nic.stop(&machine);
+    }
+
+    #[test]
+    fn tcp_is_not_dropped() {
+        let (machine, mut nic) = nic(256);
+        let mut fair_drop = FairDrop::default();
+        let mut segment = datagram(80, 0);
+        segment[23] = 6;
+        for _ in 0..255 {
+            assert!(machine.deliver(&segment));
+            fair_drop.make_room(&mut nic);
+        }
+        assert_eq!(nic.rx_counters().dropped, 0);
         nic.stop(&machine);
     }
 

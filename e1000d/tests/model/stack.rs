@@ -1,0 +1,224 @@
+//! A network stack like smolnetd, with programs that read its connections, and the senders at the other end.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use syscall::EventFlags;
+
+use super::Machine;
+
+const fn us(count: u64) -> Duration {
+    Duration::from_micros(count)
+}
+
+/// smolnetd reads no more than this in one go.
+const AT_ONCE: usize = 128;
+/// Datagrams that one of its sockets keeps.
+const SOCKET: usize = 128;
+/// Frames of a window of 64 KiB.
+const WINDOW: u64 = 44;
+const FRAME: usize = 1514;
+/// A frame on a wire of 1 Gbit/s.
+const WIRE: Duration = us(12);
+/// From an acknowledgement to the first frame that it lets go.
+const ROUND_TRIP: Duration = us(100);
+/// What the stack does with a frame, and with a request of a program, without what the driver is asked.
+const PROCESS: Duration = us(5);
+const REQUEST: Duration = us(20);
+/// What a program does with what it got.
+const PROGRAM: Duration = us(10);
+/// Data of this many frames is taken by one request of a program.
+const TAKEN_AT_ONCE: u64 = 11;
+
+#[derive(Default)]
+struct Connection {
+    /// Frames that the stack has and the program has not.
+    unread: u64,
+    /// Room in the window that the sender was not told of.
+    room: u64,
+}
+
+pub struct Stack {
+    id: usize,
+    /// What a read takes.
+    read: Duration,
+    connections: Vec<Connection>,
+    /// Frames on their way, with the time at which each arrives.
+    wire: VecDeque<(Duration, u8)>,
+    /// Frames of a flood come at this interval, the next one then.
+    flood: Option<(Duration, Duration)>,
+    next_ping: Duration,
+    pings: (u64, u64),
+    frames: u64,
+}
+
+/// A frame with the number of its connection, or of a flood or a ping.
+fn frame(kind: u8) -> Vec<u8> {
+    const UDP: u8 = 17;
+    const ICMP: u8 = 1;
+    const TCP: u8 = 6;
+    let (len, protocol) = match kind {
+        Stack::FLOOD => (60, UDP),
+        Stack::PING => (98, ICMP),
+        _ => (FRAME, TCP),
+    };
+    let mut frame = vec![0; len];
+    frame[12..14].copy_from_slice(&[8, 0]);
+    (frame[14], frame[23], frame[37]) = (0x45, protocol, kind);
+    frame
+}
+
+impl Stack {
+    const FLOOD: u8 = 254;
+    const PING: u8 = 255;
+
+    pub fn new(machine: &mut Machine, connections: usize, read: Duration) -> Self {
+        let id = machine.open();
+        machine.subscribe(id, EventFlags::EVENT_READ);
+        Self {
+            id,
+            read,
+            connections: (0..connections).map(|_| Connection::default()).collect(),
+            wire: VecDeque::new(),
+            flood: None,
+            next_ping: Duration::MAX,
+            pings: (0, 0),
+            frames: 0,
+        }
+    }
+
+    pub fn has_no_budget(&mut self, machine: &mut Machine) {
+        machine.has_no_budget();
+    }
+
+    /// Data that programs took.
+    pub fn bytes(&self) -> u64 {
+        self.frames * FRAME as u64
+    }
+
+    /// Time passes, and what arrives meanwhile is received. A sender that finds no room is held back.
+    fn pass(&mut self, machine: &mut Machine, time: Duration) {
+        let end = machine.now() + time;
+        loop {
+            let wire = self
+                .wire
+                .front()
+                .map(|(due, _)| *due)
+                .filter(|_| machine.has_room());
+            let flood = self.flood.map(|(_, due)| due);
+            let Some(due) = [wire, flood, Some(self.next_ping)].into_iter().flatten().min() else {
+                break;
+            };
+            if due > end {
+                break;
+            }
+            machine.advance_to(due);
+            if wire == Some(due) {
+                let kind = self.wire.pop_front().map_or(0, |(_, kind)| kind);
+                machine.deliver_frame(&frame(kind));
+            } else if flood == Some(due) {
+                self.flood = self.flood.map(|(interval, due)| (interval, due + interval));
+                machine.deliver_frame(&frame(Self::FLOOD));
+            } else {
+                self.next_ping += Duration::from_millis(10);
+                self.pings.0 += 1;
+                machine.deliver_frame(&frame(Self::PING));
+            }
+        }
+        machine.advance_to(end);
+    }
+
+    /// Lets that many frames of a connection go.
+    fn send(&mut self, connection: usize, count: u64, now: Duration) {
+        for _ in 0..count {
+            let after = self.wire.back().map_or(Duration::ZERO, |(due, _)| *due + WIRE);
+            self.wire
+                .push_back((after.max(now + ROUND_TRIP), connection as u8));
+        }
+    }
+
+    /// Reads what there is, or as much as there is room for, processes it and opens windows. Datagrams of a flood go
+    /// to the first connection, whose socket drops what it cannot keep.
+    fn poll(&mut self, machine: &mut Machine) {
+        let mut bytes = [0; 2048];
+        for _ in 0..AT_ONCE {
+            let read = machine.read(self.id, &mut bytes);
+            self.pass(machine, self.read);
+            if read.is_none() {
+                break;
+            }
+            self.pass(machine, PROCESS);
+            match bytes[37] {
+                Self::PING => self.pings.1 += 1,
+                Self::FLOOD => {
+                    let socket = &mut self.connections[0];
+                    socket.unread = (socket.unread + 1).min(SOCKET as u64);
+                }
+                connection => {
+                    self.connections[usize::from(connection)].unread += 1;
+                }
+            }
+        }
+        for number in 0..self.connections.len() {
+            let count = std::mem::take(&mut self.connections[number].room);
+            if count > 0 {
+                self.pass(machine, self.read);
+                self.send(number, count, machine.now());
+            }
+        }
+    }
+
+    /// Carries on until `end`: events of the network, then requests of programs, in turn. Returns the number of requests.
+    fn carry_on(&mut self, machine: &mut Machine, end: Duration) -> u64 {
+        let mut requests = 0;
+        while machine.now() < end {
+            let mut idle = true;
+            if machine.take_event(self.id) {
+                self.poll(machine);
+                idle = false;
+            }
+            for number in 0..self.connections.len() {
+                let connection = &mut self.connections[number];
+                let most = if self.flood.is_some() { 1 } else { TAKEN_AT_ONCE };
+                let taken = connection.unread.min(most);
+                if taken > 0 {
+                    connection.unread -= taken;
+                    if self.flood.is_none() {
+                        connection.room += taken;
+                    }
+                    self.frames += taken;
+                    requests += 1;
+                    self.pass(machine, REQUEST + PROGRAM);
+                    self.poll(machine);
+                    idle = false;
+                }
+            }
+            if idle {
+                machine.is_quiet();
+                self.pass(machine, us(2));
+            }
+        }
+        requests
+    }
+
+    /// All connections send as fast as their windows and the wire allow.
+    pub fn run(&mut self, machine: &mut Machine, time: Duration) {
+        for number in 0..self.connections.len() {
+            self.send(number, WINDOW, machine.now());
+        }
+        self.carry_on(machine, machine.now() + time);
+    }
+
+    /// More datagrams come than can be read, and now and then a ping. Returns how many requests of the program were
+    /// served.
+    pub fn run_in_flood(&mut self, machine: &mut Machine, time: Duration) -> u64 {
+        self.flood = Some((us(10), machine.now()));
+        self.next_ping = machine.now();
+        self.carry_on(machine, machine.now() + time)
+    }
+
+    /// Pings that came, and those that were read.
+    pub fn pings(&self) -> (u64, u64) {
+        self.pings
+    }
+}
