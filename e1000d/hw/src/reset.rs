@@ -51,9 +51,19 @@ pub fn stop_now(registers: &impl Registers, chip: &Chip, clock: &impl Clock) -> 
         post_stop(registers, chip);
         // No access before the part is back (Linux e1000e, `e1000_reset_hw_82571`).
         clock.sleep(Duration::from_millis(1));
-        registers.read(regs::STATUS);
+        stop_receiver(registers, clock);
     }
     ended
+}
+
+/// Turns off a receiver that CTRL.RST has left on, as that of QEMU 7.2's `e1000e`: the last resort where only a reset
+/// may stop it.
+fn stop_receiver(registers: &impl Registers, clock: &impl Clock) {
+    if registers.read(regs::RCTL) & Rctl::EN.bits() != 0 {
+        registers.write(regs::RCTL, 0);
+        registers.read(regs::STATUS);
+        clock.sleep(DRAIN);
+    }
 }
 
 /// Has PCIe parts end their requests as a bus master. Returns whether they did, as others always do.
@@ -179,12 +189,7 @@ pub fn reset(registers: &impl Registers, chip: &Chip, clock: &impl Clock) -> Res
     }
     registers.write(regs::IMC, regs::ALL_ONES);
     registers.read(regs::ICR);
-    // Where CTRL.RST did nothing for a receiver that only a reset may stop, this is the last resort.
-    if registers.read(regs::RCTL) & Rctl::EN.bits() != 0 {
-        registers.write(regs::RCTL, 0);
-        registers.read(regs::STATUS);
-        clock.sleep(DRAIN);
-    }
+    stop_receiver(registers, clock);
     Ok(notes)
 }
 

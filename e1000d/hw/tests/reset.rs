@@ -333,7 +333,7 @@ fn stop_without_a_nic_pushes_its_writes_out_and_waits() {
                 R(regs::CTRL),
                 W(regs::CTRL, RST | MASTER_DISABLE),
                 Us(1000),
-                R(regs::STATUS),
+                R(regs::RCTL),
             ],
         ),
     ] {
@@ -349,6 +349,15 @@ fn stop_without_a_nic_pushes_its_writes_out_and_waits() {
             assert_eq!(ended, !chip.limits.reset.stops_bus_master(), "{}", chip.name);
         });
         assert!(time < Duration::from_millis(110), "{}: {time:?}", chip.name);
+        // Also a receiver that a reset leaves on, as in QEMU 7.2.
+        let recorder = Recorder::new(chip);
+        recorder.machine.set_faults(Faults {
+            reset_ignored: true,
+            ..Faults::default()
+        });
+        recorder.machine.poke(regs::RCTL, Rctl::EN.bits());
+        reset::stop_now(&recorder, chip, &recorder);
+        assert_eq!(recorder.machine.peek(regs::RCTL), 0, "{}", chip.name);
     }
 }
 
