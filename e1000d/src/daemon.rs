@@ -137,7 +137,15 @@ impl<R: Registers + Clone + Send + Sync + 'static> Daemon<R> {
         }
         nic.set_pause(options.pause, clock);
         nic.set_moderation(options.moderation);
-        let interrupts = Interrupts::choose(options.interrupts, channel, function, &mut nic, &mut events)?;
+        let limits = (platform.interrupt_limits(), clock);
+        let interrupts = Interrupts::choose(
+            options.interrupts,
+            channel,
+            function,
+            &mut nic,
+            &mut events,
+            limits,
+        )?;
         wait_for_link(&mut nic, clock);
         log::info!(
             "{} rev {:#04x}, MAC address {}, link {}, interrupt {interrupts}",
