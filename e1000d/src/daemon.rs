@@ -128,6 +128,9 @@ impl<R: Registers + Clone + Send + Sync + 'static> Daemon<R> {
             .map_registers(channel, function)
             .map_err(DaemonError::Registers)?;
         stop_on_panic(registers.clone(), chip, Arc::clone(channel));
+        if chip.quirks.contains(Quirks::DMA32) && !options.force {
+            memory = memory.below(1 << 32);
+        }
         let mut nic = Nic::bring_up(registers, chip, RingSizes::default(), &mut memory, clock)?;
         if chip.quirks.contains(Quirks::DMA32) && nic.end_address() > 1 << 32 {
             log::warn!(
@@ -168,6 +171,7 @@ impl<R: Registers + Clone + Send + Sync + 'static> Daemon<R> {
             polling: interrupts.kind() == Kind::Polling,
         };
         let mut scheme = NetworkScheme::new(name.to_owned(), nic, description);
+        scheme.log_news();
         let root = scheme.scheme_root().doing("make a root handle")?;
         let registration = Registration::prepare(&socket, root).doing("enter the null namespace")?;
         let server = Server::new(Arc::clone(&socket), scheme);

@@ -7,6 +7,7 @@ use std::fmt::Write;
 
 use e1000_hw::link::Link;
 use e1000_hw::nic::{MIN_MTU, Nic};
+use e1000_hw::notes::Notes;
 use e1000_hw::platform::{DmaRegion, Registers};
 use e1000_hw::regs::{Ctrl, Rctl, Status, Tctl};
 
@@ -124,7 +125,16 @@ pub fn info<R: Registers, D: DmaRegion>(nic: &Nic<R, D>, description: &Descripti
         ("tx_ring", sizes.tx.get().to_string()),
         ("mtu", nic.mtu().to_string()),
         ("quirks", quirks.join(" ")),
+        ("notes", notes(nic.notes())),
     ])
+}
+
+fn notes(notes: Notes) -> String {
+    if notes.is_empty() {
+        "none".to_owned()
+    } else {
+        notes.to_string()
+    }
 }
 
 /// The file `link`.

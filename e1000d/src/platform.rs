@@ -60,6 +60,8 @@ pub struct Options {
     pub pause: Pause,
     /// How long the NIC waits between two interrupts.
     pub moderation: Policy,
+    /// Drive parts that are known not to be right, and with memory that they may not reach.
+    pub force: bool,
 }
 
 impl Default for Options {
@@ -68,6 +70,7 @@ impl Default for Options {
             interrupts: Kind::MsiX,
             pause: Pause::RX,
             moderation: DEFAULT_POLICY,
+            force: false,
         }
     }
 }

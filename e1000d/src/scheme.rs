@@ -15,6 +15,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use e1000_hw::nic::{Interrupt, Nic};
+use e1000_hw::notes::Notes;
 use e1000_hw::nvm::MacAddress;
 use e1000_hw::platform::{Clock, DmaRegion, Registers};
 use e1000_hw::regs::Causes;
@@ -59,6 +60,8 @@ pub struct NetworkScheme<R: Registers, D: DmaRegion, C: Clock = SystemClock> {
     /// Interrupts when it was last checked whether one was lost.
     interrupts_at_check: u64,
     shedder: Shedder,
+    /// The last reader of frames has closed its file, and no other has opened one.
+    deserted: bool,
     /// Frames sent since others got a turn.
     sent: u32,
     /// Others should get a turn.
@@ -70,6 +73,8 @@ pub struct NetworkScheme<R: Registers, D: DmaRegion, C: Clock = SystemClock> {
     self_test: self_test::SelfTests,
     /// It was reported that the NIC is gone.
     lost: bool,
+    /// What was reported of what the core had to say.
+    noted: Notes,
 }
 
 impl<R: Registers, D: DmaRegion> NetworkScheme<R, D> {
@@ -93,12 +98,14 @@ impl<R: Registers, D: DmaRegion, C: Clock> NetworkScheme<R, D, C> {
             activity: Activity::default(),
             interrupts_at_check: 0,
             shedder: Shedder::default(),
+            deserted: false,
             sent: 0,
             others_turn: false,
             link_news: false,
             collected: None,
             self_test: self_test::SelfTests::default(),
             lost: false,
+            noted: Notes::empty(),
         }
     }
 
@@ -136,6 +143,21 @@ impl<R: Registers, D: DmaRegion, C: Clock> NetworkScheme<R, D, C> {
     /// lost.
     pub fn take_frame(&mut self, out: &mut [u8]) -> Option<usize> {
         self.shedder.take(out).or_else(|| self.nic.receive(out))
+    }
+
+    /// Whether anybody has the file of frames open.
+    fn has_readers(&self) -> bool {
+        self.handles
+            .values()
+            .any(|handle| matches!(handle, Handle::Data(_)))
+    }
+
+    /// Drops all frames that wait, and counts them: nobody is there whose they could be.
+    fn drop_unclaimed_frames(&mut self) {
+        while self.shedder.take(&mut []).is_some() {
+            self.nic.count_unused_frame();
+        }
+        self.nic.discard_all();
     }
 
     fn count_sent(&mut self) {
@@ -189,6 +211,21 @@ impl<R: Registers, D: DmaRegion, C: Clock> NetworkScheme<R, D, C> {
             self.activity.link_changes += 1;
             self.link_news = true;
         }
+        self.log_news();
+    }
+
+    /// What the core has had to say since this was last asked, each thing once.
+    pub fn take_news(&mut self) -> Option<Notes> {
+        let news = self.nic.notes().difference(self.noted);
+        self.noted |= news;
+        (!news.is_empty()).then_some(news)
+    }
+
+    /// Logs what the core has had to say since the last time, each thing once.
+    pub fn log_news(&mut self) {
+        if let Some(news) = self.take_news() {
+            log::warn!("{news}");
+        }
     }
 
     /// Looks after transmitter and link.
@@ -202,6 +239,7 @@ impl<R: Registers, D: DmaRegion, C: Clock> NetworkScheme<R, D, C> {
             }
             Finding::Link => self.look_at_link(),
         }
+        self.log_news();
     }
 
     /// The NIC is gone: whoever waits for frames or for news of the link has to be told. Returns false if that was known.

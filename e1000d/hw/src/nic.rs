@@ -248,6 +248,7 @@ impl<R: Registers, D: DmaRegion> Nic<R, D> {
         init::program_receive_unit(registers, chip, self.moderator.interval());
         offload::program(registers, self.offloads);
         self.tx.program(registers);
+        self.watchdog.emptied();
         init::program_transmit_unit(registers, chip);
         registers.write(regs::TCTL, init::tctl(chip).bits());
         let seen = self.link_now();
@@ -268,7 +269,7 @@ impl<R: Registers, D: DmaRegion> Nic<R, D> {
         self.mac
     }
 
-    /// What bring-up met that is worth telling.
+    /// What bring-up, and whatever was done since, met that is worth telling.
     pub fn notes(&self) -> Notes {
         self.notes
     }
