@@ -89,6 +89,10 @@ struct Inner {
     eeprom: FakeEeprom,
     eeprom_words: [u16; 3],
     phy: [u16; 32],
+    /// Registers of pages that are at another address than the rest (82577 and later), by page and number, and the page
+    /// that is selected.
+    phy_pages: BTreeMap<(u16, u8), u16>,
+    phy_page: u16,
     /// The link was lost since BMSR was last read, which tells of it once.
     link_was_lost: bool,
     /// When negotiation ends.
@@ -131,6 +135,8 @@ impl FakeMachine {
             },
             eeprom_words: words,
             phy: FAKE_PHY,
+            phy_pages: BTreeMap::new(),
+            phy_page: 0,
             link_was_lost: false,
             negotiated: Duration::ZERO,
             faults: Faults::default(),
@@ -190,6 +196,17 @@ impl FakeMachine {
     /// Changes PHY register `number`.
     pub fn poke_phy(&self, number: u8, value: u16) {
         self.0.borrow_mut().phy[usize::from(number & 31)] = value;
+    }
+
+    /// Value of PHY register `number` of `page`, 768 or above.
+    pub fn peek_phy_page(&self, page: u16, number: u8) -> u16 {
+        let inner = self.0.borrow();
+        inner.phy_pages.get(&(page, number)).copied().unwrap_or(0)
+    }
+
+    /// Changes PHY register `number` of `page`, 768 or above.
+    pub fn poke_phy_page(&self, page: u16, number: u8, value: u16) {
+        self.0.borrow_mut().phy_pages.insert((page, number), value);
     }
 
     /// Refuses DMA blocks above `len` bytes from now on, as fragmented memory does.

@@ -53,9 +53,12 @@ pub(crate) fn program_mac(registers: &impl Registers, chip: &Chip, pause: Pause)
     } else {
         clear
     };
-    // 82543 cannot detect the speed by itself: its PHY decides, and firmware left it forced.
+    // 82543 cannot detect the speed by itself: its PHY decides, and firmware left it forced. PCIe parts take the speed
+    // from the PHY, and ASDE has to be zero (82574 datasheet, 10.2.2.1; Linux e1000e, `e1000_setup_copper_link_82571`).
     let (clear, set) = if chip.quirks.contains(Quirks::FORCE_SPEED) {
         (clear.difference(Ctrl::FRCSPD | Ctrl::FRCDPX), Ctrl::SLU)
+    } else if chip.quirks.contains(Quirks::PCIE) {
+        (clear | Ctrl::ASDE, Ctrl::SLU)
     } else {
         (clear, Ctrl::SLU | Ctrl::ASDE)
     };

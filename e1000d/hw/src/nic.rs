@@ -29,7 +29,7 @@ use crate::nvm::{self, MacAddress, MacAddressError};
 use crate::offload::Offloads;
 use crate::phy::{self, Advertise};
 use crate::platform::{Clock, DmaAllocator, DmaRegion, Registers};
-use crate::regs;
+use crate::regs::{self, Status};
 use crate::reset;
 use crate::ring::{OutOfDmaMemory, RingSize};
 use crate::rx::RxRing;
@@ -141,6 +141,8 @@ pub struct Nic<R: Registers, D: DmaRegion> {
     off: bool,
     /// Registers read as all ones.
     gone: bool,
+    /// The part may not be given buffers of 2 KiB to send.
+    short_buffers: bool,
 }
 
 /// A device whose rings are programmed; dropping it stops the device.
@@ -179,9 +181,11 @@ impl<R: Registers, D: DmaRegion> Nic<R, D> {
         A: DmaAllocator<Region = D>,
         C: Clock,
     {
-        if registers.read(regs::STATUS) == regs::ALL_ONES {
+        let status = registers.read(regs::STATUS);
+        if status == regs::ALL_ONES {
             return Err(BringUpError::DeviceGone);
         }
+        let pcix = status & Status::PCIX_MODE.bits() != 0;
         let ctrl = registers.read(regs::CTRL);
         let mut notes = reset::reset(&registers, chip, clock).map_err(BringUpError::Reset)?;
         loopback::end_of_others(&registers, chip, clock, ctrl);
@@ -231,6 +235,7 @@ impl<R: Registers, D: DmaRegion> Nic<R, D> {
             self_test: None,
             off: false,
             gone: false,
+            short_buffers: pcix && chip.quirks.contains(Quirks::PCIX_TX_2015),
         };
         nic.program(clock);
         Ok(nic)

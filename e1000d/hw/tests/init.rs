@@ -121,7 +121,14 @@ fn extended_control_of_each_family() {
         (0x109A, Some(1 << 22 | 1 << 19)),
         (0x10D3, Some(1 << 28 | 1 << 22 | 1 << 19)),
         (0x150C, Some(1 << 28 | 1 << 22 | 1 << 19)),
-        (0x153A, Some(1 << 28 | 1 << 23 | 1 << 22 | 1 << 20 | 1 << 19)),
+        (
+            0x153A,
+            Some(1 << 28 | 1 << 23 | 1 << 22 | 1 << 20 | 1 << 19 | 1 << 17),
+        ),
+        (
+            0x1503,
+            Some(1 << 28 | 1 << 23 | 1 << 22 | 1 << 20 | 1 << 19 | 1 << 17),
+        ),
         (0x1099, Some(1 << 23 | 1 << 19 | 1 << 17)),
         (0x10B5, Some(1 << 23 | 1 << 19 | 1 << 17)),
         (0x1079, None),
@@ -192,6 +199,29 @@ fn reserved_bit_29_of_ctrl_is_cleared() {
             0,
             "{id:04x}"
         );
+    }
+}
+
+#[test]
+fn speed_is_taken_from_the_phy_on_pcie_and_detected_before() {
+    // 82574 datasheet, 10.2.2.1: ASDE (bit 5) must be zero.
+    for chip in CHIPS.iter().filter(|chip| chip.media == Media::Copper) {
+        let ctrl = ends(chip.device_id, regs::CTRL, 1 << 5).unwrap_or(0);
+        let detects = !chip.quirks.intersects(Quirks::PCIE | Quirks::FORCE_SPEED);
+        if !chip.quirks.contains(Quirks::FORCE_SPEED) {
+            assert_eq!(ctrl & 1 << 5 != 0, detects, "{}", chip.name);
+        }
+        assert_ne!(ctrl & 1 << 6, 0, "{}: SLU", chip.name);
+    }
+}
+
+#[test]
+fn beacon_of_i217_and_i218_lasts_8_us() {
+    // Linux e1000e, `e1000_check_for_copper_link_ich8lan`: FEXTNVM4 bits 2:0 are 7.
+    for chip in CHIPS {
+        let beacon = ends(chip.device_id, regs::FEXTNVM4, 0x1003);
+        let want = (chip.limits.mac == "LPT").then_some(0x1007);
+        assert_eq!(beacon, want, "{}", chip.name);
     }
 }
 

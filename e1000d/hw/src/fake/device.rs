@@ -283,14 +283,33 @@ impl Inner {
             PhyAccess::Firmware => 2,
             PhyAccess::BitBang | PhyAccess::Mdic => 1,
         };
+        let number = (command >> 16 & 31) as u8;
+        if self.chip.limits.phy == PhyAccess::Firmware && command >> 21 & 31 == 1 {
+            return self.access_phy_page(number, command);
+        }
         if command >> 21 & 31 != address {
             return command | regs::MDIC_READY | regs::MDIC_ERROR;
         }
-        let number = (command >> 16 & 31) as u8;
         if command & regs::MDIC_OP_WRITE != 0 {
             self.write_phy(number, command as u16);
         }
         command & !0xFFFF | u32::from(self.read_phy(number)) | regs::MDIC_READY
+    }
+
+    /// One access to a PHY register at the pages' address.
+    fn access_phy_page(&mut self, number: u8, command: u32) -> u32 {
+        let write = command & regs::MDIC_OP_WRITE != 0;
+        if number == register::PAGE_SELECT {
+            if write {
+                self.phy_page = command as u16 >> 5;
+            }
+            return command | regs::MDIC_READY;
+        }
+        let value = self.phy_pages.entry((self.phy_page, number)).or_default();
+        if write {
+            *value = command as u16;
+        }
+        command & !0xFFFF | u32::from(*value) | regs::MDIC_READY
     }
 
     fn write_phy(&mut self, number: u8, value: u16) {

@@ -145,7 +145,13 @@ impl<R: Registers, D: DmaRegion> Nic<R, D> {
 
     /// The largest MTU that can be set.
     pub fn max_mtu(&self) -> usize {
-        max_mtu(self.device.chip, self.rx.size(), self.tx.size())
+        let max = max_mtu(self.device.chip, self.rx.size(), self.tx.size());
+        // Longer frames fill their first buffer, which 82545 and 82546 cannot send from in PCI-X mode (erratum 10).
+        if self.short_buffers {
+            max.min(DEFAULT_MTU)
+        } else {
+            max
+        }
     }
 
     /// Sets the MTU. From 1501 on, and back from there, it takes a reset: frames in the rings are lost, the link may go
