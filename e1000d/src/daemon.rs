@@ -21,6 +21,7 @@ use syscall::error::{EINTR, ENODEV};
 
 use crate::alarm::Alarm;
 use crate::clock::SystemClock;
+use crate::config_space::{self, Tuning};
 use crate::dma::{DmaBlock, DmaMemory};
 use crate::error::{DaemonError, Doing};
 use crate::events::{Events, Source};
@@ -127,6 +128,18 @@ impl<R: Registers + Clone + Send + Sync + 'static> Daemon<R> {
         let registers = platform
             .map_registers(channel, function)
             .map_err(DaemonError::Registers)?;
+        let tuning = tune(channel, chip);
+        let hazard = chip.hazard(&registers);
+        match hazard {
+            Some(hazard) if options.force => log::warn!("{}, driven because of --force: {hazard}", chip.name),
+            Some(hazard) => {
+                return Err(DaemonError::Refused {
+                    chip: chip.name,
+                    hazard,
+                });
+            }
+            None => {}
+        }
         stop_on_panic(registers.clone(), chip, Arc::clone(channel));
         if chip.quirks.contains(Quirks::DMA32) && !options.force {
             memory = memory.below(1 << 32);
@@ -169,6 +182,8 @@ impl<R: Registers + Clone + Send + Sync + 'static> Daemon<R> {
             revision: function.id.revision,
             interrupts: interrupts.to_string(),
             polling: interrupts.kind() == Kind::Polling,
+            tuning,
+            hazard,
         };
         let mut scheme = NetworkScheme::new(name.to_owned(), nic, description);
         scheme.log_news();
@@ -262,6 +277,18 @@ impl<R: Registers + Clone + Send + Sync + 'static> Daemon<R> {
             tx_frames: tx.frames,
         }
     }
+}
+
+/// Sets what the part needs in configuration space. A failure is no reason to stop: most machines need nothing of it.
+fn tune(channel: &Channel, chip: &Chip) -> Tuning {
+    let tuning = config_space::tune(channel, chip).unwrap_or_else(|error| {
+        log::warn!("configuration space: {error}");
+        Tuning::default()
+    });
+    if tuning.aspm_stays_on(chip) {
+        log::warn!("PCIe power management stays on, which may hang {}", chip.name);
+    }
+    tuning
 }
 
 /// A panic must not leave the NIC writing to memory that the kernel gives to somebody else: release builds abort,

@@ -9,11 +9,12 @@
 //! be able to do, [`subscriber`] who is told of frames, [`pace`] how many it gets at a
 //! time, [`shed`] what becomes of the rest;
 //! [`interrupts`] how the NIC's interrupts get here, [`proof`] whether they do, [`events`] what is waited for;
-//! [`namespace`], [`dma`], [`mmio`], [`alarm`], [`clock`], [`signals`] the kernel and its schemes; [`platform`] what differs
+//! [`config_space`] what is set there, [`namespace`], [`dma`], [`mmio`], [`alarm`], [`clock`], [`signals`] the kernel and its schemes; [`platform`] what differs
 //! on Linux, where the hosted mode (`host/`) runs the same code against QEMU's device models.
 
 pub mod alarm;
 pub mod clock;
+pub mod config_space;
 pub mod daemon;
 pub mod demand;
 pub mod dma;

@@ -455,7 +455,7 @@ fn frames_that_came_for_others_are_not_read() {
 #[test]
 fn what_resets_meet_is_told_once_and_stays_in_the_file_info() {
     let daemon = Daemon::start();
-    assert!(text("info").ends_with("\nnotes none\n"));
+    assert!(text("info").ends_with("\naspm none\npcix_longest_read none\nhazard none\nnotes none\n"));
     let news = daemon.with(|machine, server| {
         let scheme = server.scheme();
         assert_eq!(scheme.take_news(), None);

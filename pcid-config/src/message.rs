@@ -406,23 +406,23 @@ mod tests {
         let off = Response::EnabledDevice;
         let asked = [
             Request::EnableFeature(Feature::MsiX),
-            Request::SetFeatureInfo(unmasked.clone()),
+            Request::SetFeatureInfo(unmasked),
             Request::EnableDevice,
         ];
         // The setting fails; so does pcid's answer to the switch itself.
         let channel = answering([on(), refused(), off.clone()]);
-        let error = switch_on(&channel, Feature::MsiX, Some(unmasked.clone())).expect_err("refused");
+        let error = switch_on(&channel, Feature::MsiX, Some(unmasked)).expect_err("refused");
         assert!(matches!(
             error,
             MessageError::Channel(ChannelError::Refused { .. })
         ));
         assert_eq!(channel.handle().requests(), asked);
         let channel = answering([Response::WriteConfig, off]);
-        assert!(switch_on(&channel, Feature::MsiX, Some(unmasked.clone())).is_err());
+        assert!(switch_on(&channel, Feature::MsiX, Some(unmasked)).is_err());
         assert_eq!(channel.handle().requests(), [asked[0].clone(), asked[2].clone()]);
         // And when that fails, too, it is said.
         let channel = answering([on(), refused(), refused()]);
-        let error = switch_on(&channel, Feature::MsiX, Some(unmasked.clone())).expect_err("refused");
+        let error = switch_on(&channel, Feature::MsiX, Some(unmasked)).expect_err("refused");
         assert!(matches!(error, MessageError::StaysOn { .. }), "{error}");
         // What works stays on.
         let channel = answering([on(), Response::SetFeatureInfo(Feature::MsiX)]);

@@ -56,7 +56,10 @@ impl Chip {
                  neither is handled",
             );
         }
-        let pcix = || registers.read(regs::STATUS) & Status::PCIX_MODE.bits() != 0;
+        let pcix = || match registers.read(regs::STATUS) {
+            regs::ALL_ONES => false,
+            status => status & Status::PCIX_MODE.bits() != 0,
+        };
         if self.quirks.contains(Quirks::PCIX_82544_END) && pcix() {
             return Some(
                 "82544 in PCI-X mode hangs on transmit buffers that end on certain dwords, which is not handled",

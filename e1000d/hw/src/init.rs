@@ -5,6 +5,7 @@
 
 use crate::chip::{Chip, Media, Moderation, Quirks};
 use crate::errata;
+use crate::filter::write_table;
 use crate::firmware;
 use crate::flow_control::{self, Pause};
 use crate::nvm::MacAddress;
@@ -100,15 +101,15 @@ pub(crate) fn program_filter(registers: &impl Registers, chip: &Chip, mac: MacAd
     }
     let last = chip.limits.mta_registers - 1;
     for n in 0..=last {
-        if chip.quirks.contains(Quirks::MTA_REVERSE) {
-            registers.write(regs::MTA + 4 * (last - n), 0);
-            registers.read(regs::STATUS);
+        let n = if chip.quirks.contains(Quirks::MTA_REVERSE) {
+            last - n
         } else {
-            registers.write(regs::MTA + 4 * n, 0);
-        }
+            n
+        };
+        write_table(registers, chip, regs::MTA, n, 0);
     }
     for n in 0..regs::VFTA_REGISTERS {
-        registers.write(regs::VFTA + 4 * n, 0);
+        write_table(registers, chip, regs::VFTA, n, 0);
     }
 }
 

@@ -54,6 +54,9 @@ struct Arguments {
     /// Pull out the cable before the daemon starts.
     #[arg(long)]
     link_down: bool,
+    /// Drive a part that is known not to be right.
+    #[arg(long)]
+    force: bool,
     /// Have somebody else take the scheme's name while the daemon starts, for tests; needs --scheme-dir.
     #[arg(long, requires = "scheme_dir")]
     name_taken: bool,
@@ -117,6 +120,7 @@ fn run(arguments: Arguments) -> Result<(), Box<dyn Error>> {
     let options = Options {
         pause: arguments.pause,
         moderation: arguments.moderation.unwrap_or(DEFAULT_POLICY),
+        force: arguments.force,
         ..Options::default()
     };
     let environment = Environment {

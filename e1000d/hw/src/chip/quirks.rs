@@ -42,6 +42,9 @@ bitflags! {
         const IPV6_EXT_DIS = 1 << 10;
         /// 82573: RDTR 0x20 against latency (F, DPDK).
         const RDTR_20 = 1 << 11;
+        /// 8254x: bridges may make one burst of writes to consecutive registers, of which revision 3 takes only every other
+        /// word; each write to a table is flushed (L1, `e1000_clear_vfta`; F, `e1000_init_hw_82540`).
+        const FLUSH_TABLES = 1 << 12;
         /// 82545, 82546 before revision 3: no ring and no receive buffer may cross a 64 KiB boundary (L1,
         /// `e1000_check_64k_bound`). Kept by construction on every part: regions are aligned to their size up to
         /// 64 KiB, buffers to 2 KiB.

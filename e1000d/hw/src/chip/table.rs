@@ -152,7 +152,10 @@ const MAC_LPT: Limits = Limits {
 };
 
 /// All 8254x.
-const Q_8254X: Quirks = Quirks::DMA32.union(Quirks::TSO_SENTINEL).union(Quirks::PAD_60);
+const Q_8254X: Quirks = Quirks::DMA32
+    .union(Quirks::TSO_SENTINEL)
+    .union(Quirks::PAD_60)
+    .union(Quirks::FLUSH_TABLES);
 const Q_82543: Quirks = Q_8254X
     .union(Quirks::PCIX_READ_2048)
     .union(Quirks::NO_SECRC)

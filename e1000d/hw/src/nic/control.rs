@@ -108,7 +108,8 @@ impl<R: Registers, D: DmaRegion> Nic<R, D> {
 
     /// Lets tagged frames of these VLANs pass and of no other; of all with `None`, as after bring-up.
     pub fn set_vlan_filter(&mut self, vlans: Option<impl IntoIterator<Item = u16>>) {
-        self.filter.set_vlans(&self.device.registers, vlans);
+        self.filter
+            .set_vlans(&self.device.registers, self.device.chip, vlans);
         self.update_rctl();
     }
 
