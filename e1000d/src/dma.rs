@@ -18,10 +18,19 @@ const CONTIGUOUS: &str = if cfg!(any(target_arch = "x86", target_arch = "x86_64"
 /// The largest block that the kernel's buddy allocator has (kernel, `ORDER_COUNT`).
 const MAX_BLOCK_LEN: usize = 4 << 20;
 
+/// Blocks that are refused in one attempt because they are too high.
+const TRIES: usize = 16;
+/// Memory that is held, so that the kernel does not give it again, at most.
+const MAX_REJECTED: usize = 32 << 20;
+
 /// The memory scheme, opened once.
 pub struct DmaMemory {
     contiguous: Fd,
     translation: Fd,
+    /// Blocks have to end at or below this address.
+    limit: u64,
+    /// Blocks above it. Freed with this: the kernel would give them again at once.
+    rejected: Vec<DmaBlock>,
 }
 
 impl DmaMemory {
@@ -35,7 +44,16 @@ impl DmaMemory {
         Ok(Self {
             contiguous: root.openat(CONTIGUOUS, O_CLOEXEC, 0)?,
             translation: root.openat("translation", O_CLOEXEC, 0)?,
+            limit: u64::MAX,
+            rejected: Vec::new(),
         })
+    }
+
+    /// Gives only memory that ends at or below the address `limit`. The kernel cannot be asked for that; but it gives
+    /// other memory while what it gave first is held.
+    pub fn below(mut self, limit: u64) -> Self {
+        self.limit = limit;
+        self
     }
 
     /// Physical address of the page at `pointer`. It is mapped, or this fails.
@@ -50,6 +68,40 @@ impl DmaAllocator for DmaMemory {
     type Region = DmaBlock;
 
     fn allocate(&mut self, len: usize) -> Option<DmaBlock> {
+        let mut rejected = std::mem::take(&mut self.rejected);
+        let block = first_below(self.limit, &mut rejected, || self.allocate_anywhere(len));
+        self.rejected = rejected;
+        if block.is_none() && !self.rejected.is_empty() {
+            log::warn!(
+                "no {len} bytes of DMA memory below {:#x} in one piece",
+                self.limit
+            );
+        }
+        block
+    }
+}
+
+/// The first block that ends at or below `limit`; keeps those before it.
+fn first_below<B: DmaRegion>(
+    limit: u64,
+    rejected: &mut Vec<B>,
+    mut allocate: impl FnMut() -> Option<B>,
+) -> Option<B> {
+    for _ in 0..TRIES {
+        let block = allocate()?;
+        if block.bus_address().saturating_add(block.len() as u64) <= limit {
+            return Some(block);
+        }
+        rejected.push(block);
+        if rejected.iter().map(B::len).sum::<usize>() > MAX_REJECTED {
+            break;
+        }
+    }
+    None
+}
+
+impl DmaMemory {
+    fn allocate_anywhere(&self, len: usize) -> Option<DmaBlock> {
         // Other lengths would be rounded up, and the kernel would leak what is over.
         if !len.is_power_of_two() || len > MAX_BLOCK_LEN {
             return None;
@@ -121,5 +173,60 @@ impl Drop for DmaBlock {
         if let Err(error) = unsafe { call::munmap(self.pointer.as_ptr().cast(), self.len) } {
             log::warn!("DMA memory could not be unmapped: {error}");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// No memory: the tests only ask where it is.
+    struct Somewhere(u64, usize);
+
+    // SAFETY: nothing is read or written through it; no ring is made of it.
+    unsafe impl DmaRegion for Somewhere {
+        fn as_ptr(&self) -> NonNull<u8> {
+            NonNull::dangling()
+        }
+
+        fn bus_address(&self) -> u64 {
+            self.0
+        }
+
+        fn len(&self) -> usize {
+            self.1
+        }
+    }
+
+    const GIB_4: u64 = 1 << 32;
+
+    #[test]
+    fn memory_is_asked_for_until_it_is_low_enough() {
+        let mut given = [GIB_4, 5 * GIB_4, GIB_4 - 4096, GIB_4 - 8192].into_iter();
+        let mut rejected = vec![];
+        let block = first_below(GIB_4, &mut rejected, || Some(Somewhere(given.next()?, 8192)));
+        assert_eq!(block.map(|block| block.0), Some(GIB_4 - 8192));
+        // They are held, or the kernel would give them again.
+        let held: Vec<u64> = rejected.iter().map(|block| block.0).collect();
+        assert_eq!(held, [GIB_4, 5 * GIB_4, GIB_4 - 4096]);
+    }
+
+    #[test]
+    fn search_for_low_memory_ends() {
+        let mut asked = 0;
+        let mut high = |len| {
+            let mut rejected = vec![];
+            let block = first_below(GIB_4, &mut rejected, || {
+                asked += 1;
+                Some(Somewhere(GIB_4, len))
+            });
+            assert!(block.is_none());
+            std::mem::take(&mut asked)
+        };
+        assert_eq!(high(4096), TRIES);
+        assert_eq!(high(MAX_BLOCK_LEN), MAX_REJECTED / MAX_BLOCK_LEN + 1);
+        assert!(first_below(GIB_4, &mut vec![], || None::<Somewhere>).is_none());
+        // Without a limit everything will do.
+        assert!(first_below(u64::MAX, &mut vec![], || Some(Somewhere(5 * GIB_4, 4096))).is_some());
     }
 }

@@ -20,6 +20,14 @@ pub enum DaemonError {
         /// PCI device id.
         device: u16,
     },
+    /// The part is known not to work, and nobody said `--force`.
+    #[error("{chip} is not driven without --force: {hazard}")]
+    Refused {
+        /// Its name.
+        chip: &'static str,
+        /// What is wrong with it.
+        hazard: &'static str,
+    },
     /// BAR 0 could not be mapped.
     #[error("cannot map the registers: {0}")]
     Registers(io::Error),

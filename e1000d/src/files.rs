@@ -7,9 +7,11 @@ use std::fmt::Write;
 
 use e1000_hw::link::Link;
 use e1000_hw::nic::{MIN_MTU, Nic};
+use e1000_hw::notes::Notes;
 use e1000_hw::platform::{DmaRegion, Registers};
 use e1000_hw::regs::{Ctrl, Rctl, Status, Tctl};
 
+use crate::config_space::Tuning;
 use crate::demand::Demand;
 
 /// A file of the scheme.
@@ -44,6 +46,10 @@ pub struct Description {
     pub interrupts: String,
     /// They do not: the rings are polled.
     pub polling: bool,
+    /// What was found and set in configuration space.
+    pub tuning: Tuning,
+    /// What is known to be wrong with the part, if it is driven all the same.
+    pub hazard: Option<&'static str>,
 }
 
 /// What the daemon counts beyond what the core does.
@@ -126,7 +132,23 @@ pub fn info<R: Registers, D: DmaRegion>(nic: &Nic<R, D>, description: &Descripti
         ("tx_ring", sizes.tx.get().to_string()),
         ("mtu", nic.mtu().to_string()),
         ("quirks", quirks.join(" ")),
+        ("aspm", or_none(description.tuning.aspm)),
+        ("pcix_longest_read", or_none(description.tuning.longest_read)),
+        ("hazard", or_none(description.hazard)),
+        ("notes", notes(nic.notes())),
     ])
+}
+
+fn or_none(value: Option<impl ToString>) -> String {
+    value.map_or_else(|| "none".to_owned(), |value| value.to_string())
+}
+
+fn notes(notes: Notes) -> String {
+    if notes.is_empty() {
+        "none".to_owned()
+    } else {
+        notes.to_string()
+    }
 }
 
 /// The file `link`.

@@ -7,12 +7,14 @@
 //! [`server`] the scheme socket, [`scheme`] and [`files`] what
 //! the operations mean ([`open_file`] and [`demand`] are what a client may hold open), [`screen`] what clients must not
 //! be able to do, [`subscriber`] who is told of frames, [`overload`] what happens when more come than it can read;
-//! [`interrupts`] how the NIC's interrupts get here, [`events`] what is waited for;
-//! [`namespace`], [`dma`], [`mmio`], [`alarm`], [`clock`], [`signals`] the kernel and its schemes; [`platform`] what differs
+//! [`interrupts`] how the NIC's interrupts get here, [`proof`] whether they do, [`events`] what is waited for;
+//! [`config_space`] what is set there, [`namespace`], [`dma`], [`mmio`], [`alarm`], [`clock`], [`signals`] the kernel and
+//! its schemes; [`platform`] what differs
 //! on Linux, where the hosted mode (`host/`) runs the same code against QEMU's device models.
 
 pub mod alarm;
 pub mod clock;
+pub mod config_space;
 pub mod daemon;
 pub mod demand;
 pub mod dma;
@@ -26,6 +28,7 @@ pub mod namespace;
 pub mod open_file;
 pub mod overload;
 pub mod platform;
+pub mod proof;
 pub mod scheme;
 pub mod screen;
 pub mod server;

@@ -34,7 +34,8 @@ fn e1000d_main() -> Result<(), Box<dyn std::error::Error>> {
 }
 
 /// The command line of a match file: nothing, `--interrupts KIND`, the first kind to try, `--pause MODE`, the pause frames
-/// that are wanted, and `--moderation POLICY`, how long the NIC waits between two interrupts.
+/// that are wanted, `--moderation POLICY`, how long the NIC waits between two interrupts, and `--force`, which has parts
+/// driven that are known not to be right.
 #[cfg(any(target_os = "redox", test))]
 fn options(mut arguments: impl Iterator<Item = String>) -> Result<e1000d::platform::Options, String> {
     let mut options = e1000d::platform::Options::default();
@@ -64,9 +65,10 @@ fn options(mut arguments: impl Iterator<Item = String>) -> Result<e1000d::platfo
                     .parse()
                     .map_err(|error: e1000_hw::moderation::UnknownPolicy| format!("{policy:?}: {error}"))?;
             }
+            "--force" => options.force = true,
             other => {
                 return Err(format!(
-                    "unknown argument {other:?}; there are --interrupts KIND, --pause MODE and --moderation POLICY"
+                    "unknown argument {other:?}; there are --interrupts KIND, --pause MODE, --moderation POLICY and --force"
                 ));
             }
         }
@@ -94,6 +96,11 @@ mod tests {
         assert_eq!(both, Ok((Pause::BOTH, Kind::Msi)));
         let adaptive = options("--moderation adaptive").map(|options| options.moderation);
         assert_eq!(adaptive, Ok(Policy::Adaptive));
+        assert_eq!(options("").map(|options| options.force), Ok(false));
+        assert_eq!(
+            options("--force --pause rx").map(|options| options.force),
+            Ok(true)
+        );
         for bad in [
             "--interrupts",
             "--interrupts irq",

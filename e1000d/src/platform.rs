@@ -9,6 +9,7 @@ use pcid_config::channel::Channel;
 use pcid_config::protocol::PciFunction;
 
 use crate::interrupts::Kind;
+use crate::proof::Limits;
 
 /// The machine under the daemon. Everything else the daemon does through libredox, the same on both sides.
 pub trait Platform {
@@ -28,6 +29,11 @@ pub trait Platform {
     ///
     /// When the namespace refuses.
     fn remove_stale_scheme(&mut self, name: &str) -> io::Result<()>;
+
+    /// How long test interrupts on a line may take.
+    fn interrupt_limits(&self) -> Limits {
+        Limits::default()
+    }
 
     /// Called once, after the scheme is registered and readiness was reported.
     fn ready(&mut self, _name: &str) {}
@@ -54,6 +60,8 @@ pub struct Options {
     pub pause: Pause,
     /// How long the NIC waits between two interrupts.
     pub moderation: Policy,
+    /// Drive parts that are known not to be right, and with memory that they may not reach.
+    pub force: bool,
 }
 
 impl Default for Options {
@@ -62,6 +70,7 @@ impl Default for Options {
             interrupts: Kind::MsiX,
             pause: Pause::RX,
             moderation: DEFAULT_POLICY,
+            force: false,
         }
     }
 }

@@ -15,6 +15,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use e1000_hw::nic::{Interrupt, Nic};
+use e1000_hw::notes::Notes;
 use e1000_hw::nvm::MacAddress;
 use e1000_hw::platform::{Clock, DmaRegion, Registers};
 use e1000_hw::regs::Causes;
@@ -60,6 +61,8 @@ pub struct NetworkScheme<R: Registers, D: DmaRegion, C: Clock = SystemClock> {
     interrupts_at_check: u64,
     overload: Overload,
     fair_drop: FairDrop,
+    /// The last reader of frames has closed its file, and no other has opened one.
+    deserted: bool,
     /// Frames sent since the processor was last yielded.
     sent: u32,
     /// The processor should be yielded.
@@ -71,6 +74,8 @@ pub struct NetworkScheme<R: Registers, D: DmaRegion, C: Clock = SystemClock> {
     self_test: self_test::SelfTests,
     /// It was reported that the NIC is gone.
     lost: bool,
+    /// What was reported of what the core had to say.
+    noted: Notes,
 }
 
 impl<R: Registers, D: DmaRegion> NetworkScheme<R, D> {
@@ -95,12 +100,14 @@ impl<R: Registers, D: DmaRegion, C: Clock> NetworkScheme<R, D, C> {
             interrupts_at_check: 0,
             overload: Overload::default(),
             fair_drop: FairDrop::default(),
+            deserted: false,
             sent: 0,
             must_yield: false,
             link_news: false,
             collected: None,
             self_test: self_test::SelfTests::default(),
             lost: false,
+            noted: Notes::empty(),
         }
     }
 
@@ -138,6 +145,21 @@ impl<R: Registers, D: DmaRegion, C: Clock> NetworkScheme<R, D, C> {
     /// lost.
     pub fn take_frame(&mut self, out: &mut [u8]) -> Option<usize> {
         self.fair_drop.take(out).or_else(|| self.nic.receive(out))
+    }
+
+    /// Whether anybody has the file of frames open.
+    fn has_readers(&self) -> bool {
+        self.handles
+            .values()
+            .any(|handle| matches!(handle, Handle::Data(_)))
+    }
+
+    /// Drops all frames that wait, and counts them: nobody is there whose they could be.
+    fn drop_unclaimed_frames(&mut self) {
+        while self.fair_drop.take(&mut []).is_some() {
+            self.nic.count_unused_frame();
+        }
+        self.nic.discard_all();
     }
 
     fn count_sent(&mut self) {
@@ -208,6 +230,21 @@ impl<R: Registers, D: DmaRegion, C: Clock> NetworkScheme<R, D, C> {
             self.activity.link_changes += 1;
             self.link_news = true;
         }
+        self.log_news();
+    }
+
+    /// What the core has had to say since this was last asked, each thing once.
+    pub fn take_news(&mut self) -> Option<Notes> {
+        let news = self.nic.notes().difference(self.noted);
+        self.noted |= news;
+        (!news.is_empty()).then_some(news)
+    }
+
+    /// Logs what the core has had to say since the last time, each thing once.
+    pub fn log_news(&mut self) {
+        if let Some(news) = self.take_news() {
+            log::warn!("{news}");
+        }
     }
 
     /// Looks after transmitter and link.
@@ -221,6 +258,7 @@ impl<R: Registers, D: DmaRegion, C: Clock> NetworkScheme<R, D, C> {
             }
             Finding::Link => self.look_at_link(),
         }
+        self.log_news();
     }
 
     /// The NIC is gone: whoever waits for frames or for news of the link has to be told. Returns false if that was known.

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use e1000_hw::chip::find;
 use e1000_hw::fake::{FakeMachine, FakeRegion, FakeRegisters, Faults};
 use e1000_hw::nic::{Nic, RingSizes};
+use e1000_hw::notes::Notes;
 use e1000_hw::regs;
 use e1000_hw::ring::RingSize;
 use e1000d::files::Description;
@@ -393,4 +394,71 @@ fn text_for_a_file_is_bounded() {
     };
     assert_eq!(write(16 << 10), Ok(16 << 10));
     assert_eq!(write((16 << 10) + 16), Err(libredox::errno::EMSGSIZE));
+}
+
+/// Waits until so many handles are open, the root's among them.
+fn wait_for_handles(daemon: &Daemon, count: usize) {
+    let start = Instant::now();
+    while daemon.with(|_, server| server.scheme().open_handles()) != count {
+        assert!(start.elapsed() < SOON, "handles are not closed");
+    }
+}
+
+/// The first byte of the next frame, if there is one.
+fn next_frame(reader: &Fd) -> Option<u8> {
+    let mut frame = [0; 64];
+    match reader.read(&mut frame) {
+        Ok(length) => {
+            assert_eq!(length, 60);
+            Some(frame[0])
+        }
+        Err(error) => {
+            assert_eq!(error.errno(), libredox::errno::EAGAIN);
+            None
+        }
+    }
+}
+
+#[test]
+fn frames_that_came_for_others_are_not_read() {
+    let daemon = Daemon::start();
+    let first = open(O_NONBLOCK);
+    // While it was there, and another one, who goes on.
+    let second = open(O_NONBLOCK);
+    daemon.deliver(2);
+    drop(first);
+    wait_for_handles(&daemon, 2);
+    assert_eq!(next_frame(&second), Some(2));
+    // The last one goes and leaves a ring full: buffers are given back in fours.
+    for _ in 0..6 {
+        daemon.deliver(3);
+    }
+    assert!(!daemon.with(|machine, _| machine.deliver(&[3; 60])));
+    drop(second);
+    wait_for_handles(&daemon, 1);
+    // There is room again; but what comes now is old when somebody comes.
+    daemon.deliver(4);
+    let third = open(O_NONBLOCK);
+    assert_eq!(next_frame(&third), None);
+    daemon.deliver(5);
+    assert_eq!(next_frame(&third), Some(5));
+    let dropped = daemon.with(|_, server| server.scheme().nic().rx_counters().dropped);
+    assert_eq!(dropped, 6 + 1);
+}
+
+#[test]
+fn what_resets_meet_is_told_once_and_stays_in_the_file_info() {
+    let daemon = Daemon::start();
+    assert!(text("info").ends_with("\naspm none\npcix_longest_read none\nhazard none\nnotes none\n"));
+    let news = daemon.with(|machine, server| {
+        let scheme = server.scheme();
+        assert_eq!(scheme.take_news(), None);
+        machine.set_link(false);
+        machine.poke_phy(2, 0xFFFF);
+        machine.poke_phy(3, 0xFFFF);
+        scheme.nic().restart(machine).expect("a reset");
+        [scheme.take_news(), scheme.take_news()]
+    });
+    assert_eq!(news, [Some(Notes::PHY_SILENT), None]);
+    assert!(text("info").ends_with("\nnotes the PHY did not answer\n"));
 }

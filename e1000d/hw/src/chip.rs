@@ -6,6 +6,8 @@ mod quirks;
 mod table;
 
 use crate::offload::Offloads;
+use crate::platform::Registers;
+use crate::regs::{self, Status};
 
 pub use quirks::Quirks;
 pub use table::CHIPS;
@@ -39,6 +41,31 @@ impl Chip {
         } else {
             interval
         }
+    }
+}
+
+impl Chip {
+    /// Reason not to drive this part as it is now, for lack of a workaround without which it is known to hang or to reach
+    /// into memory that is not its own. `None` if there is none, as for almost all. Reads one register at most.
+    ///
+    /// Nobody could try these workarounds on the parts; better none than a wrong one.
+    pub fn hazard(&self, registers: &impl Registers) -> Option<&'static str> {
+        if self.quirks.intersects(Quirks::ME_ARBITER | Quirks::K1_OFF) {
+            return Some(
+                "82579 needs K1 off at 100 and 1000 Mbit/s, and loses register writes while its firmware is busy; \
+                 neither is handled",
+            );
+        }
+        let pcix = || match registers.read(regs::STATUS) {
+            regs::ALL_ONES => false,
+            status => status & Status::PCIX_MODE.bits() != 0,
+        };
+        if self.quirks.contains(Quirks::PCIX_82544_END) && pcix() {
+            return Some(
+                "82544 in PCI-X mode hangs on transmit buffers that end on certain dwords, which is not handled",
+            );
+        }
+        None
     }
 }
 
@@ -147,7 +174,7 @@ pub enum Reset {
 
 impl Reset {
     /// Whether bus mastering is stopped with CTRL.GIO_MASTER_DISABLE first.
-    pub(crate) fn stops_bus_master(self) -> bool {
+    pub fn stops_bus_master(self) -> bool {
         matches!(self, Self::Pcie | Self::PciePhyFromNvm | Self::Pch)
     }
 }

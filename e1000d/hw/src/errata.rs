@@ -61,6 +61,7 @@ static STEPS: &[Step] = &[
     ),
     step(Quirks::PBECCSTS, regs::PBECCSTS, 0, PBECCSTS_ECC_ENABLE),
     step(Quirks::PBECCSTS, regs::CTRL, 0, Ctrl::MEHE.bits()),
+    step(Quirks::BEACON_8_US, regs::FEXTNVM4, 0, regs::FEXTNVM4_BEACON),
 ];
 
 /// Works off the steps of this part: one read and one write each.

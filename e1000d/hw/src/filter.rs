@@ -122,6 +122,7 @@ impl Filter {
     pub(crate) fn set_vlans(
         &mut self,
         registers: &impl Registers,
+        chip: &Chip,
         vlans: Option<impl IntoIterator<Item = u16>>,
     ) {
         self.vlan_filter = vlans.is_some();
@@ -136,7 +137,7 @@ impl Filter {
             }
         }
         let old = core::mem::replace(&mut self.vlans, table);
-        self.write_vlans(registers, &old);
+        self.write_vlans(registers, chip, &old);
     }
 
     /// Writes all of it into a device whose tables are empty.
@@ -145,7 +146,7 @@ impl Filter {
         if self.multicast != empty {
             self.write_multicast(registers, chip, &empty);
         }
-        self.write_vlans(registers, &[0; VFTA_REGISTERS]);
+        self.write_vlans(registers, chip, &[0; VFTA_REGISTERS]);
     }
 
     fn write_multicast(&self, registers: &impl Registers, chip: &Chip, old: &[u32; MTA_REGISTERS]) {
@@ -154,21 +155,28 @@ impl Filter {
         if chip.quirks.contains(Quirks::MTA_REVERSE) {
             // A write may disturb the registers after it: all of them, from high to low, flushed one by one.
             for (n, (new, _)) in words.rev() {
-                registers.write(regs::MTA + 4 * n as u32, *new);
-                registers.read(regs::STATUS);
+                write_table(registers, chip, regs::MTA, n as u32, *new);
             }
             return;
         }
         for (n, (new, _)) in words.filter(|(_, (new, old))| new != old) {
-            registers.write(regs::MTA + 4 * n as u32, *new);
+            write_table(registers, chip, regs::MTA, n as u32, *new);
         }
     }
 
-    fn write_vlans(&self, registers: &impl Registers, old: &[u32; VFTA_REGISTERS]) {
+    fn write_vlans(&self, registers: &impl Registers, chip: &Chip, old: &[u32; VFTA_REGISTERS]) {
         let words = self.vlans.iter().zip(old).enumerate();
         for (n, (new, _)) in words.filter(|(_, (new, old))| new != old) {
-            registers.write(regs::VFTA + 4 * n as u32, *new);
+            write_table(registers, chip, regs::VFTA, n as u32, *new);
         }
+    }
+}
+
+/// Writes word `n` of the table at `table`.
+pub(crate) fn write_table(registers: &impl Registers, chip: &Chip, table: u32, n: u32, value: u32) {
+    registers.write(table + 4 * n, value);
+    if chip.quirks.contains(Quirks::FLUSH_TABLES) {
+        registers.read(regs::STATUS);
     }
 }
 

@@ -5,6 +5,7 @@
 
 use crate::chip::{Chip, Media, Moderation, Quirks};
 use crate::errata;
+use crate::filter::write_table;
 use crate::firmware;
 use crate::flow_control::{self, Pause};
 use crate::nvm::MacAddress;
@@ -53,9 +54,12 @@ pub(crate) fn program_mac(registers: &impl Registers, chip: &Chip, pause: Pause)
     } else {
         clear
     };
-    // 82543 cannot detect the speed by itself: its PHY decides, and firmware left it forced.
+    // 82543 cannot detect the speed by itself: its PHY decides, and firmware left it forced. PCIe parts take the speed
+    // from the PHY, and ASDE has to be zero (82574 datasheet, 10.2.2.1; Linux e1000e, `e1000_setup_copper_link_82571`).
     let (clear, set) = if chip.quirks.contains(Quirks::FORCE_SPEED) {
         (clear.difference(Ctrl::FRCSPD | Ctrl::FRCDPX), Ctrl::SLU)
+    } else if chip.quirks.contains(Quirks::PCIE) {
+        (clear | Ctrl::ASDE, Ctrl::SLU)
     } else {
         (clear, Ctrl::SLU | Ctrl::ASDE)
     };
@@ -97,15 +101,15 @@ pub(crate) fn program_filter(registers: &impl Registers, chip: &Chip, mac: MacAd
     }
     let last = chip.limits.mta_registers - 1;
     for n in 0..=last {
-        if chip.quirks.contains(Quirks::MTA_REVERSE) {
-            registers.write(regs::MTA + 4 * (last - n), 0);
-            registers.read(regs::STATUS);
+        let n = if chip.quirks.contains(Quirks::MTA_REVERSE) {
+            last - n
         } else {
-            registers.write(regs::MTA + 4 * n, 0);
-        }
+            n
+        };
+        write_table(registers, chip, regs::MTA, n, 0);
     }
     for n in 0..regs::VFTA_REGISTERS {
-        registers.write(regs::VFTA + 4 * n, 0);
+        write_table(registers, chip, regs::VFTA, n, 0);
     }
 }
 

@@ -41,6 +41,7 @@ pub mod firmware;
 pub mod flow_control;
 mod init;
 pub mod interrupt;
+mod k1;
 pub mod link;
 pub mod moderation;
 pub mod nic;

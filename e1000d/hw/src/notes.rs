@@ -1,11 +1,11 @@
-//! What bring-up met that is worth telling, but no reason to stop.
+//! What bring-up, resets and changes of the link met that is worth telling, but no reason to stop.
 
 use core::fmt;
 
 use bitflags::bitflags;
 
 bitflags! {
-    /// What bring-up met that is worth telling, but no reason to stop.
+    /// What was met that is worth telling, but no reason to stop.
     #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
     pub struct Notes: u32 {
         /// Requests as a bus master did not end within 80 ms (HF 3.1, step 3).

@@ -45,6 +45,8 @@ pub mod register {
     pub const GIG_STATUS: u8 = 10;
     /// 88E1000 and later: speed in bits 15:14, full duplex 13, both resolved 11.
     pub const M88_STATUS: u8 = 17;
+    /// 82577 and later: which page is at the pages' address, in bits 15:5.
+    pub const PAGE_SELECT: u8 = 31;
     /// 82574: receive errors.
     pub const RECEIVE_ERRORS: u8 = 21;
 }
@@ -66,6 +68,8 @@ bitflags! {
     /// Bits of register 1.
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
     pub struct Bmsr: u16 {
+        /// There is a link, and was since the register was last read.
+        const LINK = 1 << 2;
         /// Autonegotiation has ended: register 5 holds what the partner offers.
         const NEGOTIATED = 1 << 5;
     }
@@ -232,10 +236,42 @@ impl<'a, R: Registers, C: Clock> Phy<'a, R, C> {
         Ok(())
     }
 
+    /// Reads register `number` of `page`, 768 or above, of a PHY of 82577 and later (Linux e1000e, `__e1000_read_phy_reg_hv`).
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::read`].
+    pub fn read_page(&self, page: u16, number: u8) -> Result<u16, PhyError> {
+        self.select_page(page)?;
+        self.mdic_at(PHY_ADDRESS, number, regs::MDIC_OP_READ)
+    }
+
+    /// Writes register `number` of `page`, 768 or above, of a PHY of 82577 and later.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::read`].
+    pub fn write_page(&self, page: u16, number: u8, value: u16) -> Result<(), PhyError> {
+        self.select_page(page)?;
+        self.mdic_at(PHY_ADDRESS, number, regs::MDIC_OP_WRITE | u32::from(value))?;
+        Ok(())
+    }
+
+    /// These pages are at another address than the others.
+    fn select_page(&self, page: u16) -> Result<(), PhyError> {
+        let select = regs::MDIC_OP_WRITE | u32::from(page << 5);
+        self.mdic_at(PHY_ADDRESS, register::PAGE_SELECT, select)?;
+        Ok(())
+    }
+
+    fn mdic(&self, number: u8, command: u32) -> Result<u16, PhyError> {
+        self.mdic_at(self.address(), number, command)
+    }
+
     /// One access. The command word is clean, without READY and INT_EN: VirtualBox ignores the one and never ends the
     /// other (HF 5.1).
-    fn mdic(&self, number: u8, command: u32) -> Result<u16, PhyError> {
-        let target = u32::from(number & 31) << 16 | self.address() << 21;
+    fn mdic_at(&self, address: u32, number: u8, command: u32) -> Result<u16, PhyError> {
+        let target = u32::from(number & 31) << 16 | address << 21;
         self.registers.write(regs::MDIC, command | target);
         let mut answer = 0;
         wait_until(

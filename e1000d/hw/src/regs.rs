@@ -17,6 +17,12 @@ pub const EECD: u32 = 0x0010;
 pub const EERD: u32 = 0x0014;
 /// Serdes control (82571, 82572).
 pub const SCTL: u32 = 0x0024;
+/// Future extended NVM 4 (ICH/PCH): among others the duration of the beacon.
+pub const FEXTNVM4: u32 = 0x0024;
+/// Future extended NVM 6 (I217 and later): among others K1. The same offset as [`EECD`].
+pub const FEXTNVM6: u32 = 0x0010;
+/// Access to the registers of Kumeran, the link between MAC and PHY (ICH/PCH).
+pub const KMRNCTRLSTA: u32 = 0x0034;
 /// Extended device control.
 pub const CTRL_EXT: u32 = 0x0018;
 /// VLAN EtherType.
@@ -248,6 +254,14 @@ pub const TIPG_IPGT: u32 = 0x3FF;
 pub const TARC0_SPEED_MODE: u32 = 1 << 21;
 /// [`RXCSUM`]: checksums of IPv4 headers (IPOFL) and of TCP and UDP (TUOFL) are checked.
 pub const RXCSUM_CHECK: u32 = 0b11 << 8;
+/// [`FEXTNVM4`]: duration of the beacon; 8 us.
+pub const FEXTNVM4_BEACON: u32 = 0b111;
+/// [`FEXTNVM6`]: the PLL's clock is requested.
+pub const FEXTNVM6_REQ_PLL_CLK: u32 = 1 << 8;
+/// [`FEXTNVM6`]: K1 is entered later.
+pub const FEXTNVM6_K1_ENTRY_CONDITION: u32 = 1 << 9;
+/// [`KMRNCTRLSTA`]: read the register whose number is in bits 20:16.
+pub const KMRNCTRLSTA_REN: u32 = 1 << 21;
 /// [`RFCTL`]: NFSW_DIS and NFSR_DIS.
 pub const RFCTL_NFS_DIS: u32 = 1 << 6 | 1 << 7;
 

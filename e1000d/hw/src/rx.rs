@@ -308,8 +308,13 @@ impl<D: DmaRegion> RxRing<D> {
 
     /// Drops the frame that [`Self::next_len`] just found.
     pub fn discard(&mut self, registers: &impl Registers) {
-        self.counters.dropped += 1;
+        self.count_dropped();
         self.recycle(registers);
+    }
+
+    /// Counts a good frame that the owner dropped.
+    pub fn count_dropped(&mut self) {
+        self.counters.dropped += 1;
     }
 
     /// Gives the buffers of the frame just looked at back, telling the hardware once a batch is together.

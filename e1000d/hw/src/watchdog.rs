@@ -131,9 +131,15 @@ impl Watchdog {
         self.resets.may_reset(now)
     }
 
-    /// The device was reset: nothing is with the hardware. What comes next shows whether it helped.
+    /// The device was reset because it hung. What comes next shows whether it helped.
     pub(crate) fn was_reset(&mut self) {
         self.recoveries.resets += 1;
+        self.emptied();
+    }
+
+    /// The rings were emptied, for whatever reason: the age of what was in them says nothing of what will be, though
+    /// descriptors are counted from zero again.
+    pub(crate) fn emptied(&mut self) {
         self.oldest = None;
     }
 }

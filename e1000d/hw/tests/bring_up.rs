@@ -11,7 +11,7 @@ use e1000_hw::link::Link;
 use e1000_hw::nic::{BringUpError, Interrupt, Nic, RingSizes};
 use e1000_hw::nvm::{MacAddress, MacAddressError};
 use e1000_hw::platform::{Clock, Registers};
-use e1000_hw::regs::{self, Causes, Rctl, Tctl};
+use e1000_hw::regs::{self, Causes, Rctl, Status, Tctl};
 
 type FakeNic = Nic<FakeRegisters, FakeRegion>;
 
@@ -155,6 +155,46 @@ fn reset_that_never_ends_is_an_error_within_a_bound() {
             chip.name
         );
         assert_eq!(machine.dma_in_use(), 0);
+    }
+}
+
+#[test]
+fn parts_that_are_known_to_hang_say_so() {
+    for chip in CHIPS {
+        let machine = FakeMachine::new(chip);
+        let conventional = chip.hazard(&machine.registers());
+        assert_eq!(conventional.is_some(), chip.device_id == 0x1503, "{}", chip.name);
+        machine.poke(
+            regs::STATUS,
+            machine.peek(regs::STATUS) | Status::PCIX_MODE.bits(),
+        );
+        let pcix = chip.hazard(&machine.registers());
+        let refused = chip.device_id == 0x1503 || chip.limits.mac == "82544";
+        assert_eq!(pcix.is_some(), refused, "{}", chip.name);
+    }
+}
+
+#[test]
+fn pci_x_parts_that_may_not_send_from_long_buffers_take_no_jumbo_frames() {
+    for chip in CHIPS {
+        let machine = FakeMachine::new(chip);
+        machine.poke(
+            regs::STATUS,
+            machine.peek(regs::STATUS) | Status::PCIX_MODE.bits(),
+        );
+        let nic = bring_up(&machine, chip).expect(chip.name);
+        if chip.quirks.contains(Quirks::PCIX_TX_2015) {
+            assert_eq!(nic.max_mtu(), 1500, "{}", chip.name);
+        }
+        nic.stop(&machine);
+        let nic = bring_up(&FakeMachine::new(chip), chip).expect(chip.name);
+        assert_eq!(
+            nic.max_mtu() > 1500,
+            chip.limits.max_frame > 1522,
+            "{}",
+            chip.name
+        );
+        drop(nic);
     }
 }
 

@@ -8,6 +8,7 @@ use e1000_hw::flow_control::{self, Pause};
 use e1000_hw::link::{self, Link};
 use e1000_hw::nic::{Nic, RingSizes};
 use e1000_hw::notes::Notes;
+use e1000_hw::nvm::MacAddress;
 use e1000_hw::regs;
 use recorder::Step::{R, W};
 use recorder::{Recorder, Step, chip};
@@ -121,7 +122,14 @@ fn extended_control_of_each_family() {
         (0x109A, Some(1 << 22 | 1 << 19)),
         (0x10D3, Some(1 << 28 | 1 << 22 | 1 << 19)),
         (0x150C, Some(1 << 28 | 1 << 22 | 1 << 19)),
-        (0x153A, Some(1 << 28 | 1 << 23 | 1 << 22 | 1 << 20 | 1 << 19)),
+        (
+            0x153A,
+            Some(1 << 28 | 1 << 23 | 1 << 22 | 1 << 20 | 1 << 19 | 1 << 17),
+        ),
+        (
+            0x1503,
+            Some(1 << 28 | 1 << 23 | 1 << 22 | 1 << 20 | 1 << 19 | 1 << 17),
+        ),
         (0x1099, Some(1 << 23 | 1 << 19 | 1 << 17)),
         (0x10B5, Some(1 << 23 | 1 << 19 | 1 << 17)),
         (0x1079, None),
@@ -192,6 +200,58 @@ fn reserved_bit_29_of_ctrl_is_cleared() {
             0,
             "{id:04x}"
         );
+    }
+}
+
+#[test]
+fn speed_is_taken_from_the_phy_on_pcie_and_detected_before() {
+    // 82574 datasheet, 10.2.2.1: ASDE (bit 5) must be zero.
+    for chip in CHIPS.iter().filter(|chip| chip.media == Media::Copper) {
+        let ctrl = ends(chip.device_id, regs::CTRL, 1 << 5).unwrap_or(0);
+        let detects = !chip.quirks.intersects(Quirks::PCIE | Quirks::FORCE_SPEED);
+        if !chip.quirks.contains(Quirks::FORCE_SPEED) {
+            assert_eq!(ctrl & 1 << 5 != 0, detects, "{}", chip.name);
+        }
+        assert_ne!(ctrl & 1 << 6, 0, "{}: SLU", chip.name);
+    }
+}
+
+#[test]
+fn table_writes_of_8254x_are_flushed_one_by_one() {
+    // Linux e1000, `e1000_init_hw` and `e1000_clear_vfta`: bridges may make a burst of them.
+    for chip in CHIPS {
+        let recorder = Recorder::new(chip);
+        let machine = recorder.machine.clone();
+        let sizes = RingSizes::default();
+        let mut nic: Nic<&Recorder, FakeRegion> =
+            Nic::bring_up(&recorder, chip, sizes, &mut machine.dma(), &machine).expect(chip.name);
+        nic.set_filter(false, false, [MacAddress([1, 0, 0x5E, 0, 0, 1])]);
+        nic.set_vlan_filter(Some([7, 700]));
+        let steps = recorder.take();
+        let tables = [regs::MTA..regs::MTA + 512, regs::VFTA..regs::VFTA + 512];
+        let is_table = |offset: u32| tables.iter().any(|table| table.contains(&offset));
+        let flushed = steps
+            .windows(2)
+            .filter(|pair| matches!(pair[0], W(offset, _) if is_table(offset)))
+            .map(|pair| pair[1] == R(regs::STATUS));
+        let conventional = chip.limits.mac.starts_with("8254");
+        assert!(flushed.clone().count() > 128, "{}", chip.name);
+        assert!(
+            flushed.into_iter().all(|flushed| flushed == conventional),
+            "{}",
+            chip.name
+        );
+        nic.stop(&machine);
+    }
+}
+
+#[test]
+fn beacon_of_i217_and_i218_lasts_8_us() {
+    // Linux e1000e, `e1000_check_for_copper_link_ich8lan`: FEXTNVM4 bits 2:0 are 7.
+    for chip in CHIPS {
+        let beacon = ends(chip.device_id, regs::FEXTNVM4, 0x1003);
+        let want = (chip.limits.mac == "LPT").then_some(0x1007);
+        assert_eq!(beacon, want, "{}", chip.name);
     }
 }
 

@@ -45,6 +45,25 @@ fn watch(machine: &FakeMachine, nic: &mut Nic<FakeRegisters, FakeRegion>) -> (Fi
 }
 
 #[test]
+fn age_of_frames_ends_with_the_ring_that_they_were_in() {
+    let (machine, mut nic) = start(0x100E);
+    stall(&machine, true);
+    nic.transmit(&[1; 60]).expect("room");
+    nic.post();
+    assert_eq!(nic.watch(&machine), Finding::Busy);
+    machine.sleep(Duration::from_millis(1900));
+    nic.set_mtu(9000, &machine).expect("a reset");
+    // The first frame of the new ring has the number that the lost one had.
+    nic.transmit(&[2; 60]).expect("room");
+    nic.post();
+    machine.sleep(Duration::from_millis(200));
+    assert_eq!(nic.watch(&machine), Finding::Busy, "it is 0.2 s old");
+    assert_eq!(nic.recoveries().hangs, 0);
+    machine.sleep(2 * SECOND);
+    assert_eq!(nic.watch(&machine), Finding::Reset);
+}
+
+#[test]
 fn nothing_to_send_is_nothing_to_watch_and_costs_nothing() {
     let (machine, mut nic) = start(0x100E);
     assert!(!nic.needs_watching());

@@ -78,7 +78,7 @@ fn idle_nic_with_a_steady_link_needs_no_watching() {
 
 #[test]
 fn reset_that_failed_for_the_mtu_is_tried_again_until_it_works() {
-    for id in [0x100E, 0x10D3, 0x1503] {
+    for id in [0x100E, 0x10D3, 0x105E] {
         let (machine, mut nic) = start(id);
         machine.set_faults(Faults {
             reset_stuck: true,

@@ -152,6 +152,10 @@ impl<R: Registers, D: DmaRegion, C: Clock> SchemeSync for NetworkScheme<R, D, C>
             (Handle::File(open), NewFdFlags::POSITIONED)
         };
         let is_data = matches!(handle, Handle::Data(_));
+        if is_data && std::mem::take(&mut self.deserted) {
+            // They came while nobody was there, however long ago.
+            self.drop_unclaimed_frames();
+        }
         let number = self.insert(handle);
         self.owners.insert(number, caller.pid);
         if is_data {
@@ -316,7 +320,13 @@ impl<R: Registers, D: DmaRegion, C: Clock> SchemeSync for NetworkScheme<R, D, C>
         self.owners.remove(&id);
         // What it asked for ends with it, and what others asked for may count now.
         match self.handles.remove(&id) {
-            Some(Handle::Data(_)) => self.apply_demand(),
+            Some(Handle::Data(_)) => {
+                if !self.has_readers() {
+                    self.deserted = true;
+                    self.drop_unclaimed_frames();
+                }
+                self.apply_demand();
+            }
             Some(Handle::File(open)) if open.file == File::Filter => self.apply_demand(),
             _ => {}
         }

@@ -18,6 +18,10 @@ bitflags! {
         /// 82544: write the multicast table from high to low with a flush after each (L1, `e1000_write_mta`
         /// erratum).
         const MTA_REVERSE = 1 << 2;
+        /// 8254x before revision 3 of 82545 and 82546: BIOSes set the longest read of PCI-X (MMRBC) too high; more than
+        /// 2 KiB is not safe (L1, `e1000_reset`; F, `e1000_pcix_mmrbc_workaround_generic`). *Not the core's*: PCI
+        /// configuration space.
+        const PCIX_READ_2048 = 1 << 3;
         /// 82543: no usable auto-speed detection; speed and duplex are copied from the PHY (HF 5.2).
         const FORCE_SPEED = 1 << 4;
         /// MACs from 82540 on, but not ICH/PCH: firmware may answer ARP for the host; MANC.ARP_EN must go (L1,
@@ -38,14 +42,19 @@ bitflags! {
         const IPV6_EXT_DIS = 1 << 10;
         /// 82573: RDTR 0x20 against latency (F, DPDK).
         const RDTR_20 = 1 << 11;
+        /// 8254x: bridges may make one burst of writes to consecutive registers, of which revision 3 takes only every other
+        /// word; each write to a table is flushed (L1, `e1000_clear_vfta`; F, `e1000_init_hw_82540`).
+        const FLUSH_TABLES = 1 << 12;
         /// 82545, 82546 before revision 3: no ring and no receive buffer may cross a 64 KiB boundary (L1,
         /// `e1000_check_64k_bound`). Kept by construction on every part: regions are aligned to their size up to
         /// 64 KiB, buffers to 2 KiB.
         const NO_64K_CROSS = 1 << 13;
         /// 82545, 82546 on PCI-X (erratum 10): the first descriptor of a frame holds at most 2015 bytes (L1).
-        /// Kept by construction for standard frames, which are one buffer of at most 1518 bytes.
+        /// Kept by construction for standard frames, which are one buffer of at most 1518 bytes; the MTU stays at 1500
+        /// there.
         const PCIX_TX_2015 = 1 << 14;
-        /// 82544 on PCI-X: transmit buffers may not end on certain dwords (L1). Not handled: conventional PCI only.
+        /// 82544 on PCI-X: transmit buffers may not end on certain dwords (L1, `e1000_tx_map`). Not handled: refused there
+        /// ([`Chip::hazard`](crate::chip::Chip::hazard)).
         const PCIX_82544_END = 1 << 15;
         /// 8254x: descriptors of a segmented frame, and of the frame after it, may be reported as done before they were
         /// fetched; the last 4 bytes get a descriptor of their own. No descriptor of a segmented frame may have more than
@@ -73,7 +82,7 @@ bitflags! {
         /// 82545GM, 82546GB (revision 3): the reset is written to the shadow of CTRL (L1, `CTRL_DUP`).
         const SHADOW_RESET = 1 << 25;
         /// 82546GB quad: relaxed ordering causes parity errors in a PCI slot; CTRL_EXT.RO_DIS (L1,
-        /// `e1000_init_hw`).
+        /// `e1000_init_hw`). ICH/PCH: the same bit (L2, `e1000_init_hw_ich8lan`).
         const RELAXED_ORDERING = 1 << 26;
         /// 82546, 82571: the address of function 1 is that of the NVM with the lowest bit of the last byte
         /// inverted (HF 4).
@@ -101,10 +110,10 @@ bitflags! {
         const NFS_DIS = 1 << 36;
         /// 82573, 82574, 82583: GCR.L1_ACT_WITHOUT_L0S_RX (L2, `e1000_init_hw_82571`).
         const L1_WITHOUT_L0S = 1 << 37;
-        /// 82571, 82572: PCIe ASPM L1 must be off (HF 1.3). *Not the core's*: PCI configuration space.
+        /// 82571, 82572: PCIe ASPM L1 must be off (L2, FLAG2_DISABLE_ASPM_L1). *Not the core's*: PCI configuration space.
         const NO_ASPM_L1 = 1 << 38;
         /// 82573, 82574, 82583: PCIe ASPM L0s and L1 must be off, or the link hangs and the transmitter times out
-        /// (HF 1.3). *Not the core's*: PCI configuration space.
+        /// (L2, FLAG2_DISABLE_ASPM_L0S). *Not the core's*: PCI configuration space.
         const NO_ASPM = 1 << 39;
         /// 82574: the PHY may hang; a watchdog asks [`HangCheck`](crate::phy::HangCheck) (L2,
         /// FLAG2_CHECK_PHY_HANG).
@@ -119,8 +128,9 @@ bitflags! {
         /// I217, I218: low-power idle freezes the transmitter; do not advertise EEE (HF 13). Kept by not touching
         /// the PHY.
         const EEE_OFF = 1 << 44;
-        /// 82579 and later with management firmware: register writes may be lost while FWSM bit 24 says that it is
-        /// busy (HF 7). Not handled: a lost tail write is found by the transmit watchdog.
+        /// 82579 with management firmware: register writes may be lost while FWSM bit 24 says that it is busy (L2,
+        /// FLAG2_PCIM2PCI_ARBITER_WA, `e1000_get_variants_ich8lan`). Not handled: refused
+        /// ([`Chip::hazard`](crate::chip::Chip::hazard)).
         const ME_ARBITER = 1 << 45;
         /// 82543, 82544 with fiber: SWDPIN1 is low, not high, when the optics have a signal (L1,
         /// `e1000_check_for_link`).
@@ -128,5 +138,14 @@ bitflags! {
         /// 82541, 82547: the analog part of the PHY needs settings before it negotiates (L1,
         /// `e1000_phy_init_script`).
         const PHY_SETTINGS = 1 << 47;
+        /// I218 (155A, 1559, 15A2, 15A3): with K1 at 1000 Mbit/s the MAC misses DMA completions and stops receiving (L2,
+        /// `e1000_k1_workaround_lpt_lp`).
+        const K1_LOSES_COMPLETIONS = 1 << 48;
+        /// I217, I218: frames are lost unless the beacon lasts 8 us (L2, FEXTNVM4,
+        /// `e1000_check_for_copper_link_ich8lan`).
+        const BEACON_8_US = 1 << 49;
+        /// 82579: K1 has to be off at 100 and 1000 Mbit/s (L2, `e1000_k1_workaround_lv`). Not handled: refused
+        /// ([`Chip::hazard`](crate::chip::Chip::hazard)).
+        const K1_OFF = 1 << 50;
     }
 }

@@ -135,7 +135,9 @@ const MAC_PCH2: Limits = Limits {
     packet_buffer_kib: 40,
     rx_packet_buffer_kib: 26,
     jumbo_split: JumboSplit::AboveStandard(14),
-    max_frame: 9022,
+    // Longer ones need FIFO thresholds and PHY settings that are not made (Linux e1000e,
+    // `e1000_lv_jumbo_workaround_ich8lan`).
+    max_frame: 1522,
     receive_addresses: 1,
     mta_registers: 32,
     nvm: Nvm::Flash,
@@ -150,18 +152,23 @@ const MAC_LPT: Limits = Limits {
 };
 
 /// All 8254x.
-const Q_8254X: Quirks = Quirks::DMA32.union(Quirks::TSO_SENTINEL).union(Quirks::PAD_60);
+const Q_8254X: Quirks = Quirks::DMA32
+    .union(Quirks::TSO_SENTINEL)
+    .union(Quirks::PAD_60)
+    .union(Quirks::FLUSH_TABLES);
 const Q_82543: Quirks = Q_8254X
+    .union(Quirks::PCIX_READ_2048)
     .union(Quirks::NO_SECRC)
     .union(Quirks::FORCE_SPEED)
     .union(Quirks::TBI)
     .union(Quirks::NO_TSO);
 const Q_82544: Quirks = Q_8254X
+    .union(Quirks::PCIX_READ_2048)
     .union(Quirks::NO_SECRC)
     .union(Quirks::MTA_REVERSE)
     .union(Quirks::IO_RESET)
     .union(Quirks::PCIX_82544_END);
-const Q_82540: Quirks = Q_82540R3.union(Quirks::IO_RESET);
+const Q_82540: Quirks = Q_82540R3.union(Quirks::IO_RESET).union(Quirks::PCIX_READ_2048);
 const Q_82540R3: Quirks = Q_8254X.union(Quirks::MANAGED_ARP);
 const Q_82545: Quirks = Q_82540.union(Quirks::NO_64K_CROSS).union(Quirks::PCIX_TX_2015);
 const Q_82545R3: Quirks = Q_82540R3.union(Quirks::SHADOW_RESET).union(Quirks::PCIX_TX_2015);
@@ -212,8 +219,15 @@ const Q_PCH2: Quirks = Quirks::PCIE
     .union(Quirks::NO_PHY_RST)
     .union(Quirks::FEXTNVM)
     .union(Quirks::NO_TSO_DEFAULT)
+    .union(Quirks::RELAXED_ORDERING)
+    .union(Quirks::K1_OFF)
     .union(Quirks::ME_ARBITER);
-const Q_LPT: Quirks = Q_PCH2.union(Quirks::PBECCSTS).union(Quirks::EEE_OFF);
+const Q_LPT: Quirks = Q_PCH2
+    .difference(Quirks::ME_ARBITER.union(Quirks::K1_OFF))
+    .union(Quirks::PBECCSTS)
+    .union(Quirks::BEACON_8_US)
+    .union(Quirks::EEE_OFF);
+const Q_LPT_LP: Quirks = Q_LPT.union(Quirks::K1_LOSES_COMPLETIONS);
 
 const fn copper(device_id: u16, name: &'static str, limits: &'static Limits, quirks: Quirks) -> Chip {
     Chip {
@@ -309,10 +323,10 @@ pub static CHIPS: &[Chip] = &[
     copper(0x1503, "82579V", &MAC_PCH2, Q_PCH2),
     copper(0x153A, "I217-LM", &MAC_LPT, Q_LPT),
     copper(0x153B, "I217-V", &MAC_LPT, Q_LPT),
-    copper(0x155A, "I218-LM", &MAC_LPT, Q_LPT),
-    copper(0x1559, "I218-V", &MAC_LPT, Q_LPT),
+    copper(0x155A, "I218-LM", &MAC_LPT, Q_LPT_LP),
+    copper(0x1559, "I218-V", &MAC_LPT, Q_LPT_LP),
     copper(0x15A0, "I218-LM (2)", &MAC_LPT, Q_LPT),
     copper(0x15A1, "I218-V (2)", &MAC_LPT, Q_LPT),
-    copper(0x15A2, "I218-LM (3)", &MAC_LPT, Q_LPT),
-    copper(0x15A3, "I218-V (3)", &MAC_LPT, Q_LPT),
+    copper(0x15A2, "I218-LM (3)", &MAC_LPT, Q_LPT_LP),
+    copper(0x15A3, "I218-V (3)", &MAC_LPT, Q_LPT_LP),
 ];

@@ -17,6 +17,17 @@ impl<R: Registers, D: DmaRegion> Nic<R, D> {
         Some(self.rx.peek(len, out))
     }
 
+    /// Drops all frames that [`Self::receive`] would give, at most one ring full, and counts them. Returns how many.
+    pub fn discard_all(&mut self) -> u32 {
+        // A device that fills descriptors for ever must not keep us.
+        (0..self.rx.size().get()).take_while(|_| self.discard()).count() as u32
+    }
+
+    /// Counts a frame as dropped that the owner has received and not used.
+    pub fn count_unused_frame(&mut self) {
+        self.rx.count_dropped();
+    }
+
     /// Drops the frame that [`Self::receive`] would give next, and counts it. Returns whether there was one.
     pub fn discard(&mut self) -> bool {
         let found = self.next_frame_len().is_some();

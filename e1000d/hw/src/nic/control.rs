@@ -108,7 +108,8 @@ impl<R: Registers, D: DmaRegion> Nic<R, D> {
 
     /// Lets tagged frames of these VLANs pass and of no other; of all with `None`, as after bring-up.
     pub fn set_vlan_filter(&mut self, vlans: Option<impl IntoIterator<Item = u16>>) {
-        self.filter.set_vlans(&self.device.registers, vlans);
+        self.filter
+            .set_vlans(&self.device.registers, self.device.chip, vlans);
         self.update_rctl();
     }
 
@@ -147,7 +148,13 @@ impl<R: Registers, D: DmaRegion> Nic<R, D> {
 
     /// The largest MTU that can be set.
     pub fn max_mtu(&self) -> usize {
-        max_mtu(self.device.chip, self.rx.size(), self.tx.size())
+        let max = max_mtu(self.device.chip, self.rx.size(), self.tx.size());
+        // Longer frames fill their first buffer, which 82545 and 82546 cannot send from in PCI-X mode (erratum 10).
+        if self.short_buffers {
+            max.min(DEFAULT_MTU)
+        } else {
+            max
+        }
     }
 
     /// Sets the MTU. From 1501 on, and back from there, it takes a reset: frames in the rings are lost, the link may go

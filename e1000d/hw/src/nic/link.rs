@@ -5,6 +5,7 @@ use core::mem;
 use super::{Nic, Running, control};
 use crate::chip::{Media, Quirks};
 use crate::flow_control::{self, Pause};
+use crate::k1;
 use crate::link::{self, Link};
 use crate::phy::{self, Advertise, Phy};
 use crate::platform::{Clock, DmaRegion, Registers};
@@ -52,6 +53,11 @@ impl<R: Registers, D: DmaRegion> Nic<R, D> {
 
     /// Finds out what a link that is up has negotiated, and tells the MAC.
     pub(super) fn settle_link(&mut self, seen: Link, clock: &impl Clock) -> Link {
+        let (registers, chip) = (&self.device.registers, self.device.chip);
+        // Registers of a device that is off or gone are left alone.
+        if !self.off && !self.gone {
+            self.notes |= phy::note(&k1::link_changed(registers, chip, clock, seen));
+        }
         if !seen.is_up() {
             return seen;
         }

@@ -63,6 +63,8 @@ bitflags! {
         const TXOFF = 1 << 4;
         /// Which port of the chip: 0 or 1.
         const FUNC = 0b11 << 2;
+        /// 8254x: the bus runs in PCI-X mode.
+        const PCIX_MODE = 1 << 13;
         /// PCIe: requests as a bus master are enabled.
         const GIO_MASTER_ENABLE = 1 << 19;
     }
