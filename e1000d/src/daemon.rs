@@ -54,7 +54,7 @@ pub fn run<P: Platform>(
         // Nothing is ever executed; a failure costs nothing.
         let _ = libredox::call::fcntl(fd, F_SETFD as usize, O_CLOEXEC as usize);
     }
-    let channel = Channel::from_raw(environment.channel);
+    let channel = Arc::new(Channel::from_raw(environment.channel));
     let function = channel.config()?;
     let id = function.id;
     let chip = chip::find(id.vendor, id.device).ok_or(DaemonError::UnknownChip {
@@ -70,16 +70,26 @@ pub fn run<P: Platform>(
             let result = daemon
                 .announce(&mut platform, &environment, &name)
                 .and_then(|()| daemon.serve());
-            let counters = daemon.stop(&clock, if result.is_ok() { EINTR } else { ENODEV });
+            let counters = daemon.stop(&clock, &channel, if result.is_ok() { EINTR } else { ENODEV });
             platform.stopped(&counters);
             result
         },
     );
-    // Also after a start that failed half-way: pcid leaves it on when the channel closes.
-    if let Err(error) = channel.set_bus_master(false) {
-        log::warn!("bus mastering stays on: {error}");
+    // Also after a start that failed half-way: pcid leaves it on when the channel closes, and the memory that such a start
+    // has leaked is the kernel's again when this process ends.
+    if result.is_err() {
+        end_bus_mastering(&channel);
     }
     result
+}
+
+/// Takes bus mastering from the function. Returns whether that worked: from then on it reaches no memory.
+fn end_bus_mastering(channel: &Channel) -> bool {
+    let off = channel.set_bus_master(false);
+    if let Err(error) = &off {
+        log::warn!("bus mastering stays on: {error}");
+    }
+    off.is_ok()
 }
 
 struct Daemon<R: Registers> {
@@ -96,7 +106,7 @@ impl<R: Registers + Clone + Send + Sync + 'static> Daemon<R> {
     /// Opens everything, brings the NIC up and enters the null namespace. Nobody can open the scheme yet.
     fn start<P: Platform<Registers = R>>(
         platform: &mut P,
-        channel: &Channel,
+        channel: &Arc<Channel>,
         function: &PciFunction,
         chip: &'static Chip,
         name: &str,
@@ -117,7 +127,7 @@ impl<R: Registers + Clone + Send + Sync + 'static> Daemon<R> {
         let registers = platform
             .map_registers(channel, function)
             .map_err(DaemonError::Registers)?;
-        stop_on_panic(registers.clone(), chip);
+        stop_on_panic(registers.clone(), chip, Arc::clone(channel));
         let mut nic = Nic::bring_up(registers, chip, RingSizes::default(), &mut memory, clock)?;
         if chip.quirks.contains(Quirks::DMA32) && nic.end_address() > 1 << 32 {
             log::warn!(
@@ -127,7 +137,15 @@ impl<R: Registers + Clone + Send + Sync + 'static> Daemon<R> {
         }
         nic.set_pause(options.pause, clock);
         nic.set_moderation(options.moderation);
-        let interrupts = Interrupts::choose(options.interrupts, channel, function, &mut nic, &mut events)?;
+        let limits = (platform.interrupt_limits(), clock);
+        let interrupts = Interrupts::choose(
+            options.interrupts,
+            channel,
+            function,
+            &mut nic,
+            &mut events,
+            limits,
+        )?;
         wait_for_link(&mut nic, clock);
         log::info!(
             "{} rev {:#04x}, MAC address {}, link {}, interrupt {interrupts}",
@@ -217,8 +235,8 @@ impl<R: Registers + Clone + Send + Sync + 'static> Daemon<R> {
         self.service.lock().interrupt(&self.interrupts, vector)
     }
 
-    /// Answers who still waits and stops the NIC.
-    fn stop(self, clock: &SystemClock, errno: i32) -> Counters {
+    /// Answers who still waits, stops the NIC, takes the bus from it, and frees its memory, in this order.
+    fn stop(self, clock: &SystemClock, channel: &Channel, errno: i32) -> Counters {
         // The other thread finds nothing to serve from now on.
         let Some(mut server) = self.service.lock().server.take() else {
             return Counters::default();
@@ -228,7 +246,13 @@ impl<R: Registers + Clone + Send + Sync + 'static> Daemon<R> {
         }
         let nic = server.into_scheme().into_nic();
         let (rx, tx) = (nic.rx_counters(), nic.tx_counters());
-        nic.stop(clock);
+        let halted = nic.halt(clock);
+        if !halted.dma_ended() {
+            log::warn!("the NIC did not end its DMA; its memory is not freed");
+        }
+        if end_bus_mastering(channel) {
+            halted.free();
+        }
         Counters {
             rx_frames: rx.frames,
             tx_frames: tx.frames,
@@ -238,9 +262,15 @@ impl<R: Registers + Clone + Send + Sync + 'static> Daemon<R> {
 
 /// A panic must not leave the NIC writing to memory that the kernel gives to somebody else: release builds abort,
 /// so nothing is dropped.
-fn stop_on_panic<R: Registers + Send + Sync + 'static>(registers: R, chip: &'static Chip) {
+fn stop_on_panic<R: Registers + Send + Sync + 'static>(
+    registers: R,
+    chip: &'static Chip,
+    channel: Arc<Channel>,
+) {
     std::panic::set_hook(Box::new(move |panic| {
-        reset::stop_now(&registers, chip);
+        reset::stop_now(&registers, chip, &SystemClock::default());
+        // Refused, not waited for, if the panic came between a request to pcid and its answer.
+        end_bus_mastering(&channel);
         log::error!("{panic}");
     }));
 }

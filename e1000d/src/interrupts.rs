@@ -1,7 +1,8 @@
 //! How the NIC's interrupts reach the daemon: MSI-X, MSI, the INTx line, or not at all.
 //!
-//! They are tried in that order, and each must prove itself: the NIC raises a test interrupt, which has to arrive.
-//! What cannot be set up, or does not fire, is passed over; without any, the rings are polled.
+//! They are tried in that order, and each must prove itself: the NIC raises test interrupts, which have to arrive, on a line
+//! each within two milliseconds ([`proof`]). What cannot be set up, or does not fire, is passed over; without any, the
+//! rings are polled.
 
 use std::fmt;
 use std::str::FromStr;
@@ -9,19 +10,22 @@ use std::time::Duration;
 
 use e1000_hw::interrupt::Routing;
 use e1000_hw::nic::{Interrupt, Nic};
-use e1000_hw::platform::{DmaRegion, Registers};
+use e1000_hw::platform::{Clock, DmaRegion, Registers};
 use pcid_config::channel::{Channel, ChannelError};
-use pcid_config::interrupt::{InterruptError, IrqLine};
-use pcid_config::message::{self, MessageVector, MsiX};
+use pcid_config::interrupt::{InterruptError, IrqLine, Serviced};
+use pcid_config::message::{self, MessageError, MessageVector, MsiX};
 use pcid_config::protocol::PciFunction;
 
 use crate::error::{DaemonError, Doing};
 use crate::events::{Events, Source};
+use crate::proof::{self, Verdict};
 
-/// How long a test interrupt may take. Real ones take microseconds; QEMU's moderation up to a few hundred.
-const TEST_LIMIT: Duration = Duration::from_millis(100);
-/// Interrupts of others on a shared line that are put up with during the test.
-const TEST_EVENTS: usize = 16;
+/// How long a test message may take to be told of. A vector is nobody else's: its time proves nothing.
+const MESSAGE_LIMIT: Duration = Duration::from_millis(100);
+/// Test messages that have to arrive.
+const MESSAGES: usize = 3;
+/// Other messages of the NIC that are put up with during the test.
+const MESSAGE_EVENTS: usize = 16;
 /// PCI configuration space: command register, and its bit that turns INTx off.
 const PCI_COMMAND: u16 = 4;
 const COMMAND_INTX_DISABLE: u32 = 1 << 10;
@@ -41,6 +45,15 @@ pub enum Kind {
 
 impl Kind {
     const ALL: [Self; 4] = [Self::MsiX, Self::Msi, Self::Line, Self::Polling];
+
+    /// Switches messages off: a function that may send them does not drive its line.
+    fn switch_off(self, channel: &Channel) {
+        if matches!(self, Self::MsiX | Self::Msi)
+            && let Err(error) = message::switch_off(channel)
+        {
+            log::warn!("{self} stays on: {error}");
+        }
+    }
 }
 
 impl fmt::Display for Kind {
@@ -96,12 +109,16 @@ impl Interrupts {
         function: &PciFunction,
         nic: &mut Nic<R, D>,
         events: &mut Events,
+        (limits, clock): (proof::Limits, &impl Clock),
     ) -> Result<Self, DaemonError> {
         for kind in Kind::ALL.into_iter().skip_while(|kind| *kind != first) {
             let interrupts = match Self::set_up(kind, channel, function, nic) {
                 Ok(interrupts) => interrupts,
                 Err(reason) => {
                     log::debug!("no {kind}: {reason}");
+                    if !matches!(reason.downcast_ref(), Some(MessageError::NotOffered)) {
+                        kind.switch_off(channel);
+                    }
                     continue;
                 }
             };
@@ -111,15 +128,25 @@ impl Interrupts {
                     .doing("watch an interrupt")?;
             }
             nic.enable_interrupts();
-            if interrupts.kind() == Kind::Polling || interrupts.fires(nic, events)? {
+            let failed = match &interrupts {
+                Self::Polling => None,
+                Self::Line(line) => match proof::prove(&mut Test { line, nic }, clock, limits)? {
+                    Verdict::Proven(_) => None,
+                    Verdict::Silent => Some("test interrupts did not arrive"),
+                    Verdict::Unrelated => Some("interrupts on it were not those that were tested"),
+                    Verdict::TooBusy => Some("others use it too much to tell whose interrupts are whose"),
+                },
+                Self::MsiX(_) | Self::Msi(_) if interrupts.messages_arrive(nic, events)? => None,
+                Self::MsiX(_) | Self::Msi(_) => Some("a test interrupt did not arrive"),
+            };
+            let Some(failed) = failed else {
+                // What fired in the tests may have masked itself.
+                nic.enable_interrupts();
                 return Ok(interrupts);
-            }
-            log::warn!("{kind} was set up, but a test interrupt did not arrive");
+            };
+            log::warn!("{kind} was set up, but {failed}");
             nic.disable_interrupts();
-            // pcid turns MSI and MSI-X off when it enables a function.
-            if let Err(error) = channel.enable_device() {
-                log::warn!("{kind} stays on: {error}");
-            }
+            kind.switch_off(channel);
         }
         Ok(Self::Polling)
     }
@@ -154,25 +181,34 @@ impl Interrupts {
         Ok(interrupts)
     }
 
-    /// Raises a test interrupt and waits for it.
-    fn fires<R: Registers, D: DmaRegion>(
+    /// Raises test messages and waits for each.
+    fn messages_arrive<R: Registers, D: DmaRegion>(
         &self,
         nic: &mut Nic<R, D>,
         events: &mut Events,
     ) -> Result<bool, DaemonError> {
-        // A driver that ended between an interrupt and its acknowledgement has left the line masked; there will be no
-        // event for that interrupt.
-        self.service(|| {
-            nic.interrupt(0);
-        })?;
-        nic.raise_test_interrupt();
-        // A line may be shared: what others raise on it proves nothing.
-        for _ in 0..TEST_EVENTS {
-            let Some(Source::Interrupt(vector)) = events.next_within(TEST_LIMIT)? else {
+        for _ in 0..MESSAGES {
+            nic.enable_interrupts();
+            nic.raise_test_interrupt();
+            if !self.message_arrives(nic, events)? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    fn message_arrives<R: Registers, D: DmaRegion>(
+        &self,
+        nic: &mut Nic<R, D>,
+        events: &mut Events,
+    ) -> Result<bool, DaemonError> {
+        // The link may have something to say meanwhile.
+        for _ in 0..MESSAGE_EVENTS {
+            let Some(Source::Interrupt(vector)) = events.next_within(MESSAGE_LIMIT)? else {
                 return Ok(false);
             };
             let mut ours = false;
-            self.service(|| ours |= matches!(nic.interrupt(vector), Interrupt::Causes(_)))?;
+            self.service(|| ours |= vector == 0 && matches!(nic.interrupt(vector), Interrupt::Causes(_)))?;
             if ours {
                 return Ok(true);
             }
@@ -218,6 +254,33 @@ impl Interrupts {
             }
             Self::Polling => Ok(()),
         }
+    }
+}
+
+/// A line, and the NIC that should be on it.
+struct Test<'a, R: Registers, D: DmaRegion> {
+    line: &'a IrqLine,
+    nic: &'a mut Nic<R, D>,
+}
+
+impl<R: Registers, D: DmaRegion> proof::Line for Test<'_, R, D> {
+    type Error = InterruptError;
+
+    fn mask(&mut self) {
+        self.nic.disable_interrupts();
+    }
+
+    fn raise(&mut self) {
+        self.nic.enable_interrupts();
+        self.nic.raise_test_interrupt();
+    }
+
+    fn look(&mut self) -> Result<Option<bool>, InterruptError> {
+        let mut ours = false;
+        let serviced = self
+            .line
+            .service(|| ours |= matches!(self.nic.interrupt(0), Interrupt::Causes(_)))?;
+        Ok((serviced != Serviced::Nothing).then_some(ours))
     }
 }
 

@@ -8,7 +8,7 @@
 //! the operations mean ([`open_file`] and [`demand`] are what a client may hold open), [`screen`] what clients must not
 //! be able to do, [`subscriber`] who is told of frames, [`pace`] how many it gets at a
 //! time, [`shed`] what becomes of the rest;
-//! [`interrupts`] how the NIC's interrupts get here, [`events`] what is waited for;
+//! [`interrupts`] how the NIC's interrupts get here, [`proof`] whether they do, [`events`] what is waited for;
 //! [`namespace`], [`dma`], [`mmio`], [`alarm`], [`clock`], [`signals`] the kernel and its schemes; [`platform`] what differs
 //! on Linux, where the hosted mode (`host/`) runs the same code against QEMU's device models.
 
@@ -27,6 +27,7 @@ pub mod namespace;
 pub mod open_file;
 pub mod pace;
 pub mod platform;
+pub mod proof;
 pub mod scheme;
 pub mod screen;
 pub mod server;

@@ -9,6 +9,7 @@ use pcid_config::channel::Channel;
 use pcid_config::protocol::PciFunction;
 
 use crate::interrupts::Kind;
+use crate::proof::Limits;
 
 /// The machine under the daemon. Everything else the daemon does through libredox, the same on both sides.
 pub trait Platform {
@@ -28,6 +29,11 @@ pub trait Platform {
     ///
     /// When the namespace refuses.
     fn remove_stale_scheme(&mut self, name: &str) -> io::Result<()>;
+
+    /// How long test interrupts on a line may take.
+    fn interrupt_limits(&self) -> Limits {
+        Limits::default()
+    }
 
     /// Called once, after the scheme is registered and readiness was reported.
     fn ready(&mut self, _name: &str) {}

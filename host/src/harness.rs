@@ -30,6 +30,9 @@ const PORT_ATTEMPTS: usize = 5;
 /// The offset of a poke that removes the device.
 pub const REMOVE_DEVICE: u32 = u32::MAX;
 
+/// The offset of a poke at which a thread of the daemon panics.
+pub const PANIC: u32 = u32::MAX - 1;
+
 /// Which daemon to start.
 #[derive(Clone, Debug)]
 pub struct HostedOptions {
@@ -332,6 +335,15 @@ impl Hosted {
     /// When the daemon does not take it.
     pub fn remove_device(&self) -> io::Result<()> {
         self.poke(REMOVE_DEVICE, 0)
+    }
+
+    /// Has a thread of the daemon panic, soon. The others go on, as they do not where a panic aborts.
+    ///
+    /// # Errors
+    ///
+    /// When the daemon does not take it.
+    pub fn panic(&self) -> io::Result<()> {
+        self.poke(PANIC, 0)
     }
 
     /// Kills the daemon without warning. Its scheme's name stays.

@@ -12,26 +12,37 @@ use pcid_config::protocol::{PciFunction, PcidError, Request, Response, SetFeatur
 
 use crate::pci::{ConfigSpace, Nic};
 
+/// Command register: its bit for bus mastering.
+const COMMAND: u16 = 4;
+const BUS_MASTER: u32 = 1 << 2;
 /// Longer than any request.
 const REQUEST_LIMIT: usize = 4096;
 
-/// Starts a thread that plays pcid for `nic` until the driver closes the channel.
+/// Starts a thread that plays pcid for `nic` until the driver closes the channel; calls `on_bus_master_off` when the driver
+/// has taken bus mastering from the function, before it learns that it has.
 ///
 /// The descriptor is the driver's end: what `PCID_CLIENT_CHANNEL` names on Redox.
 ///
 /// # Errors
 ///
 /// When there is no socket or no thread to be had.
-pub fn serve(nic: &Nic) -> io::Result<OwnedFd> {
+pub fn serve(nic: &Nic, on_bus_master_off: impl FnMut() + Send + 'static) -> io::Result<OwnedFd> {
     let (ours, theirs) = UnixStream::pair()?;
     let (config, function) = (nic.config.clone(), nic.function.clone());
     // Opening the channel enables the function.
     config.enable();
-    redox_shim::spawn_without_signals("pcid", move || run(ours, &config, &function))?;
+    redox_shim::spawn_without_signals("pcid", move || {
+        run(ours, &config, &function, on_bus_master_off);
+    })?;
     Ok(theirs.into())
 }
 
-fn run(mut channel: UnixStream, config: &ConfigSpace, function: &PciFunction) {
+fn run(
+    mut channel: UnixStream,
+    config: &ConfigSpace,
+    function: &PciFunction,
+    mut on_bus_master_off: impl FnMut(),
+) {
     let mut buffer = [0; REQUEST_LIMIT];
     // One write is one request, and the next one only comes after the answer: one read gets it whole.
     while let Ok(length @ 1..) = channel.read(&mut buffer) {
@@ -41,6 +52,14 @@ fn run(mut channel: UnixStream, config: &ConfigSpace, function: &PciFunction) {
         let Some(response) = answer(&request, config, function) else {
             return;
         };
+        if let Request::WriteConfig {
+            offset: COMMAND,
+            value,
+        } = request
+            && value & BUS_MASTER == 0
+        {
+            on_bus_master_off();
+        }
         if channel.write_all(&frame(&response.encode())).is_err() {
             return;
         }

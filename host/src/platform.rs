@@ -1,9 +1,14 @@
 //! What the daemon needs from the machine, on Linux.
 
-use std::io;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use std::{fs, io};
 
+use e1000_hw::platform::Registers;
+use e1000_hw::regs::{self, Rctl, Tctl};
 use e1000d::platform::{Counters, Platform};
+use e1000d::proof::Limits;
 use pcid_config::channel::Channel;
 use pcid_config::protocol::PciFunction;
 use serde::{Deserialize, Serialize};
@@ -21,12 +26,28 @@ pub struct Report {
     pub rx_frames: u64,
     /// Frames taken from clients.
     pub tx_frames: u64,
+    /// What bus mastering ended with; none while it is on.
+    pub bus_master_off: Option<BusMasterOff>,
+    /// DMA memory that was left when the daemon's work was done.
+    pub dma_bytes_left: u64,
+}
+
+/// What was when the driver took bus mastering from the NIC for the first time.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct BusMasterOff {
+    /// DMA memory that was mapped.
+    pub dma_bytes: u64,
+    /// The receiver was on.
+    pub receiving: bool,
+    /// The transmitter was on.
+    pub transmitting: bool,
 }
 
 #[derive(Default)]
 struct Progress {
     at_ready: AccessCounts,
     report: Report,
+    bus_master_off: Option<BusMasterOff>,
 }
 
 /// The machine under a hosted daemon. Clones share the report.
@@ -34,6 +55,8 @@ struct Progress {
 pub struct HostedPlatform {
     registers: QtestRegisters,
     progress: Arc<Mutex<Progress>>,
+    /// Where to put something that takes the scheme's name.
+    take_name_in: Option<PathBuf>,
 }
 
 impl HostedPlatform {
@@ -42,15 +65,36 @@ impl HostedPlatform {
         Self {
             registers,
             progress: Arc::default(),
+            take_name_in: None,
         }
+    }
+
+    /// Has somebody else take the scheme's name, in this directory, just before the daemon wants it: its start fails when all
+    /// else is up.
+    pub fn with_name_taken(mut self, directory: PathBuf) -> Self {
+        self.take_name_in = Some(directory);
+        self
     }
 
     /// What the daemon counted; zero until it stopped.
     pub fn report(&self) -> Report {
-        self.progress
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .report
+        let progress = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
+        Report {
+            bus_master_off: progress.bus_master_off,
+            dma_bytes_left: redox_shim::memory::in_use(),
+            ..progress.report
+        }
+    }
+
+    /// The driver took bus mastering from the NIC.
+    pub fn bus_master_off(&self) {
+        let seen = BusMasterOff {
+            dma_bytes: redox_shim::memory::in_use(),
+            receiving: self.registers.read(regs::RCTL) & Rctl::EN.bits() != 0,
+            transmitting: self.registers.read(regs::TCTL) & Tctl::EN.bits() != 0,
+        };
+        let mut progress = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
+        progress.bus_master_off.get_or_insert(seen);
     }
 }
 
@@ -62,9 +106,20 @@ impl Platform for HostedPlatform {
     }
 
     fn remove_stale_scheme(&mut self, name: &str) -> io::Result<()> {
+        if let Some(directory) = &self.take_name_in {
+            return fs::write(directory.join(name), []);
+        }
         match redox_shim::unlink_scheme(name) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
             _ => Ok(()),
+        }
+    }
+
+    fn interrupt_limits(&self) -> Limits {
+        // An interrupt is a message that goes through two threads, which wait for their turns; nobody shares the line.
+        Limits {
+            test: Duration::from_secs(1),
+            listen: Duration::ZERO,
         }
     }
 
@@ -84,6 +139,7 @@ impl Platform for HostedPlatform {
             register_writes: now.writes - progress.at_ready.writes,
             rx_frames: counters.rx_frames,
             tx_frames: counters.tx_frames,
+            ..Report::default()
         };
     }
 }

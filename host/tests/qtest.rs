@@ -199,7 +199,7 @@ fn cable_can_be_pulled_and_plugged() {
 fn pcid_stand_in_speaks_the_protocol() {
     for_each_model(|model, _, nic, _| {
         let channel =
-            Channel::from_raw(std::os::fd::IntoRawFd::into_raw_fd(pcid::serve(nic).unwrap()) as usize);
+            Channel::from_raw(std::os::fd::IntoRawFd::into_raw_fd(pcid::serve(nic, || {}).unwrap()) as usize);
         assert_eq!(channel.config().unwrap(), nic.function, "{model}");
         assert_eq!(channel.read_config(0).unwrap(), nic.config.read(0));
         let command = channel.read_config(4).unwrap();

@@ -1,5 +1,7 @@
 //! The client's end of the channel to pcid.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use libredox::Fd;
 
 use crate::handle::{Handle, uninterrupted};
@@ -27,6 +29,9 @@ pub enum ChannelError {
         /// The byte offset asked for.
         offset: u16,
     },
+    /// Another thread, or who was interrupted by a panic, waits for an answer; nothing has been sent.
+    #[error("an earlier request to pcid has not been answered")]
+    Busy,
     /// pcid did not take the request.
     #[error("cannot send {request} to pcid: {error}")]
     Write {
@@ -92,7 +97,8 @@ pub enum ChannelError {
 /// The channel to pcid: one function's configuration.
 ///
 /// Requests and answers alternate strictly, and an answer that was not read completely spoils the next
-/// request. So after a failed read or an answer of impossible length the channel is of no more use.
+/// request. So after a failed read or an answer of impossible length the channel is of no more use, and a
+/// request while another one waits for its answer is refused ([`ChannelError::Busy`]).
 ///
 /// Errors carry their causes in their messages: one line says it all.
 ///
@@ -100,6 +106,8 @@ pub enum ChannelError {
 /// take bus mastering from it.
 pub struct Channel<H = Fd> {
     handle: H,
+    /// A request was sent and its answer not read.
+    waiting: AtomicBool,
 }
 
 impl Channel {
@@ -117,7 +125,16 @@ impl Channel {
 impl<H: Handle> Channel<H> {
     /// A channel over any handle.
     pub fn from_handle(handle: H) -> Self {
-        Self { handle }
+        Self {
+            handle,
+            waiting: AtomicBool::new(false),
+        }
+    }
+
+    /// The handle.
+    #[cfg(test)]
+    pub(crate) fn handle(&self) -> &H {
+        &self.handle
     }
 
     /// Sends a request and waits for the answer, whatever it is.
@@ -132,6 +149,15 @@ impl<H: Handle> Channel<H> {
         {
             return Err(ChannelError::BadOffset { offset });
         }
+        if self.waiting.swap(true, Ordering::Acquire) {
+            return Err(ChannelError::Busy);
+        }
+        let response = self.exchange(request);
+        self.waiting.store(false, Ordering::Release);
+        response
+    }
+
+    fn exchange(&self, request: &Request) -> Result<Response, ChannelError> {
         let name = request.name();
         self.send(name, &request.encode())?;
 
@@ -323,4 +349,4 @@ impl<H: Handle> Channel<H> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

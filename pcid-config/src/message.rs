@@ -13,6 +13,7 @@ use libredox::flag::{O_CLOEXEC, O_CREAT, O_RDONLY, O_RDWR};
 
 use crate::bar::{BarError, MappedBar};
 use crate::channel::{Channel, ChannelError};
+use crate::handle::Handle;
 use crate::protocol::{Feature, FeatureInfo, MsiMessage, MsiXInfo, PciFunction, SetFeature};
 
 /// Vectors of a processor that may be free: numbers of the irq scheme from here ...
@@ -46,6 +47,14 @@ pub enum MessageError {
     /// pcid refused.
     #[error(transparent)]
     Channel(#[from] ChannelError),
+    /// It was switched on in part, and cannot be switched off: the function raises no other interrupts now.
+    #[error("{reason}; and it stays switched on: {error}")]
+    StaysOn {
+        /// Why it is of no use.
+        reason: ChannelError,
+        /// Why it stays on.
+        error: ChannelError,
+    },
     /// The BAR with the MSI-X table could not be mapped.
     #[error("the MSI-X table cannot be mapped: {0}")]
     Table(#[from] BarError),
@@ -138,8 +147,34 @@ pub fn enable_msi(channel: &Channel) -> Result<MessageVector, MessageError> {
         address_and_data: Some(vector.message()),
         mask_bits: None,
     })?;
-    channel.enable_feature(Feature::Msi)?;
+    switch_on(channel, Feature::Msi, None)?;
     Ok(vector)
+}
+
+/// Turns a feature on and then sets it; turns it off again if either fails: a function with MSI or MSI-X on does not
+/// drive its line (PCI 3.0, 6.8.2.1).
+fn switch_on<H: Handle>(
+    channel: &Channel<H>,
+    feature: Feature,
+    setting: Option<SetFeature>,
+) -> Result<(), MessageError> {
+    let set = |setting| channel.set_feature_info(setting);
+    let on = channel
+        .enable_feature(feature)
+        .and_then(|()| setting.map_or(Ok(()), set));
+    on.map_err(|reason| match switch_off(channel) {
+        Ok(()) => MessageError::Channel(reason),
+        Err(error) => MessageError::StaysOn { reason, error },
+    })
+}
+
+/// Turns MSI and MSI-X off. pcid does so when it enables a function, and has no other request for it.
+///
+/// # Errors
+///
+/// [`ChannelError`]; they may be on then.
+pub fn switch_off<H: Handle>(channel: &Channel<H>) -> Result<(), ChannelError> {
+    channel.enable_device()
 }
 
 /// MSI-X, with its table mapped: entry n raises vector n.
@@ -185,10 +220,10 @@ impl MsiX {
         for (entry, vector) in (0..).zip(&vectors) {
             table.program(entry, vector.message());
         }
-        channel.enable_feature(Feature::MsiX)?;
-        channel.set_feature_info(SetFeature::MsiX {
+        let unmasked = SetFeature::MsiX {
             function_mask: Some(false),
-        })?;
+        };
+        switch_on(channel, Feature::MsiX, Some(unmasked))?;
         Ok(Self {
             vectors,
             _table: table,
@@ -286,7 +321,8 @@ impl Table {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::protocol::{Bar, PciAddress, PciId};
+    use crate::channel::tests::{Requests, answering};
+    use crate::protocol::{Bar, PciAddress, PciId, PcidError, Request, Response};
 
     fn function(size: u32) -> PciFunction {
         let mut bars = [Bar::None; 6];
@@ -358,5 +394,39 @@ mod tests {
                 "{bad:?}"
             );
         }
+    }
+
+    #[test]
+    fn message_interrupts_that_were_switched_on_in_part_are_switched_off() {
+        let unmasked = SetFeature::MsiX {
+            function_mask: Some(false),
+        };
+        let refused = || Response::Error(PcidError::InvalidBitPattern);
+        let on = || Response::FeatureEnabled(Feature::MsiX);
+        let off = Response::EnabledDevice;
+        let asked = [
+            Request::EnableFeature(Feature::MsiX),
+            Request::SetFeatureInfo(unmasked.clone()),
+            Request::EnableDevice,
+        ];
+        // The setting fails; so does pcid's answer to the switch itself.
+        let channel = answering([on(), refused(), off.clone()]);
+        let error = switch_on(&channel, Feature::MsiX, Some(unmasked.clone())).expect_err("refused");
+        assert!(matches!(
+            error,
+            MessageError::Channel(ChannelError::Refused { .. })
+        ));
+        assert_eq!(channel.handle().requests(), asked);
+        let channel = answering([Response::WriteConfig, off]);
+        assert!(switch_on(&channel, Feature::MsiX, Some(unmasked.clone())).is_err());
+        assert_eq!(channel.handle().requests(), [asked[0].clone(), asked[2].clone()]);
+        // And when that fails, too, it is said.
+        let channel = answering([on(), refused(), refused()]);
+        let error = switch_on(&channel, Feature::MsiX, Some(unmasked.clone())).expect_err("refused");
+        assert!(matches!(error, MessageError::StaysOn { .. }), "{error}");
+        // What works stays on.
+        let channel = answering([on(), Response::SetFeatureInfo(Feature::MsiX)]);
+        assert!(switch_on(&channel, Feature::MsiX, Some(unmasked)).is_ok());
+        assert_eq!(channel.handle().requests(), asked[..2]);
     }
 }

@@ -147,7 +147,7 @@ pub enum Reset {
 
 impl Reset {
     /// Whether bus mastering is stopped with CTRL.GIO_MASTER_DISABLE first.
-    pub(crate) fn stops_bus_master(self) -> bool {
+    pub fn stops_bus_master(self) -> bool {
         matches!(self, Self::Pcie | Self::PciePhyFromNvm | Self::Pch)
     }
 }

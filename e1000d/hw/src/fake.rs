@@ -21,6 +21,8 @@ use crate::chip::{Chip, Nvm};
 use crate::platform::{Clock, Registers};
 use crate::regs::{self, Causes, Status};
 
+/// Time that the PHY negotiates when it is told to start anew.
+const NEGOTIATION: Duration = Duration::from_millis(2500);
 /// Bus address of the first DMA region. Not zero, and not equal to any CPU address.
 const FIRST_BUS_ADDRESS: u64 = 0x1000_0000;
 /// Receive address of the fake NIC.
@@ -87,6 +89,10 @@ struct Inner {
     eeprom: FakeEeprom,
     eeprom_words: [u16; 3],
     phy: [u16; 32],
+    /// The link was lost since BMSR was last read, which tells of it once.
+    link_was_lost: bool,
+    /// When negotiation ends.
+    negotiated: Duration,
     faults: Faults,
     accesses: Accesses,
     time: Duration,
@@ -111,7 +117,7 @@ pub struct FakeRegisters(FakeMachine);
 pub struct FakeDma(FakeMachine);
 
 impl FakeMachine {
-    /// A machine with one NIC, powered on, link up.
+    /// A machine with one NIC, powered on, its PHY with a link; copper parts show it once CTRL.SLU is set, as metal does.
     pub fn new(chip: &'static Chip) -> Self {
         let mac = FAKE_MAC;
         let words = [0, 2, 4].map(|i| u16::from_le_bytes([mac[i], mac[i + 1]]));
@@ -125,6 +131,8 @@ impl FakeMachine {
             },
             eeprom_words: words,
             phy: FAKE_PHY,
+            link_was_lost: false,
+            negotiated: Duration::ZERO,
             faults: Faults::default(),
             accesses: Accesses::default(),
             time: Duration::from_secs(1),
@@ -195,9 +203,11 @@ impl FakeMachine {
         inner.regions.borrow().0.values().map(|(_, len)| len).sum()
     }
 
-    /// Plugs the cable in or out.
+    /// Plugs the cable in or out. There is a link at once.
     pub fn set_link(&self, up: bool) {
         let mut inner = self.0.borrow_mut();
+        inner.link_was_lost |= !up;
+        inner.negotiated = inner.time;
         let status = inner.registers.entry(regs::STATUS).or_default();
         *status = *status & !Status::LU.bits() | if up { Status::LU.bits() } else { 0 };
         *inner.registers.entry(regs::ICR).or_default() |= Causes::LSC.bits();

@@ -153,7 +153,7 @@ struct Running<R: Registers> {
 impl<R: Registers> Drop for Running<R> {
     fn drop(&mut self) {
         if !self.stopped {
-            reset::stop_now(&self.registers, self.chip);
+            reset::post_stop(&self.registers, self.chip);
         }
     }
 }
@@ -296,22 +296,63 @@ impl<R: Registers, D: DmaRegion> Nic<R, D> {
         }
     }
 
-    /// Stops the device, waits until its DMA has ended, and frees its memory.
-    pub fn stop(mut self, clock: &impl Clock) {
+    /// Stops the device, waits until its DMA has ended, and frees its memory; leaks it if DMA did not end. Who can turn bus
+    /// mastering off by other means does so between [`Self::halt`] and [`Halted::free`] instead.
+    pub fn stop(self, clock: &impl Clock) {
+        self.halt(clock).free();
+    }
+
+    /// Stops the device and waits until its DMA has ended. Its memory is kept.
+    pub fn halt(mut self, clock: &impl Clock) -> Halted<D> {
         self.abandon_self_test(clock);
         let Self {
-            mut device, rx, tx, ..
+            mut device,
+            rx,
+            tx,
+            off,
+            ..
         } = self;
-        reset::quiesce(&device.registers, device.chip, clock);
-        if device.chip.quirks.contains(Quirks::NO_RX_DISABLE)
-            && reset::reset(&device.registers, device.chip, clock).is_err()
-        {
-            // The receiver may still run: dropping `device` tries once more, the memory is leaked.
-            return;
+        let mut notes = reset::quiesce(&device.registers, device.chip, clock);
+        // Where only a reset stops the receiver, and where the last one did not end.
+        let was_reset = if off || device.chip.quirks.contains(Quirks::NO_RX_DISABLE) {
+            reset::reset(&device.registers, device.chip, clock).map(|seen| notes |= seen)
+        } else {
+            Ok(())
+        };
+        let answers = device.registers.read(regs::STATUS) != regs::ALL_ONES;
+        if was_reset.is_ok() {
+            firmware::set_driver_loaded(&device.registers, device.chip, false);
+            device.stopped = true;
         }
-        firmware::set_driver_loaded(&device.registers, device.chip, false);
-        device.stopped = true;
-        rx.quiesced();
-        tx.quiesced();
+        // Otherwise the receiver may still run: dropping `device` tries once more.
+        Halted {
+            rx,
+            tx,
+            dma_ended: was_reset.is_ok() && answers && !notes.contains(Notes::BUS_MASTER_BUSY),
+        }
+    }
+}
+
+/// The memory of a NIC that was stopped. Dropping it leaks the memory.
+#[must_use = "the memory is leaked unless it is freed"]
+pub struct Halted<D: DmaRegion> {
+    rx: RxRing<D>,
+    tx: TxRing<D>,
+    dma_ended: bool,
+}
+
+impl<D: DmaRegion> Halted<D> {
+    /// Whether the device ended its DMA, as far as it tells. Not if its reset did not end, if it went on being a bus
+    /// master, or if it did not answer.
+    pub fn dma_ended(&self) -> bool {
+        self.dma_ended
+    }
+
+    /// Frees the memory if DMA has ended, leaks it otherwise.
+    pub fn free(self) {
+        if self.dma_ended {
+            self.rx.quiesced();
+            self.tx.quiesced();
+        }
     }
 }

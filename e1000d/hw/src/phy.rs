@@ -66,6 +66,8 @@ bitflags! {
     /// Bits of register 1.
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
     pub struct Bmsr: u16 {
+        /// There is a link, and was since the register was last read.
+        const LINK = 1 << 2;
         /// Autonegotiation has ended: register 5 holds what the partner offers.
         const NEGOTIATED = 1 << 5;
     }

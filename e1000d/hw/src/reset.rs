@@ -19,9 +19,9 @@ const RESET_LIMIT: Duration = Duration::from_millis(20);
 /// Longest wait for the NVM of 8257x to load (Linux e1000e, `AUTO_READ_DONE_TIMEOUT`).
 const AUTO_READ_LIMIT: Duration = Duration::from_millis(10);
 
-/// Stops interrupts, receiver and transmitter with a handful of posted writes and no wait: what a panic hook may
-/// do. DMA in flight may still end after it returns.
-pub fn stop_now(registers: &impl Registers, chip: &Chip) {
+/// Stops interrupts, receiver and transmitter with a handful of posted writes and no wait: all that can be done where
+/// there is no clock. DMA may still be in flight after it returns.
+pub(crate) fn post_stop(registers: &impl Registers, chip: &Chip) {
     registers.write(regs::IMC, regs::ALL_ONES);
     registers.write(regs::TCTL, Tctl::PSP.bits());
     if chip.quirks.contains(Quirks::NO_RX_DISABLE) {
@@ -32,7 +32,59 @@ pub fn stop_now(registers: &impl Registers, chip: &Chip) {
     }
 }
 
-/// Stops the device and waits until its DMA has ended.
+/// Stops interrupts, receiver and transmitter, and waits until their DMA should have ended: what a panic hook may do, a
+/// tenth of a second at most. Returns whether PCIe parts said that they ended being a bus master; others always did.
+///
+/// Writes are posted: reading STATUS pushes them to the device before the wait begins.
+pub fn stop_now(registers: &impl Registers, chip: &Chip, clock: &impl Clock) -> bool {
+    let by_reset = chip.quirks.contains(Quirks::NO_RX_DISABLE);
+    if by_reset {
+        registers.write(regs::IMC, regs::ALL_ONES);
+        registers.write(regs::TCTL, Tctl::PSP.bits());
+    } else {
+        post_stop(registers, chip);
+    }
+    registers.read(regs::STATUS);
+    clock.sleep(DRAIN);
+    let ended = disable_bus_master(registers, chip, clock);
+    if by_reset {
+        post_stop(registers, chip);
+        // No access before the part is back (Linux e1000e, `e1000_reset_hw_82571`).
+        clock.sleep(Duration::from_millis(1));
+        stop_receiver(registers, clock);
+    }
+    ended
+}
+
+/// Turns off a receiver that CTRL.RST has left on, as that of QEMU 7.2's `e1000e`: the last resort where only a reset
+/// may stop it.
+fn stop_receiver(registers: &impl Registers, clock: &impl Clock) {
+    if registers.read(regs::RCTL) & Rctl::EN.bits() != 0 {
+        registers.write(regs::RCTL, 0);
+        registers.read(regs::STATUS);
+        clock.sleep(DRAIN);
+    }
+}
+
+/// Has PCIe parts end their requests as a bus master. Returns whether they did, as others always do.
+fn disable_bus_master(registers: &impl Registers, chip: &Chip, clock: &impl Clock) -> bool {
+    if !chip.limits.reset.stops_bus_master() {
+        return true;
+    }
+    let ctrl = registers.read(regs::CTRL);
+    registers.write(regs::CTRL, ctrl | Ctrl::GIO_MASTER_DISABLE.bits());
+    let ended = wait_until(
+        clock,
+        "end of bus mastering",
+        MASTER_DISABLE_LIMIT,
+        Duration::from_micros(100),
+        || registers.read(regs::STATUS) & Status::GIO_MASTER_ENABLE.bits() == 0,
+    );
+    ended.is_ok()
+}
+
+/// Stops the device and waits until its DMA has ended; with [`Notes::BUS_MASTER_BUSY`] it has not, and what the device
+/// was given must not be freed.
 ///
 /// Writes RCTL only if the receiver is on: on QEMU's `e1000` each write of RCTL holds reception up for a second.
 pub fn quiesce(registers: &impl Registers, chip: &Chip, clock: &impl Clock) -> Notes {
@@ -50,22 +102,12 @@ pub fn quiesce(registers: &impl Registers, chip: &Chip, clock: &impl Clock) -> N
         registers.read(regs::STATUS);
         clock.sleep(DRAIN);
     }
-    if chip.limits.reset.stops_bus_master() {
-        let ctrl = registers.read(regs::CTRL);
-        registers.write(regs::CTRL, ctrl | Ctrl::GIO_MASTER_DISABLE.bits());
-        let ended = wait_until(
-            clock,
-            "end of bus mastering",
-            MASTER_DISABLE_LIMIT,
-            Duration::from_micros(100),
-            || registers.read(regs::STATUS) & Status::GIO_MASTER_ENABLE.bits() == 0,
-        );
-        // A part that does not answer is reset all the same.
-        if ended.is_err() {
-            return Notes::BUS_MASTER_BUSY;
-        }
+    // A part that does not answer is reset all the same.
+    if disable_bus_master(registers, chip, clock) {
+        Notes::empty()
+    } else {
+        Notes::BUS_MASTER_BUSY
     }
-    Notes::empty()
 }
 
 /// Quiesces the device, resets it, and leaves it with interrupts masked and receiver and transmitter off.
@@ -150,12 +192,7 @@ pub fn reset(registers: &impl Registers, chip: &Chip, clock: &impl Clock) -> Res
     }
     registers.write(regs::IMC, regs::ALL_ONES);
     registers.read(regs::ICR);
-    // Where CTRL.RST did nothing for a receiver that only a reset may stop, this is the last resort.
-    if registers.read(regs::RCTL) & Rctl::EN.bits() != 0 {
-        registers.write(regs::RCTL, 0);
-        registers.read(regs::STATUS);
-        clock.sleep(DRAIN);
-    }
+    stop_receiver(registers, clock);
     Ok(notes)
 }
 

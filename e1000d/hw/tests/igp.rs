@@ -45,9 +45,12 @@ fn accesses_of(recorder: Recorder, id: u16) -> Vec<Access> {
 }
 
 /// Before the settings and after the restart of negotiation.
-const BEFORE: [Access; 6] = [
+const BEFORE: [Access; 8] = [
     Read(2),
     Read(3),
+    // Has it a link?
+    Read(1),
+    Read(1),
     Ms(20),
     Write(31, 0x2F5B),
     Read(0x1B),

@@ -4,13 +4,14 @@ mod recorder;
 
 use std::time::Duration;
 
-use e1000_hw::chip::{CHIPS, Media, PhyAccess, Quirks};
-use e1000_hw::fake::FAKE_PHY;
+use e1000_hw::chip::{CHIPS, Chip, Media, PhyAccess, Quirks};
+use e1000_hw::fake::{FAKE_PHY, FakeRegion};
 use e1000_hw::flow_control::Pause;
+use e1000_hw::nic::{Nic, RingSizes};
 use e1000_hw::notes::Notes;
 use e1000_hw::phy::{self, Advertise, HangCheck, Phy, PhyError, PhyId, register};
-use e1000_hw::regs;
-use recorder::Step::{R, Us, W};
+use e1000_hw::regs::{self, Status};
+use recorder::Step::{self, R, Us, W};
 use recorder::mdio::Mdio;
 use recorder::{Recorder, chip};
 
@@ -109,6 +110,61 @@ fn link_that_is_up_or_negotiates_what_is_wanted_is_left_alone() {
             .any(|step| matches!(step, W(_, value) if value & regs::MDIC_OP_WRITE != 0));
         assert!(!written, "{}", chip.name);
     }
+}
+
+/// Whether the PHY was told to negotiate anew.
+fn restarted(steps: &[Step]) -> bool {
+    let bmcr = regs::MDIC_OP_WRITE | 1 << 21;
+    steps
+        .iter()
+        .any(|step| matches!(step, W(regs::MDIC, value) if value & !0xFFFF == bmcr))
+}
+
+#[test]
+fn link_that_is_up_stays_up_through_resets_of_the_mac() {
+    // What the PHY offers is not what would be offered anew: the fake's offers no pause. A reset has cleared CTRL.SLU,
+    // without which the fake shows no link, as metal does not.
+    let mdic = |chip: &&Chip| chip.media == Media::Copper && chip.limits.phy == PhyAccess::Mdic;
+    for chip in CHIPS.iter().filter(mdic) {
+        let recorder = Recorder::new(chip);
+        let machine = recorder.machine.clone();
+        let sizes = RingSizes::default();
+        let mut nic: Nic<&Recorder, FakeRegion> =
+            Nic::bring_up(&recorder, chip, sizes, &mut machine.dma(), &recorder).expect(chip.name);
+        assert!(!restarted(&recorder.take()), "{}", chip.name);
+        assert!(nic.link().is_up(), "{}", chip.name);
+        nic.restart(&recorder).expect("a reset");
+        assert!(!restarted(&recorder.take()), "{}: restarted", chip.name);
+        nic.refresh_link(&recorder);
+        assert!(nic.link().is_up(), "{}", chip.name);
+        nic.stop(&machine);
+    }
+}
+
+#[test]
+fn phy_is_believed_before_a_mac_that_shows_no_link_yet() {
+    let recorder = Recorder::new(chip(0x105E));
+    recorder.on_read(|offset, value| {
+        if offset == regs::STATUS {
+            value & !Status::LU.bits()
+        } else {
+            value
+        }
+    });
+    let advertise = Advertise { pause: Pause::RX };
+    assert_eq!(
+        phy::bring_up(&recorder, chip(0x105E), &recorder, advertise),
+        Notes::empty()
+    );
+    assert!(!restarted(&recorder.take()));
+    // A loss that BMSR still tells of is not one that is now.
+    recorder.machine.set_link(false);
+    recorder.machine.set_link(true);
+    phy::bring_up(&recorder, chip(0x105E), &recorder, advertise);
+    assert!(!restarted(&recorder.take()));
+    recorder.machine.set_link(false);
+    phy::bring_up(&recorder, chip(0x105E), &recorder, advertise);
+    assert!(restarted(&recorder.take()));
 }
 
 #[test]

@@ -5,7 +5,7 @@ mod recorder;
 use std::time::Duration;
 
 use e1000_hw::chip::{CHIPS, Quirks, Reset};
-use e1000_hw::fake::FakeMachine;
+use e1000_hw::fake::{FakeMachine, FakeRegion, Faults};
 use e1000_hw::nic::{BringUpError, Nic, RingSizes};
 use e1000_hw::notes::Notes;
 use e1000_hw::platform::Clock as _;
@@ -200,6 +200,164 @@ fn running_device_gets_10_ms_to_end_its_dma() {
         }
         want.extend([W(regs::TCTL, Tctl::PSP.bits()), R(regs::STATUS), Us(10_000)]);
         assert_eq!(steps[..want.len()], want, "{}", chip.name);
+    }
+}
+
+#[test]
+fn memory_is_kept_from_a_bus_master_that_does_not_end() {
+    for chip in CHIPS {
+        for (stuck, what) in [
+            (1 << 19, "STATUS.GIO_MASTER_ENABLE"),
+            (u32::MAX, "a device that is gone"),
+        ] {
+            let recorder = Recorder::new(chip);
+            let machine = recorder.machine.clone();
+            let nic: Nic<&Recorder, FakeRegion> = Nic::bring_up(
+                &recorder,
+                chip,
+                RingSizes::default(),
+                &mut machine.dma(),
+                &machine,
+            )
+            .expect(chip.name);
+            let used = machine.dma_in_use();
+            recorder.on_read(move |offset, value| {
+                if offset == regs::STATUS {
+                    value | stuck
+                } else {
+                    value
+                }
+            });
+            let start = machine.now();
+            let halted = nic.halt(&machine);
+            let tells = chip.limits.reset.stops_bus_master() || stuck == u32::MAX;
+            assert_eq!(halted.dma_ended(), !tells, "{}: {what}", chip.name);
+            assert!(
+                machine.now() - start < Duration::from_millis(500),
+                "{}",
+                chip.name
+            );
+            assert_eq!(machine.dma_in_use(), used, "{}: {what}", chip.name);
+            halted.free();
+            let left = if tells { used } else { 0 };
+            assert_eq!(machine.dma_in_use(), left, "{}: {what}", chip.name);
+        }
+    }
+}
+
+#[test]
+fn memory_is_kept_if_the_last_reset_did_not_end() {
+    for chip in CHIPS {
+        let machine = FakeMachine::new(chip);
+        let mut nic = Nic::bring_up(
+            machine.registers(),
+            chip,
+            RingSizes::default(),
+            &mut machine.dma(),
+            &machine,
+        )
+        .expect(chip.name);
+        let stuck = Faults {
+            reset_stuck: true,
+            ..Faults::default()
+        };
+        machine.set_faults(stuck);
+        assert!(nic.restart(&machine).is_err(), "{}", chip.name);
+        let halted = nic.halt(&machine);
+        assert!(!halted.dma_ended(), "{}", chip.name);
+        halted.free();
+        assert_ne!(machine.dma_in_use(), 0, "{}", chip.name);
+    }
+}
+
+#[test]
+fn device_stops_before_its_memory_is_freed() {
+    for chip in CHIPS {
+        let machine = FakeMachine::new(chip);
+        let nic: Nic<_, FakeRegion> = Nic::bring_up(
+            machine.registers(),
+            chip,
+            RingSizes::default(),
+            &mut machine.dma(),
+            &machine,
+        )
+        .expect(chip.name);
+        let halted = nic.halt(&machine);
+        assert_ne!(machine.dma_in_use(), 0, "{}", chip.name);
+        assert_eq!(machine.peek(regs::RCTL) & Rctl::EN.bits(), 0, "{}", chip.name);
+        assert_eq!(machine.peek(regs::TCTL) & Tctl::EN.bits(), 0, "{}", chip.name);
+        halted.free();
+        assert_eq!(machine.dma_in_use(), 0, "{}", chip.name);
+    }
+}
+
+#[test]
+fn stop_without_a_nic_pushes_its_writes_out_and_waits() {
+    // What a panic hook does. No step of the memory's release follows, so the device must be known to have stopped.
+    for (id, want) in [
+        (
+            0x100E,
+            vec![
+                W(regs::IMC, u32::MAX),
+                W(regs::TCTL, Tctl::PSP.bits()),
+                W(regs::RCTL, 0),
+                R(regs::STATUS),
+                Us(10_000),
+            ],
+        ),
+        (
+            0x153A,
+            vec![
+                W(regs::IMC, u32::MAX),
+                W(regs::TCTL, Tctl::PSP.bits()),
+                W(regs::RCTL, 0),
+                R(regs::STATUS),
+                Us(10_000),
+                R(regs::CTRL),
+                W(regs::CTRL, MASTER_DISABLE),
+                R(regs::STATUS),
+            ],
+        ),
+        (
+            0x10D3,
+            vec![
+                W(regs::IMC, u32::MAX),
+                W(regs::TCTL, Tctl::PSP.bits()),
+                R(regs::STATUS),
+                Us(10_000),
+                R(regs::CTRL),
+                W(regs::CTRL, MASTER_DISABLE),
+                R(regs::STATUS),
+                W(regs::IMC, u32::MAX),
+                W(regs::TCTL, Tctl::PSP.bits()),
+                R(regs::CTRL),
+                W(regs::CTRL, RST | MASTER_DISABLE),
+                Us(1000),
+                R(regs::RCTL),
+            ],
+        ),
+    ] {
+        let recorder = Recorder::new(chip(id));
+        assert!(reset::stop_now(&recorder, chip(id), &recorder));
+        assert_eq!(recorder.take(), want, "{id:04x}");
+    }
+    for chip in CHIPS {
+        let recorder = Recorder::new(chip);
+        recorder.on_read(|_, _| u32::MAX);
+        let time = recorder.time(|| {
+            let ended = reset::stop_now(&recorder, chip, &recorder);
+            assert_eq!(ended, !chip.limits.reset.stops_bus_master(), "{}", chip.name);
+        });
+        assert!(time < Duration::from_millis(110), "{}: {time:?}", chip.name);
+        // Also a receiver that a reset leaves on, as in QEMU 7.2.
+        let recorder = Recorder::new(chip);
+        recorder.machine.set_faults(Faults {
+            reset_ignored: true,
+            ..Faults::default()
+        });
+        recorder.machine.poke(regs::RCTL, Rctl::EN.bits());
+        reset::stop_now(&recorder, chip, &recorder);
+        assert_eq!(recorder.machine.peek(regs::RCTL), 0, "{}", chip.name);
     }
 }
 

@@ -126,6 +126,8 @@ fn afterwards_registers_filters_mtu_and_interrupts_are_as_before() {
         };
         let tables_before = tables(&machine);
         run(&machine, &mut nic, false);
+        // The PHY negotiates anew after loopback.
+        machine.sleep(Duration::from_secs(4));
         nic.refresh_link(&machine);
         let mut after = vec![];
         nic.dump_registers(|name, value| after.push((name, value)));
@@ -406,6 +408,8 @@ fn phy_does_not_loop_on_when_the_driver_ends_or_is_killed_meanwhile() {
             let mut nic = Nic::bring_up(machine.registers(), chip(id), sizes, &mut machine.dma(), &machine)
                 .expect("bring-up");
             assert_eq!(machine.peek_phy(0) & 0x4000, 0, "{id:04x}: killed");
+            machine.sleep(Duration::from_secs(4));
+            nic.refresh_link(&machine);
             nic.transmit(&[1; 60]).expect("room");
             nic.post();
             assert_eq!(machine.take_sent().len(), 1);

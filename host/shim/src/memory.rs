@@ -57,6 +57,11 @@ pub fn set_arena(file: File, physical_base: u64, start: u64, end: u64) {
     });
 }
 
+/// Bytes that are mapped now.
+pub fn in_use() -> u64 {
+    state().mappings.values().map(|mapping| mapping.length).sum()
+}
+
 fn map(length: usize) -> Result<usize> {
     let length = u64::try_from(length).map_err(|_| Error::new(ENOMEM))?;
     if length == 0 {

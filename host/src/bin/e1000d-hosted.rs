@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
-use e1000_host::harness::REMOVE_DEVICE;
+use e1000_host::harness::{PANIC, REMOVE_DEVICE};
 use e1000_host::machine::{DEFAULT_SLOT, Machine, MachineOptions, Netdev, NicModel};
 use e1000_host::memory::FIRST_FREE;
 use e1000_host::platform::HostedPlatform;
@@ -54,6 +54,9 @@ struct Arguments {
     /// Pull out the cable before the daemon starts.
     #[arg(long)]
     link_down: bool,
+    /// Have somebody else take the scheme's name while the daemon starts, for tests; needs --scheme-dir.
+    #[arg(long, requires = "scheme_dir")]
+    name_taken: bool,
     /// Which pause frames are wanted: none, rx, tx, both.
     #[arg(long, default_value_t = Options::default().pause)]
     pause: Pause,
@@ -104,8 +107,13 @@ fn run(arguments: Arguments) -> Result<(), Box<dyn Error>> {
         take_pokes(UnixDatagram::bind(path)?, registers.clone())?;
     }
     let platform = HostedPlatform::new(registers);
+    let platform = match arguments.scheme_dir {
+        Some(directory) if arguments.name_taken => platform.with_name_taken(directory),
+        _ => platform,
+    };
     redox_shim::memory::set_arena(machine.ram()?, 0, FIRST_FREE, machine.ram_size());
-    let channel = pcid::serve(&nic)?.into_raw_fd();
+    let watcher = platform.clone();
+    let channel = pcid::serve(&nic, move || watcher.bus_master_off())?.into_raw_fd();
     let options = Options {
         pause: arguments.pause,
         moderation: arguments.moderation.unwrap_or(DEFAULT_POLICY),
@@ -131,6 +139,7 @@ fn take_pokes(socket: UnixDatagram, registers: QtestRegisters) -> std::io::Resul
             let [a, b, c, d, e, f, g, h] = poke;
             match u32::from_ne_bytes([a, b, c, d]) {
                 REMOVE_DEVICE => registers.remove_device(),
+                PANIC => panic!("as a test asked for"),
                 offset => registers.write(offset, u32::from_ne_bytes([e, f, g, h])),
             }
         }

@@ -56,6 +56,22 @@ impl Handle for Fake {
     }
 }
 
+/// A channel whose end answers so, for tests of other modules.
+pub(crate) fn answering(answers: impl IntoIterator<Item = Response>) -> Channel<impl Handle + Requests> {
+    channel(answers)
+}
+
+/// What was asked through a handle.
+pub(crate) trait Requests {
+    fn requests(&self) -> Vec<Request>;
+}
+
+impl Requests for Fake {
+    fn requests(&self) -> Vec<Request> {
+        self.requests.borrow().clone()
+    }
+}
+
 fn channel(answers: impl IntoIterator<Item = Response>) -> Channel<Fake> {
     raw_channel(answers.into_iter().map(|answer| frame(&answer.encode())))
 }
@@ -325,4 +341,23 @@ proptest! {
         channel.handle.piece = piece;
         let _ = channel.request(&Request::RequestConfig).is_ok();
     }
+}
+
+#[test]
+fn request_while_another_waits_is_refused_and_not_sent() {
+    let channel = channel([Response::ReadConfig(0x0010_0107)]);
+    channel.waiting.store(true, Ordering::Relaxed);
+    assert!(matches!(channel.set_bus_master(false), Err(ChannelError::Busy)));
+    assert_eq!(channel.requests(), []);
+    channel.waiting.store(false, Ordering::Relaxed);
+    assert!(channel.read_config(4).is_ok());
+    // Also after one that failed.
+    assert!(matches!(
+        channel.read_config(4),
+        Err(ChannelError::EndOfFile { .. })
+    ));
+    assert!(matches!(
+        channel.read_config(4),
+        Err(ChannelError::EndOfFile { .. })
+    ));
 }

@@ -1,13 +1,15 @@
 //! What the fake NIC does: registers with effects, frames between rings and wire, PHY and EEPROM.
 
+use core::mem;
 use core::ptr::NonNull;
 use std::vec;
 use std::vec::Vec;
 
-use super::{FakeEeprom, Inner};
-use crate::chip::{PhyAccess, Quirks};
+use super::{FakeEeprom, Inner, NEGOTIATION};
+use crate::chip::{Media, PhyAccess, Quirks};
 use crate::nvm::CHECKSUM;
-use crate::regs::{self, Causes, Ctrl, Rctl, Tctl};
+use crate::phy::{Bmcr, Bmsr, register};
+use crate::regs::{self, Causes, Ctrl, Rctl, Status, Tctl};
 use crate::ring::{BUFFER_LEN, DESCRIPTOR_LEN};
 
 /// Transmit descriptors: DEXT and the field DTYP, and the command TSE.
@@ -129,7 +131,7 @@ impl Inner {
                 frame.splice(12..12, [0x81, 0x00].into_iter().chain(tag.to_be_bytes()));
             }
             if command >> 24 & 1 != 0 {
-                out.push(core::mem::take(&mut frame));
+                out.push(mem::take(&mut frame));
             }
             if self.faults.writes_back_late {
                 self.late.push((ring, head, command));
@@ -175,8 +177,19 @@ impl Inner {
         match offset {
             // Cleared by reading: causes and statistics.
             regs::ICR | 0x4000..0x4128 => self.registers.insert(offset, 0).unwrap_or(0),
+            regs::STATUS if !self.shows_link() => self.get(offset) & !Status::LU.bits(),
             _ => self.get(offset),
         }
+    }
+
+    /// Whether the PHY has a link.
+    fn has_link(&self) -> bool {
+        self.get(regs::STATUS) & Status::LU.bits() != 0 && self.time >= self.negotiated
+    }
+
+    /// Whether a link of the PHY is seen in STATUS: CTRL.SLU lets it through (8254x manual, 13.4.1).
+    fn shows_link(&self) -> bool {
+        self.chip.media != Media::Copper || self.has_link() && self.get(regs::CTRL) & Ctrl::SLU.bits() != 0
     }
 
     pub(super) fn write(&mut self, offset: u32, value: u32) {
@@ -206,7 +219,7 @@ impl Inner {
                 self.transmit();
             }
             regs::TIDV if value & regs::TIDV_FPD != 0 => {
-                for (ring, slot, low) in core::mem::take(&mut self.late) {
+                for (ring, slot, low) in mem::take(&mut self.late) {
                     self.store_words(ring, slot, low, 1);
                 }
             }
@@ -236,7 +249,12 @@ impl Inner {
                 self.registers.insert(register, 0);
             }
         }
-        self.registers.insert(regs::CTRL, ctrl & !Ctrl::RST.bits());
+        let ctrl = if self.faults.reset_ignored {
+            ctrl & !Ctrl::RST.bits()
+        } else {
+            0
+        };
+        self.registers.insert(regs::CTRL, ctrl);
     }
 
     fn read_eeprom(&self, request: u32) -> u32 {
@@ -268,10 +286,27 @@ impl Inner {
         if command >> 21 & 31 != address {
             return command | regs::MDIC_READY | regs::MDIC_ERROR;
         }
-        let register = &mut self.phy[(command >> 16 & 31) as usize];
+        let number = (command >> 16 & 31) as u8;
         if command & regs::MDIC_OP_WRITE != 0 {
-            *register = command as u16;
+            self.write_phy(number, command as u16);
         }
-        command & !0xFFFF | u32::from(*register) | regs::MDIC_READY
+        command & !0xFFFF | u32::from(self.read_phy(number)) | regs::MDIC_READY
+    }
+
+    fn write_phy(&mut self, number: u8, value: u16) {
+        self.phy[usize::from(number)] = value;
+        if number == register::BMCR && value & Bmcr::RESTART.bits() != 0 {
+            self.negotiated = self.time + NEGOTIATION;
+            self.link_was_lost = true;
+        }
+    }
+
+    fn read_phy(&mut self, number: u8) -> u16 {
+        let value = self.phy[usize::from(number)];
+        if number == register::BMSR && (mem::take(&mut self.link_was_lost) || !self.has_link()) {
+            value & !Bmsr::LINK.bits()
+        } else {
+            value
+        }
     }
 }

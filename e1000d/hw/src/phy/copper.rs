@@ -1,8 +1,9 @@
 //! What is done to a copper PHY: as little as possible, and nothing while the link is up (HF 5.2).
 
-use super::{AnAdvertise, Bmcr, GigControl, Phy, PhyError, PhyId, igp, register};
+use super::{AnAdvertise, Bmcr, Bmsr, GigControl, Phy, PhyError, PhyId, igp, register};
 use crate::chip::{Chip, Media, PhyAccess, Quirks};
 use crate::flow_control::Pause;
+use crate::link::change;
 use crate::notes::Notes;
 use crate::platform::{Clock, Registers};
 use crate::regs::{self, Ctrl, Status};
@@ -27,32 +28,60 @@ impl Advertise {
     }
 }
 
-/// Makes a copper PHY negotiate what is wanted.
+/// Makes a copper PHY negotiate what is wanted, and has the MAC show its link.
 ///
-/// A link that is up stays up: nothing is written. A negotiation that already offers what is wanted is left to
+/// A link that is up stays up: nothing is written. A reset of the MAC clears CTRL.SLU, without which STATUS tells of no link
+/// whatever the PHY has (8254x manual, 13.4.1), so it is set first; and a MAC that does not show the link yet is not
+/// believed before the PHY was asked. A negotiation that already offers what is wanted is left to
 /// end. Otherwise registers 4 and 9 are set and negotiation is restarted. Nobody waits for it. Parts without a PHY,
 /// and those whose PHY belongs to firmware, are left alone.
 ///
 /// 82541 and 82547 get their analog settings before, 65 ms. Not done: the clock and downshift settings of old 88E1000
 /// revisions; the PHY keeps what its reset and its straps give.
 pub fn bring_up(registers: &impl Registers, chip: &Chip, clock: &impl Clock, advertise: Advertise) -> Notes {
-    if chip.media != Media::Copper || chip.limits.phy == PhyAccess::Firmware {
+    if chip.media != Media::Copper {
         return Notes::empty();
     }
-    let link_up = registers.read(regs::STATUS) & Status::LU.bits() != 0;
-    if link_up && !chip.quirks.contains(Quirks::FORCE_SPEED) {
+    change(registers, regs::CTRL, Ctrl::SLU.bits(), Ctrl::SLU.bits());
+    if chip.limits.phy == PhyAccess::Firmware {
+        return Notes::empty();
+    }
+    let mac_has_link = registers.read(regs::STATUS) & Status::LU.bits() != 0;
+    if mac_has_link && !chip.quirks.contains(Quirks::FORCE_SPEED) {
         return Notes::empty();
     }
     let phy = match Phy::open(registers, chip, clock) {
         Ok(phy) => phy,
         Err(error) => return note::<()>(&Err(error)),
     };
-    let done = if link_up {
-        copy_speed(registers, &phy)
-    } else {
-        negotiate(&phy, chip, advertise)
-    };
+    let done = present(&phy)
+        .and_then(|()| has_link(&phy))
+        .and_then(|phy_has_link| {
+            if !mac_has_link && !phy_has_link {
+                negotiate(&phy, chip, advertise)
+            } else if chip.quirks.contains(Quirks::FORCE_SPEED) {
+                copy_speed(registers, &phy)
+            } else {
+                Ok(())
+            }
+        });
     phy.notes() | note(&done)
+}
+
+/// Fails if nothing answers at the PHY's address.
+fn present<R: Registers, C: Clock>(phy: &Phy<'_, R, C>) -> Result<(), PhyError> {
+    if phy.id()?.is_present() {
+        Ok(())
+    } else {
+        Err(PhyError::NoAnswer)
+    }
+}
+
+/// Whether the PHY has a link now. BMSR tells of a loss once before it tells of a link that has come back (IEEE 802.3,
+/// 22.2.4.2.13).
+fn has_link<R: Registers, C: Clock>(phy: &Phy<'_, R, C>) -> Result<bool, PhyError> {
+    phy.read(register::BMSR)?;
+    Ok(Bmsr::from_bits_retain(phy.read(register::BMSR)?).contains(Bmsr::LINK))
 }
 
 /// Negotiates anew if something else is offered now, even if that takes a link down that is up.
@@ -65,7 +94,11 @@ pub(crate) fn offer(
     if chip.media != Media::Copper || chip.limits.phy == PhyAccess::Firmware {
         return Notes::empty();
     }
-    note(&Phy::open(registers, chip, clock).and_then(|phy| negotiate(&phy, chip, advertise)))
+    let phy = Phy::open(registers, chip, clock);
+    note(&phy.and_then(|phy| {
+        present(&phy)?;
+        negotiate(&phy, chip, advertise)
+    }))
 }
 
 /// What is worth telling of how accesses to the PHY ended.
@@ -82,9 +115,6 @@ fn negotiate<R: Registers, C: Clock>(
     chip: &Chip,
     advertise: Advertise,
 ) -> Result<(), PhyError> {
-    if !phy.id()?.is_present() {
-        return Err(PhyError::NoAnswer);
-    }
     if chip.quirks.contains(Quirks::PHY_SETTINGS) {
         igp::set_up(phy, chip)?;
     }
@@ -112,9 +142,7 @@ fn negotiate<R: Registers, C: Clock>(
 pub fn copy_speed<R: Registers, C: Clock>(registers: &R, phy: &Phy<'_, R, C>) -> Result<(), PhyError> {
     const RESOLVED: u16 = 1 << 11;
     const FULL_DUPLEX: u16 = 1 << 13;
-    if !phy.id()?.is_present() {
-        return Err(PhyError::NoAnswer);
-    }
+    present(phy)?;
     let status = phy.read(register::M88_STATUS)?;
     if status & RESOLVED == 0 {
         return Ok(());
