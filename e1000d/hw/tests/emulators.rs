@@ -10,7 +10,8 @@ use std::time::Duration;
 use e1000_hw::fake::{FakeMachine, FakeRegion};
 use e1000_hw::link::Link;
 use e1000_hw::nic::{Interrupt, Nic, RingSizes};
-use e1000_hw::platform::Clock;
+use e1000_hw::nvm;
+use e1000_hw::platform::{Clock, SHORT_WAIT};
 use e1000_hw::regs::{self, Causes, Ctrl, Status};
 use recorder::{Recorder, chip};
 
@@ -309,6 +310,51 @@ fn link_of_virtualbox_is_there_two_seconds_after_bring_up_not_five() {
             nic.stop(&model.machine);
         }
     }
+}
+
+/// A clock that is only exact where it has to be: a longer wait ends with one of the scheduler's ticks.
+struct Ticks<'a>(&'a Recorder);
+
+impl Clock for Ticks<'_> {
+    fn now(&self) -> Duration {
+        self.0.now()
+    }
+
+    fn sleep(&self, duration: Duration) {
+        let tick = Duration::from_micros(4060);
+        if duration <= SHORT_WAIT {
+            self.0.sleep(duration);
+        } else {
+            self.0
+                .sleep(tick * (duration.as_micros().div_ceil(tick.as_micros()) as u32 + 1));
+        }
+    }
+}
+
+#[test]
+fn bring_up_of_82543_takes_less_than_a_second_where_sleeping_takes_ticks() {
+    let (recorder, _model) = VirtualBox::new(0x1004, true);
+    // No address in RAL and RAH: the EEPROM is read by hand, too, and holds none.
+    recorder.machine.poke(regs::EECD, 0x100);
+    let time = recorder.time(|| {
+        let machine = recorder.machine.clone();
+        let sizes = RingSizes::default();
+        let nic = Nic::bring_up(
+            &recorder,
+            recorder.chip(),
+            sizes,
+            &mut machine.dma(),
+            &Ticks(&recorder),
+        );
+        assert!(nic.is_ok());
+        machine.poke(regs::RAH, 0);
+        let _ = nvm::mac_address(&recorder, recorder.chip(), &Ticks(&recorder));
+    });
+    assert!(time < Duration::from_secs(1), "{time:?}");
+    assert!(
+        time > Duration::from_millis(20),
+        "{time:?}: PHY and EEPROM were accessed by hand"
+    );
 }
 
 #[test]
