@@ -10,9 +10,9 @@ use std::time::Duration;
 use e1000_hw::fake::{FakeMachine, FakeRegion};
 use e1000_hw::link::Link;
 use e1000_hw::nic::{Interrupt, Nic, RingSizes};
-use e1000_hw::nvm;
+use e1000_hw::nvm::{self, MacAddress};
 use e1000_hw::platform::{Clock, SHORT_WAIT};
-use e1000_hw::regs::{self, Causes, Ctrl, Status};
+use e1000_hw::regs::{self, Causes, Ctrl, Rctl, Status};
 use recorder::{Recorder, chip};
 
 /// Time from a reset of the MAC to the link, and from a cable that is plugged in: the default of LinkUpDelay.
@@ -421,4 +421,48 @@ fn nothing_is_unmasked_by_masking_sent_frames() {
     nic.disable_interrupts();
     nic.set_transmit_interrupt(false);
     assert_eq!(ims(), 0);
+}
+
+/// Bochs: registers 32 to 127 of MTA and VFTA are not there.
+fn bochs() -> Recorder {
+    let recorder = Recorder::new(chip(0x100E));
+    let missing = |offset| {
+        (regs::MTA + 128..regs::MTA + 512).contains(&offset)
+            || (regs::VFTA + 128..regs::VFTA + 512).contains(&offset)
+    };
+    recorder.on_write(move |offset, value| (!missing(offset)).then_some(value));
+    recorder
+}
+
+#[test]
+fn groups_that_bochs_has_no_bits_for_pass_with_all_groups() {
+    let recorder = bochs();
+    let mut nic = bring_up(&recorder);
+    let rctl = || Rctl::from_bits_retain(recorder.machine.peek(regs::RCTL));
+    // Bits 47:36 of the address: 0x010 is in register 0, 0x800 in register 64.
+    let (low, high) = (
+        MacAddress([1, 0, 0x5E, 0, 0, 1]),
+        MacAddress([0x33, 0x33, 0, 0, 0, 0x80]),
+    );
+    nic.set_filter(false, false, [low]);
+    assert!(!rctl().contains(Rctl::MPE), "the table does");
+    nic.set_filter(false, false, [low, high]);
+    assert!(rctl().contains(Rctl::MPE));
+    nic.restart(&recorder).expect("a reset");
+    assert!(rctl().contains(Rctl::MPE));
+    nic.set_filter(false, false, [low]);
+    assert!(!rctl().contains(Rctl::MPE));
+}
+
+#[test]
+fn vlans_that_bochs_has_no_bits_for_pass_without_a_filter() {
+    let recorder = bochs();
+    let mut nic = bring_up(&recorder);
+    let rctl = || Rctl::from_bits_retain(recorder.machine.peek(regs::RCTL));
+    nic.set_vlan_filter(Some([1, 1023]));
+    assert!(rctl().contains(Rctl::VFE), "the table does");
+    nic.set_vlan_filter(Some([1, 1024]));
+    assert!(!rctl().contains(Rctl::VFE));
+    nic.set_vlan_filter(Some([1]));
+    assert!(rctl().contains(Rctl::VFE));
 }
