@@ -1,8 +1,9 @@
 //! The time that the core is given.
 
+use std::hint;
 use std::time::{Duration, Instant};
 
-use e1000_hw::platform::Clock;
+use e1000_hw::platform::{Clock, SHORT_WAIT};
 
 /// Time since this was made.
 #[derive(Clone, Copy, Debug)]
@@ -20,6 +21,35 @@ impl Clock for SystemClock {
     }
 
     fn sleep(&self, duration: Duration) {
-        std::thread::sleep(duration);
+        wait(duration, std::thread::sleep);
+    }
+}
+
+/// Waits: by `sleep`, unless it is short. Whoever sleeps on Redox is woken by the next tick of 4 ms at the earliest; one access
+/// to the PHY of 82543, some 180 waits of 10 us, would take 0.7 s.
+fn wait(duration: Duration, sleep: impl FnOnce(Duration)) {
+    if duration > SHORT_WAIT {
+        return sleep(duration);
+    }
+    let start = Instant::now();
+    while start.elapsed() < duration {
+        hint::spin_loop();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn short_waits_are_not_slept_and_long_ones_are() {
+        for micros in [0, 1, 10, 50, 100] {
+            let (start, duration) = (Instant::now(), Duration::from_micros(micros));
+            wait(duration, |_| panic!("slept {micros} us"));
+            assert!(start.elapsed() >= duration);
+        }
+        let mut slept = None;
+        wait(Duration::from_micros(101), |duration| slept = Some(duration));
+        assert_eq!(slept, Some(Duration::from_micros(101)));
     }
 }

@@ -46,6 +46,9 @@ pub struct Filter {
     vlans: [u32; VFTA_REGISTERS],
     /// Tagged frames of other VLANs are dropped.
     vlan_filter: bool,
+    /// The device does not keep the bits of some group, or VLAN: it gets all of them.
+    groups_lost: bool,
+    vlans_lost: bool,
 }
 
 impl Filter {
@@ -57,6 +60,8 @@ impl Filter {
             multicast: [0; MTA_REGISTERS],
             vlans: [0; VFTA_REGISTERS],
             vlan_filter: false,
+            groups_lost: false,
+            vlans_lost: false,
         }
     }
 
@@ -86,9 +91,9 @@ impl Filter {
     pub(crate) fn rctl(&self) -> Rctl {
         let mut rctl = Rctl::empty();
         // Promiscuous is also about VLANs.
-        rctl.set(Rctl::VFE, self.vlan_filter());
+        rctl.set(Rctl::VFE, self.vlan_filter() && !self.vlans_lost);
         rctl.set(Rctl::UPE, self.promiscuous);
-        rctl.set(Rctl::MPE, self.all_multicast());
+        rctl.set(Rctl::MPE, self.all_multicast() || self.groups_lost);
         rctl
     }
 
@@ -114,6 +119,7 @@ impl Filter {
         let old = core::mem::replace(&mut self.multicast, table);
         if old != table {
             self.write_multicast(registers, chip, &old);
+            self.groups_lost = !keeps(registers, regs::MTA, &table);
         }
     }
 
@@ -137,7 +143,10 @@ impl Filter {
             }
         }
         let old = core::mem::replace(&mut self.vlans, table);
-        self.write_vlans(registers, chip, &old);
+        if old != table {
+            self.write_vlans(registers, chip, &old);
+            self.vlans_lost = !keeps(registers, regs::VFTA, &table);
+        }
     }
 
     /// Writes all of it into a device whose tables are empty.
@@ -178,6 +187,14 @@ pub(crate) fn write_table(registers: &impl Registers, chip: &Chip, table: u32, n
     if chip.quirks.contains(Quirks::FLUSH_TABLES) {
         registers.read(regs::STATUS);
     }
+}
+
+/// Whether the device keeps every bit of a table. Bochs has the first 32 registers of each only (`bx_e1000_c::mem_write`:
+/// 127 bytes instead of registers), and drops the frames of all groups and VLANs beyond. Reads one register for each that
+/// has bits.
+fn keeps(registers: &impl Registers, first: u32, table: &[u32]) -> bool {
+    let mut words = (0..).zip(table).filter(|(_, word)| **word != 0);
+    words.all(|(n, word)| registers.read(first + 4 * n) & word == *word)
 }
 
 #[cfg(test)]

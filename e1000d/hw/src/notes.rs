@@ -18,6 +18,9 @@ bitflags! {
         const NVM_SILENT = 1 << 3;
         /// The PHY did not answer; it was left as it is.
         const PHY_SILENT = 1 << 4;
+        /// 8257x did not report that the NVM was loaded after the reset (EECD.AUTO_RD). VirtualBox's 82583V never does
+        /// (`e1kR3HardReset`); Linux e1000e goes on, too (`e1000e_reset`).
+        const NVM_NOT_LOADED = 1 << 8;
     }
 }
 
@@ -30,6 +33,7 @@ impl Notes {
             Self::NVM_CHECKSUM => "the checksum of the NVM is wrong",
             Self::NVM_SILENT => "the NVM did not answer",
             Self::PHY_SILENT => "the PHY did not answer",
+            Self::NVM_NOT_LOADED => "the NVM was not reported as loaded",
             _ => "an unknown note",
         }
     }

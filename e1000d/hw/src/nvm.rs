@@ -10,6 +10,7 @@ use crate::notes::Notes;
 use crate::platform::{Clock, Registers};
 use crate::regs::{self, Status};
 use crate::wait::{TimedOut, wait_until};
+use microwire::Grant;
 
 /// An Ethernet address, in the order of transmission.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -148,7 +149,7 @@ pub fn read_word(
 ///
 /// # Errors
 ///
-/// See [`MacAddressError`]; after at most 100 ms.
+/// See [`MacAddressError`]; after at most 105 ms.
 pub fn mac_address(
     registers: &impl Registers,
     chip: &Chip,
@@ -161,11 +162,14 @@ pub fn mac_address(
     }
     let words = match chip.limits.nvm {
         Nvm::Flash => return Err(MacAddressError::Invalid(loaded)),
-        Nvm::Microwire => [0, 1, 2].map(|word| microwire::read_word(registers, clock, word)),
-        // Emulators of one part have been seen with the layout of another: it is found out, not looked up.
-        Nvm::EerdSmall | Nvm::EerdLarge => {
-            eerd_words(registers, clock).map_err(MacAddressError::NvmSilent)?
-        }
+        Nvm::Microwire => microwire_words(registers, clock),
+        Nvm::EerdSmall | Nvm::EerdLarge => match eerd_words(registers, clock) {
+            Ok(words) => words,
+            Err(silent) => {
+                let _grant = pins(registers, chip, clock, silent).map_err(MacAddressError::NvmSilent)?;
+                microwire_words(registers, clock)
+            }
+        },
     };
     let [[a, b], [c, d], [e, f]] = words.map(u16::to_le_bytes);
     let second_port = chip.quirks.contains(Quirks::DUAL_PORT_MAC)
@@ -179,6 +183,26 @@ pub fn mac_address(
     }
 }
 
+/// The pins of the EEPROM, on parts that have it on pins behind an EERD that gave no answer: that of bhyve's 82545EM
+/// (`e82545_read_register`) has none, and a reset takes its address out of RAL and RAH (`e82545_reset`).
+fn pins<'a, R: Registers>(
+    registers: &'a R,
+    chip: &Chip,
+    clock: &impl Clock,
+    silent: TimedOut,
+) -> Result<Grant<'a, R>, TimedOut> {
+    if chip.limits.nvm == Nvm::EerdSmall {
+        Grant::obtain(registers, clock).map_err(|_| silent)
+    } else {
+        Err(silent)
+    }
+}
+
+fn microwire_words(registers: &impl Registers, clock: &impl Clock) -> [u16; 3] {
+    [0, 1, 2].map(|word| microwire::read_word(registers, clock, word))
+}
+
+/// Emulators of one part have been seen with the EERD of another: its layout is found out, not looked up.
 fn eerd_words(registers: &impl Registers, clock: &impl Clock) -> Result<[u16; 3], TimedOut> {
     let (layout, first) = detect_eerd(registers, clock)?;
     let mut words = [first, 0, 0];
@@ -188,14 +212,16 @@ fn eerd_words(registers: &impl Registers, clock: &impl Clock) -> Result<[u16; 3]
     Ok(words)
 }
 
-/// What bring-up notes of the NVM; a bit-banged one is not asked, which would take 170 ms.
+/// What bring-up notes of the NVM; a bit-banged one is not asked for its checksum, which would take 170 ms.
 pub(crate) fn check(registers: &impl Registers, chip: &Chip, clock: &impl Clock) -> Notes {
-    if chip.limits.nvm == Nvm::Microwire {
-        return Notes::empty();
-    }
-    match checksum_is_good(registers, chip, clock) {
-        Ok(None | Some(true)) => Notes::empty(),
-        Ok(Some(false)) => Notes::NVM_CHECKSUM,
+    let sum = match chip.limits.nvm {
+        Nvm::Microwire | Nvm::Flash => return Notes::empty(),
+        Nvm::EerdSmall | Nvm::EerdLarge => eerd_sum(registers, clock),
+    };
+    match sum {
+        Ok(CHECKSUM) => Notes::empty(),
+        Ok(_) => Notes::NVM_CHECKSUM,
+        Err(silent) if pins(registers, chip, clock, silent).is_ok() => Notes::empty(),
         Err(_) => Notes::NVM_SILENT,
     }
 }
@@ -219,28 +245,38 @@ pub fn checksum_is_good(
     chip: &Chip,
     clock: &impl Clock,
 ) -> Result<Option<bool>, TimedOut> {
-    let mut sum = 0u16;
-    match chip.limits.nvm {
+    let sum = match chip.limits.nvm {
         Nvm::Flash => return Ok(None),
-        Nvm::Microwire => {
-            for word in 0..CHECKSUM_WORDS {
-                sum = sum.wrapping_add(microwire::read_word(registers, clock, word));
+        Nvm::Microwire => microwire_sum(registers, clock),
+        Nvm::EerdSmall | Nvm::EerdLarge => match eerd_sum(registers, clock) {
+            Ok(sum) => sum,
+            Err(silent) => {
+                let _grant = pins(registers, chip, clock, silent)?;
+                microwire_sum(registers, clock)
             }
-        }
-        Nvm::EerdSmall | Nvm::EerdLarge => {
-            let (layout, first) = detect_eerd(registers, clock)?;
-            sum = first;
-            let start = clock.now();
-            for word in 1..CHECKSUM_WORDS {
-                if clock.now().saturating_sub(start) >= CHECKSUM_LIMIT {
-                    return Err(TimedOut {
-                        waited_for: "all words of the EEPROM",
-                        limit: CHECKSUM_LIMIT,
-                    });
-                }
-                sum = sum.wrapping_add(read_word(registers, clock, layout, word)?);
-            }
-        }
-    }
+        },
+    };
     Ok(Some(sum == CHECKSUM))
+}
+
+fn microwire_sum(registers: &impl Registers, clock: &impl Clock) -> u16 {
+    (0..CHECKSUM_WORDS).fold(0, |sum: u16, word| {
+        sum.wrapping_add(microwire::read_word(registers, clock, word))
+    })
+}
+
+fn eerd_sum(registers: &impl Registers, clock: &impl Clock) -> Result<u16, TimedOut> {
+    let (layout, first) = detect_eerd(registers, clock)?;
+    let mut sum = first;
+    let start = clock.now();
+    for word in 1..CHECKSUM_WORDS {
+        if clock.now().saturating_sub(start) >= CHECKSUM_LIMIT {
+            return Err(TimedOut {
+                waited_for: "all words of the EEPROM",
+                limit: CHECKSUM_LIMIT,
+            });
+        }
+        sum = sum.wrapping_add(read_word(registers, clock, layout, word)?);
+    }
+    Ok(sum)
 }

@@ -63,6 +63,8 @@ bitflags! {
         const POWER_DOWN = 1 << 11;
         /// Autonegotiation is on.
         const AUTONEGOTIATE = 1 << 12;
+        /// Reset; clears itself.
+        const RESET = 1 << 15;
     }
 
     /// Bits of register 1.

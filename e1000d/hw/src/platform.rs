@@ -74,11 +74,15 @@ pub trait DmaAllocator {
     fn allocate(&mut self, len: usize) -> Option<Self::Region>;
 }
 
+/// Longest wait that an implementation of [`Clock`] must not round up: the protocols on the pins of 82543 are made of hundreds
+/// of waits of 10 and 50 us each.
+pub const SHORT_WAIT: Duration = Duration::from_micros(100);
+
 /// Time that only moves forward.
 pub trait Clock {
     /// Time since some fixed moment.
     fn now(&self) -> Duration;
 
-    /// Waits at least `duration`.
+    /// Waits at least `duration`, and up to [`SHORT_WAIT`] not much longer.
     fn sleep(&self, duration: Duration);
 }

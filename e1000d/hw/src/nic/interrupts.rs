@@ -35,11 +35,20 @@ impl<R: Registers, D: DmaRegion> Nic<R, D> {
     /// transmitter are not: descriptors are taken back when the next frame needs one. The caller looks for frames
     /// once more afterwards.
     pub fn enable_interrupts(&mut self) {
-        let causes = self.routing.receive_causes() | self.routing.other_causes();
-        let causes = causes | upkeep::wanted_causes(self.device.chip);
-        self.device.registers.write(regs::IMS, causes.bits());
         self.receive_masked = false;
+        let causes = self.wanted_causes();
+        self.device.registers.write(regs::IMS, causes.bits());
         self.interrupts_enabled = true;
+    }
+
+    /// Causes that are always wanted and not held off.
+    fn wanted_causes(&self) -> Causes {
+        let receive = if self.receive_masked {
+            Causes::empty()
+        } else {
+            self.routing.receive_causes()
+        };
+        receive | self.routing.other_causes() | upkeep::wanted_causes(self.device.chip)
     }
 
     /// Raises an interrupt as if a frame had arrived, to see whether it comes through.
@@ -59,12 +68,21 @@ impl<R: Registers, D: DmaRegion> Nic<R, D> {
 
     /// Asks for an interrupt, or stops asking, when descriptors were sent: for a caller that met
     /// [`TransmitError::Full`](crate::tx::TransmitError::Full).
+    ///
+    /// VirtualBox lowers the line on any write of IMC (`e1kRegWriteIMC`), whatever else is pending and wanted: a frame that
+    /// came just before would be noticed with the next one. Writing IMS has it look again (`e1kRegWriteIMS`).
     pub fn set_transmit_interrupt(&mut self, wanted: bool) {
         self.transmit_interrupt = wanted;
-        let register = if wanted { regs::IMS } else { regs::IMC };
-        self.device
-            .registers
-            .write(register, self.routing.transmit_causes().bits());
+        let registers = &self.device.registers;
+        let causes = self.routing.transmit_causes().bits();
+        if wanted {
+            registers.write(regs::IMS, causes);
+            return;
+        }
+        registers.write(regs::IMC, causes);
+        if self.interrupts_enabled {
+            registers.write(regs::IMS, self.wanted_causes().bits());
+        }
     }
 
     /// An interrupt was served, and frames are still waiting to be read.

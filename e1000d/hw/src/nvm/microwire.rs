@@ -1,14 +1,17 @@
-//! The microwire EEPROM of 82543 and 82544, by hand on the pins of EECD.
+//! The microwire EEPROM of 8254x, by hand on the pins of EECD.
 //!
 //! Chip select up, the opcode of a read, 6 or 8 address bits (EECD.SIZE), then 16 data bits, each bit with one pulse
-//! of the clock (8254x manual, 5.2; HF 4). These parts have no REQ/GNT handshake. It takes a fixed time whatever the
-//! EEPROM does: below 3 ms a word.
+//! of the clock (8254x manual, 5.2; HF 4). It takes a fixed time whatever the EEPROM does: below 3 ms a word. 82543 and
+//! 82544 have no REQ/GNT handshake; 82540, 82545 and 82546 give the pins only to who asked for them ([`Grant`]).
 
 use core::time::Duration;
 
 use crate::platform::{Clock, Registers};
 use crate::regs;
+use crate::wait::{TimedOut, wait_until};
 
+/// Longest wait for the pins (Linux e1000, `E1000_EEPROM_GRANT_ATTEMPTS` times 5 us).
+const GRANT_LIMIT: Duration = Duration::from_millis(5);
 /// Between two edges (Linux e1000, `eeprom->delay_usec`).
 const EDGE: Duration = Duration::from_micros(50);
 /// Start bit and opcode of a read.
@@ -35,6 +38,33 @@ pub(super) fn read_word(registers: &impl Registers, clock: &impl Clock, word: u8
     pins.set(idle);
     pins.pulse(idle);
     value
+}
+
+/// The pins of EECD, given to software until it is dropped.
+pub(super) struct Grant<'a, R: Registers>(&'a R);
+
+impl<'a, R: Registers> Grant<'a, R> {
+    /// Asks for the pins (EECD.REQ) and waits until they are given (EECD.GNT).
+    pub(super) fn obtain(registers: &'a R, clock: &impl Clock) -> Result<Self, TimedOut> {
+        let eecd = registers.read(regs::EECD);
+        registers.write(regs::EECD, eecd | regs::EECD_REQ);
+        let grant = Self(registers);
+        wait_until(
+            clock,
+            "grant of the EEPROM (EECD.GNT)",
+            GRANT_LIMIT,
+            Duration::from_micros(5),
+            || registers.read(regs::EECD) & regs::EECD_GNT != 0,
+        )?;
+        Ok(grant)
+    }
+}
+
+impl<R: Registers> Drop for Grant<'_, R> {
+    fn drop(&mut self) {
+        let eecd = self.0.read(regs::EECD);
+        self.0.write(regs::EECD, eecd & !regs::EECD_REQ);
+    }
 }
 
 struct Pins<'a, R, C> {

@@ -1,5 +1,7 @@
 //! What is done to a copper PHY: as little as possible, and nothing while the link is up (HF 5.2).
 
+use core::time::Duration;
+
 use super::{AnAdvertise, Bmcr, Bmsr, GigControl, Phy, PhyError, PhyId, igp, register};
 use crate::chip::{Chip, Media, PhyAccess, Quirks};
 use crate::flow_control::Pause;
@@ -7,6 +9,7 @@ use crate::link::change;
 use crate::notes::Notes;
 use crate::platform::{Clock, Registers};
 use crate::regs::{self, Ctrl, Status};
+use crate::wait::wait_until;
 
 /// What autonegotiation offers besides all speeds in full duplex.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -59,6 +62,9 @@ pub fn bring_up(registers: &impl Registers, chip: &Chip, clock: &impl Clock, adv
         .and_then(|phy_has_link| {
             if !mac_has_link && !phy_has_link {
                 negotiate(&phy, chip, advertise)
+            } else if !mac_has_link && may_be_reset(&phy, chip)? && !mac_follows(registers, clock) {
+                reset(&phy)?;
+                negotiate(&phy, chip, advertise)
             } else if chip.quirks.contains(Quirks::FORCE_SPEED) {
                 copy_speed(registers, &phy)
             } else {
@@ -82,6 +88,31 @@ fn present<R: Registers, C: Clock>(phy: &Phy<'_, R, C>) -> Result<(), PhyError> 
 fn has_link<R: Registers, C: Clock>(phy: &Phy<'_, R, C>) -> Result<bool, PhyError> {
     phy.read(register::BMSR)?;
     Ok(Bmsr::from_bits_retain(phy.read(register::BMSR)?).contains(Bmsr::LINK))
+}
+
+/// Longest wait for a MAC to show a link that its PHY has. Metal shows it at once.
+const FOLLOW_LIMIT: Duration = Duration::from_millis(100);
+
+/// Whether the MAC shows the link that its PHY has.
+fn mac_follows(registers: &impl Registers, clock: &impl Clock) -> bool {
+    let shows = || registers.read(regs::STATUS) & Status::LU.bits() != 0;
+    let interval = Duration::from_millis(1);
+    wait_until(clock, "a link in STATUS", FOLLOW_LIMIT, interval, shows).is_ok()
+}
+
+/// Whether the PHY is an 88E1000 or 88E1011 of 8254x, which Linux resets before each negotiation (e1000,
+/// `e1000_copper_link_mgp_setup`).
+///
+/// VirtualBox has no link for 5 s after a reset of the MAC, whatever its PHY says (`e1kR3HardReset`); after one of the PHY it
+/// is there in 2 s (`e1kPhyLinkResetCallback`).
+fn may_be_reset<R: Registers, C: Clock>(phy: &Phy<'_, R, C>, chip: &Chip) -> Result<bool, PhyError> {
+    Ok(!chip.quirks.contains(Quirks::PCIE) && phy.id()?.is_88e1000())
+}
+
+/// Resets the PHY. It negotiates anew then.
+fn reset<R: Registers, C: Clock>(phy: &Phy<'_, R, C>) -> Result<(), PhyError> {
+    let control = phy.read(register::BMCR)?;
+    phy.write(register::BMCR, control | Bmcr::RESET.bits())
 }
 
 /// Negotiates anew if something else is offered now, even if that takes a link down that is up.
@@ -128,6 +159,9 @@ fn negotiate<R: Registers, C: Clock>(
         control.contains(Bmcr::AUTONEGOTIATE) && !control.intersects(Bmcr::POWER_DOWN | Bmcr::ISOLATE);
     if negotiates && base == wanted_base && gig == wanted_gig {
         return Ok(());
+    }
+    if may_be_reset(phy, chip)? {
+        reset(phy)?;
     }
     phy.write(register::AN_ADVERTISE, wanted_base)?;
     phy.write(register::GIG_CONTROL, wanted_gig)?;
@@ -198,5 +232,10 @@ impl PhyId {
     /// Whether something answered: an MDIO line that nobody drives reads as all ones or all zeroes.
     pub fn is_present(self) -> bool {
         self.0 != 0 && self.0 != u32::MAX
+    }
+
+    /// Whether it is one of those of 82540, and of 82543 to 82546: 88E1000E, 88E1000I, 88E1011.
+    fn is_88e1000(self) -> bool {
+        matches!(self.0 & !0xF, 0x0141_0C50 | 0x0141_0C30 | 0x0141_0C20)
     }
 }

@@ -22,8 +22,8 @@ use script::Script;
 /// Descriptors of each ring.
 const RING: u32 = 16;
 /// Register accesses that one call may take at most: a reset with its waits, the filter of 82544, or an
-/// NVM that answers slowly.
-const MAX_ACCESSES: usize = 12_000;
+/// NVM that answers slowly, or on its pins only after EERD was waited for.
+const MAX_ACCESSES: usize = 14_000;
 /// Registers that the driver reads, apart from those that only a dump reads.
 const READ: [u32; 10] = [
     regs::STATUS,

@@ -43,6 +43,7 @@ type OnWrite = Box<dyn FnMut(u32, u32) -> Option<u32>>;
 /// A NIC and a clock, recorded.
 pub struct Recorder {
     pub machine: FakeMachine,
+    chip: &'static Chip,
     registers: FakeRegisters,
     steps: RefCell<Vec<Step>>,
     on_read: RefCell<OnRead>,
@@ -55,10 +56,16 @@ impl Recorder {
         Self {
             registers: machine.registers(),
             machine,
+            chip,
             steps: RefCell::default(),
             on_read: RefCell::new(Box::new(|_, value| value)),
             on_write: RefCell::new(Box::new(|_, value| Some(value))),
         }
+    }
+
+    /// The chip that it is.
+    pub fn chip(&self) -> &'static Chip {
+        self.chip
     }
 
     /// Changes what a read gives: offset and value so far.
