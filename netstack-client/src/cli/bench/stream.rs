@@ -46,6 +46,10 @@ pub struct Arguments {
     #[arg(long, value_name = "TIME[ms|s|m]", value_parser = value::duration)]
     seconds: Option<Duration>,
 
+    /// Move bytes for this time before that, which do not count.
+    #[arg(long, value_name = "TIME[ms|s|m]", default_value = "0", requires = "seconds", value_parser = value::duration)]
+    lead: Duration,
+
     /// How many connections receive for --seconds.
     #[arg(long, value_name = "N", default_value_t = 1, requires = "seconds", value_parser = clap::value_parser!(u16).range(..=64))]
     receivers: u16,
@@ -83,8 +87,10 @@ pub fn run(arguments: &Arguments, context: &Context<'_>) -> Outcome {
     if let Some(time) = arguments.seconds {
         let (receivers, senders) = (arguments.receivers.into(), arguments.senders.into());
         let connections = streams::Connections::start(arguments.server, receivers, senders);
+        thread::sleep(arguments.lead);
+        let before = connections.moved();
         thread::sleep(time);
-        let report = connections.report();
+        let report = connections.report(&before);
         context.output.result(&report);
         return Ok(report.is_good());
     }
@@ -174,6 +180,7 @@ mod tests {
             send: 40_000,
             receive: 40_000,
             seconds: None,
+            lead: Duration::ZERO,
             receivers: 1,
             senders: 0,
             timeout: Duration::from_secs(10),

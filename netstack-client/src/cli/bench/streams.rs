@@ -25,6 +25,8 @@ pub struct Report {
     /// What the stack has taken, which the other side need not have yet.
     sent: u64,
     seconds: f64,
+    /// How long they had been at work before that.
+    lead_seconds: f64,
     megabits_per_second: f64,
     /// The least and the most that one connection has moved.
     least: u64,
@@ -58,6 +60,14 @@ impl Report {
 struct Connection {
     receives: bool,
     bytes: AtomicU64,
+}
+
+/// What connections have moved at some time.
+pub struct Moved {
+    /// Since their start.
+    after: Duration,
+    /// By connection.
+    bytes: Vec<u64>,
 }
 
 /// Connections that move bytes, whatever becomes of single ones. When this is dropped they end, or are left behind in
@@ -106,17 +116,26 @@ impl Connections {
     }
 
     /// What was moved until now.
-    pub fn report(&self) -> Report {
-        let elapsed = self.start.elapsed();
+    pub fn moved(&self) -> Moved {
+        let bytes = |connection: &Arc<Connection>| connection.bytes.load(Ordering::Relaxed);
+        Moved {
+            after: self.start.elapsed(),
+            bytes: self.connections.iter().map(bytes).collect(),
+        }
+    }
+
+    /// What was moved since.
+    pub fn report(&self, since: &Moved) -> Report {
+        let now = self.moved();
+        let elapsed = now.after.saturating_sub(since.after);
         let (mut received, mut sent) = (Vec::new(), Vec::new());
-        for connection in &self.connections {
-            let bytes = connection.bytes.load(Ordering::Relaxed);
+        for ((connection, before), bytes) in self.connections.iter().zip(&since.bytes).zip(now.bytes) {
             let side = if connection.receives {
                 &mut received
             } else {
                 &mut sent
             };
-            side.push(bytes);
+            side.push(bytes.saturating_sub(*before));
         }
         let sum = |side: &[u64]| side.iter().sum::<u64>();
         let all = || received.iter().chain(&sent).copied();
@@ -127,6 +146,7 @@ impl Connections {
             received: sum(&received),
             sent: sum(&sent),
             seconds: elapsed.as_secs_f64(),
+            lead_seconds: since.after.as_secs_f64(),
             megabits_per_second: megabits_per_second(sum(&received) + sum(&sent), elapsed),
             least: all().min().unwrap_or(0),
             most: all().max().unwrap_or(0),
@@ -204,8 +224,12 @@ mod tests {
     /// The report when it is as wanted, or after a minute.
     fn reported(connections: &Connections, is_it: impl Fn(&Report) -> bool) -> Report {
         let start = Instant::now();
+        let begin = Moved {
+            after: Duration::ZERO,
+            bytes: vec![0; connections.connections.len()],
+        };
         loop {
-            let report = connections.report();
+            let report = connections.report(&begin);
             if is_it(&report) || start.elapsed() > Duration::from_secs(60) {
                 return report;
             }
@@ -222,6 +246,10 @@ mod tests {
         assert_eq!((report.receivers, report.senders), (3, 2));
         assert!(report.received >= 3 * report.least && report.sent >= 2 * report.least);
         assert!(report.received + report.sent <= 5 * report.most);
+        let lead = connections.moved();
+        let after = connections.report(&lead);
+        assert!(after.lead_seconds >= report.seconds && after.received < report.received.max(1 << 40));
+        assert!(lead.bytes.iter().all(|bytes| *bytes > 20_000));
     }
 
     #[test]
@@ -238,7 +266,8 @@ mod tests {
         let SocketAddr::V4(address) = listener.local_addr().unwrap() else {
             panic!("an IPv4 listener has an IPv4 address");
         };
-        let report = Connections::start(address, 2, 0).report();
+        let connections = Connections::start(address, 2, 0);
+        let report = connections.report(&connections.moved());
         assert_eq!((report.received, report.errors.len()), (0, 0));
         assert!(!report.is_good(), "nothing was moved");
     }
