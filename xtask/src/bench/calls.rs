@@ -7,7 +7,7 @@ use anyhow::Result;
 use super::drivers::{STOCK, Subject};
 use super::guest::{Event, HOST, Moment, Results, Script, Setup, follow};
 use super::load::{Cable, Load};
-use super::sender::HeldBack;
+use super::sender::{HeldBack, Stream};
 
 /// Calls of each kind.
 const CALLS: u32 = 5000;
@@ -90,42 +90,64 @@ pub fn bursts(subject: &Subject, setup: &Setup<'_>) -> Result<Results> {
     })
 }
 
-/// Readers of a sender that never lets up.
+/// Readers of a sender that never lets up, and is held back frame by frame.
 pub fn sustained(subject: &Subject, setup: &Setup<'_>) -> Result<Results> {
-    let lines = sustained_script(subject.label == STOCK, patience(setup));
+    let cable = HeldBack::new()?;
+    let netdev = cable.netdev();
+    flooded(subject, setup, "sustained", &netdev, |run, size| {
+        Ok(cable.flood(run, size))
+    })
+}
+
+/// Readers of a sender that never lets up, and overruns the ring of QEMU's e1000.
+pub fn overrun(subject: &Subject, setup: &Setup<'_>) -> Result<Results> {
+    let cable = Stream::new()?;
+    let netdev = cable.netdev()?;
+    flooded(subject, setup, "overrun", &netdev, |run, size| {
+        cable.flood(run, size)
+    })
+}
+
+fn flooded(
+    subject: &Subject,
+    setup: &Setup<'_>,
+    name: &str,
+    netdev: &str,
+    start: impl Fn(u32, usize) -> Result<Load>,
+) -> Result<Results> {
+    let lines = flooded_script(name, subject.label == STOCK, patience(setup));
     subject.install(&[Script {
         moment: Moment::BeforeNetwork,
         lines,
     }])?;
-    let cable = HeldBack::new()?;
     let mut flood: Option<Load> = None;
     let mut runs = 0;
-    follow(subject, setup, &cable.netdev(), 1, |event, _| {
+    follow(subject, setup, netdev, 1, |event, _| {
         let Some(event) = event else { return Ok(()) };
         if let Some(flood) = flood.take() {
             // Waits for its end: frames of two senders would mix.
             flood.stop();
         }
         if let Event::Begin(step) = event
-            && let Some(size) = size_of(&step, "sustained-")
+            && let Some(size) = size_of(&step, &format!("{name}-"))
         {
             runs += 1;
-            flood = Some(cable.flood(runs, size));
+            flood = Some(start(runs, size)?);
         }
         Ok(())
     })
 }
 
 /// The stock driver cannot be told that a process reads alone.
-fn sustained_script(stock: bool, patience: u32) -> Vec<String> {
+fn flooded_script(name: &str, stock: bool, patience: u32) -> Vec<String> {
     let mut lines = vec![format!("floor-60 bench floor --frames {CALLS} --size 60")];
-    for (name, options) in READERS {
+    for (reader, options) in READERS {
         if stock && options.contains("--alone") {
             continue;
         }
         for size in SIZES {
             lines.push(format!(
-                "sustained-{size}-{name} bench rx --frames {SUSTAINED} --warm-up {WARM_UP} --check-last {options} \
+                "{name}-{size}-{reader} bench rx --frames {SUSTAINED} --warm-up {WARM_UP} --check-last {options} \
                  --seconds {patience}"
             ));
         }
@@ -153,7 +175,7 @@ mod tests {
     #[test]
     fn stock_driver_is_not_asked_for_what_it_cannot() {
         let count = |stock| {
-            let lines = sustained_script(stock, 20);
+            let lines = flooded_script("sustained", stock, 20);
             lines.iter().filter(|line| line.contains("--alone")).count()
         };
         assert_eq!((count(true), count(false)), (0, 2));

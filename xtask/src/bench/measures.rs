@@ -12,8 +12,10 @@ use super::statistics::Summary;
 pub enum Part {
     /// Calls on the driver's scheme, without a network stack: one after the other, and bursts.
     Calls,
-    /// Readers of a sender that never lets up, without a network stack.
+    /// Readers of a sender that never lets up and is held back, without a network stack.
     Sustained,
+    /// The same with one that overruns the ring.
+    Overrun,
     /// What can be counted in instructions of the network: exchanges, with nothing to wait for in between.
     Exchanges,
     /// Exchanges through the system's own network stack. In wall time, as everything that follows.
@@ -29,14 +31,17 @@ pub enum Part {
 impl Part {
     /// Whether the clock may count instructions.
     pub fn is_counted(self) -> bool {
-        matches!(self, Self::Calls | Self::Sustained | Self::Exchanges)
+        matches!(
+            self,
+            Self::Calls | Self::Sustained | Self::Overrun | Self::Exchanges
+        )
     }
 
     /// What is done once the system's network is up.
     pub fn steps(self) -> Vec<Step> {
         let tcp = |receivers, senders| Step::Tcp { receivers, senders };
         match self {
-            Self::Calls | Self::Sustained | Self::Exchanges => Vec::new(),
+            Self::Calls | Self::Sustained | Self::Overrun | Self::Exchanges => Vec::new(),
             Self::Ping => vec![Step::Ping],
             Self::Tcp => vec![
                 tcp(1, 0),
@@ -166,7 +171,7 @@ use Kind::{Burst, Single, Sustained};
 use Target::{AtLeast, AtMost, OfBefore, OfFloor, OfStock};
 
 /// Everything, in the order of the table.
-pub const MEASURES: [Measure; 46] = [
+pub const MEASURES: [Measure; 54] = [
     call(
         "floor-write-60",
         "write 60 B to /scheme/null",
@@ -223,49 +228,97 @@ pub const MEASURES: [Measure; 46] = [
     ),
     call(
         "sustained-60-events",
-        "a 60 B frame, event queue, everything included",
+        "read 60 B frames, held back: event queue",
         Sustained,
         OfStock(0.8),
     ),
     call(
         "sustained-1514-events",
-        "a 1514 B frame, event queue, everything included",
+        "read 1514 B frames, held back: event queue",
         Sustained,
         OfStock(0.8),
     ),
     call(
         "sustained-60-alone",
-        "a 60 B frame, event queue, reader alone, everything included",
+        "read 60 B frames, held back: event queue, alone",
         Sustained,
         OfFloor(1.25, "floor-read"),
     ),
     call(
         "sustained-1514-alone",
-        "a 1514 B frame, event queue, reader alone, everything included",
+        "read 1514 B frames, held back: event queue, alone",
         Sustained,
         OfFloor(1.25, "floor-read"),
     ),
     call(
         "sustained-60-blocking",
-        "a 60 B frame, blocking, everything included",
+        "read 60 B frames, held back: blocking",
         Sustained,
         OfFloor(1.2, "floor-read"),
     ),
     call(
         "sustained-1514-blocking",
-        "a 1514 B frame, blocking, everything included",
+        "read 1514 B frames, held back: blocking",
         Sustained,
         OfFloor(1.2, "floor-read"),
     ),
     cost(
         "sustained-dropped",
-        "frames lost meanwhile, of 4000 in each of these rows",
+        "lost or dropped by the driver meanwhile",
         "frames",
         AtMost(0.0),
     ),
     cost(
         "sustained-waited",
-        "groups of 64 frames in which a reader was told of no frame",
+        "groups of 64 in which readers were told of no frame",
+        "%",
+        Target::None,
+    ),
+    call(
+        "overrun-60-events",
+        "read 60 B frames, overrun: event queue",
+        Sustained,
+        OfStock(0.8),
+    ),
+    call(
+        "overrun-1514-events",
+        "read 1514 B frames, overrun: event queue",
+        Sustained,
+        OfStock(0.8),
+    ),
+    call(
+        "overrun-60-alone",
+        "read 60 B frames, overrun: event queue, alone",
+        Sustained,
+        OfFloor(1.25, "floor-read"),
+    ),
+    call(
+        "overrun-1514-alone",
+        "read 1514 B frames, overrun: event queue, alone",
+        Sustained,
+        OfFloor(1.25, "floor-read"),
+    ),
+    call(
+        "overrun-60-blocking",
+        "read 60 B frames, overrun: blocking",
+        Sustained,
+        OfFloor(1.2, "floor-read"),
+    ),
+    call(
+        "overrun-1514-blocking",
+        "read 1514 B frames, overrun: blocking",
+        Sustained,
+        OfFloor(1.2, "floor-read"),
+    ),
+    cost(
+        "overrun-dropped",
+        "dropped by the driver meanwhile",
+        "frames",
+        AtMost(0.0),
+    ),
+    cost(
+        "overrun-waited",
+        "groups of 64 in which readers were told of no frame",
         "%",
         Target::None,
     ),

@@ -99,8 +99,10 @@ pub struct Arguments {
 enum Only {
     /// Calls on the driver's scheme, one after the other and in bursts.
     Calls,
-    /// Readers of a sender that never lets up.
+    /// Readers of a sender that never lets up and is held back.
     Sustained,
+    /// Readers of a sender that never lets up and overruns the ring.
+    Overrun,
     /// Everything through the system's network stack: the parts that follow.
     Network,
     /// Exchanges; with --icount also in instructions.
@@ -116,11 +118,12 @@ enum Only {
 impl Arguments {
     fn parts(&self) -> Vec<Part> {
         let is_meant = |part: Part| {
-            let network = !matches!(part, Part::Calls | Part::Sustained);
+            let network = !matches!(part, Part::Calls | Part::Sustained | Part::Overrun);
             self.only.is_empty()
                 || self.only.iter().any(|only| match only {
                     Only::Calls => part == Part::Calls,
                     Only::Sustained => part == Part::Sustained,
+                    Only::Overrun => part == Part::Overrun,
                     Only::Network => network,
                     Only::Ping => matches!(part, Part::Ping | Part::Exchanges),
                     Only::Tcp => part == Part::Tcp,
@@ -131,6 +134,7 @@ impl Arguments {
         let all = [
             Part::Calls,
             Part::Sustained,
+            Part::Overrun,
             Part::Exchanges,
             Part::Ping,
             Part::Tcp,
@@ -149,6 +153,7 @@ fn boot(subject: &Subject, part: Part, setup: &Setup<'_>) -> Result<Results> {
     match part {
         Part::Calls => calls::bursts(subject, setup),
         Part::Sustained => calls::sustained(subject, setup),
+        Part::Overrun => calls::overrun(subject, setup),
         Part::Exchanges => calls::exchanges(subject, setup),
         Part::Ping | Part::Tcp | Part::Udp | Part::Mixed => network::run(subject, setup, &part.steps()),
     }
@@ -291,6 +296,6 @@ mod tests {
             parts("--only network"),
             [Part::Ping, Part::Tcp, Part::Udp, Part::Mixed]
         );
-        assert_eq!((parts("").len(), parts("--icount").len()), (6, 7));
+        assert_eq!((parts("").len(), parts("--icount").len()), (7, 8));
     }
 }

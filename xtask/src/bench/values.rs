@@ -30,7 +30,7 @@ fn value(results: &Results, name: &str) -> Option<f64> {
         "read-1514" => number("rx-1514-blocking", "/nanoseconds"),
         "read-60-events" => number("rx-60-events", "/nanoseconds"),
         "read-1514-events" => number("rx-1514-events", "/nanoseconds"),
-        "faults" => sum(results, &["rx-", "sustained-"], |value| {
+        "faults" => sum(results, &["rx-", "sustained-", "overrun-"], |value| {
             Some(value.get("duplicated")?.as_f64()? + value.get("damaged")?.as_f64()?)
         }),
         "sustained-dropped" => sum(results, &["sustained-"], |value| {
@@ -39,7 +39,12 @@ fn value(results: &Results, name: &str) -> Option<f64> {
             let dropped = value.get("driver_dropped").and_then(|count| count.as_f64());
             Some(lost.max(dropped.unwrap_or(0.0)))
         }),
-        "sustained-waited" => waited(results),
+        // Here frames get lost in the NIC, too.
+        "overrun-dropped" => sum(results, &["overrun-"], |value| {
+            value.get("driver_dropped")?.as_f64()
+        }),
+        "sustained-waited" => waited(results, "sustained-"),
+        "overrun-waited" => waited(results, "overrun-"),
         "rtt" => number("rtt", "/latency/p50_us"),
         "rtt-counted" => nanoseconds("rtt-counted"),
         "ping-counted" => nanoseconds("ping-counted"),
@@ -48,7 +53,7 @@ fn value(results: &Results, name: &str) -> Option<f64> {
         "tcp-in-8-of-1" => ratio(rate(results, "tcp-in-8"), rate(results, "tcp-in")),
         "tcp-beside-flood" => beside_flood(results),
         "tcp-beside-flood-share" => ratio(beside_flood(results), rate(results, "tcp-in")),
-        name if name.starts_with("sustained-") => whole_run(results, name),
+        name if name.starts_with("sustained-") || name.starts_with("overrun-") => whole_run(results, name),
         name if name.starts_with("tcp-") => rate(results, name),
         name => match name.strip_prefix("udp-")?.split_once('-') {
             Some((_, "share")) => {
@@ -83,9 +88,9 @@ fn whole_run(results: &Results, step: &str) -> Option<f64> {
 }
 
 /// The share of groups that had to wait, of readers who are told so.
-fn waited(results: &Results) -> Option<f64> {
+fn waited(results: &Results, prefix: &str) -> Option<f64> {
     let of = |name: &str| {
-        sum(results, &["sustained-"], |value| {
+        sum(results, &[prefix], |value| {
             (value.get("mode")?.as_str()? == "events").then(|| value.get(name)?.as_f64())?
         })
     };
@@ -163,9 +168,11 @@ fn ping_under_load(results: &Results, step: &str) -> Option<f64> {
 
 /// Readers that did not get all frames, in words.
 pub fn incomplete(results: &Results) -> Vec<String> {
-    let steps = READERS
-        .iter()
-        .flat_map(|(reader, _)| [60, 1514].map(|size| format!("sustained-{size}-{reader}")));
+    let steps = ["sustained", "overrun"].iter().flat_map(|name| {
+        READERS
+            .iter()
+            .flat_map(move |(reader, _)| [60, 1514].map(|size| format!("{name}-{size}-{reader}")))
+    });
     steps
         .filter_map(|step| {
             let frames = number(results, &step, "/frames")?;
