@@ -479,7 +479,6 @@ pub const MEASURES: [Measure; 54] = [
 pub type Values = BTreeMap<&'static str, Vec<f64>>;
 
 /// The measure of that name.
-#[cfg(test)]
 pub fn find(name: &str) -> Option<&'static Measure> {
     MEASURES.iter().find(|measure| measure.name == name)
 }

@@ -6,8 +6,8 @@ mod drivers;
 mod guest;
 pub mod hosted;
 mod load;
-mod measures;
-mod network;
+pub mod measures;
+pub mod network;
 mod report;
 mod sender;
 mod server;
@@ -25,10 +25,14 @@ use clap::{Args, ValueEnum};
 use crate::process::{output, target};
 use crate::steps::Steps;
 use crate::tools;
-use drivers::{Source, Subject};
-use guest::{Results, Setup};
+use drivers::Source;
+pub use drivers::{STOCK, Subject};
+pub use guest::{Results, Setup, failures};
 use measures::Part;
+pub use report::summary_text;
 use report::{Boot, Driver, Report};
+pub use statistics::Summary;
+pub use values::values;
 
 /// Options of `cargo xtask bench`.
 #[derive(Args)]
@@ -149,7 +153,7 @@ impl Arguments {
 }
 
 /// Boots the system once for a part of the benchmark.
-fn boot(subject: &Subject, part: Part, setup: &Setup<'_>) -> Result<Results> {
+pub fn boot(subject: &Subject, part: Part, setup: &Setup<'_>) -> Result<Results> {
     match part {
         Part::Calls => calls::bursts(subject, setup),
         Part::Sustained => calls::sustained(subject, setup),
@@ -234,11 +238,11 @@ fn compare(arguments: &Arguments, steps: &Steps, subjects: &[Subject], place: &P
                 let name = format!("{part:?} {round}/{}: {}", arguments.repeats, subject.label);
                 let results = steps.step(&name, || {
                     let results = boot(subject, part, &setup)?;
-                    let mut words = guest::failures(&results);
+                    let mut words = failures(&results);
                     words.extend(values::incomplete(&results));
                     Ok((results, words.join("; ")))
                 })?;
-                for (name, value) in values::values(&results) {
+                for (name, value) in values(&results) {
                     driver.values.entry(name).or_default().push(value);
                 }
                 boots.push(Boot {

@@ -128,7 +128,7 @@ impl Report {
             line.extend(self.drivers.iter().map(|driver| {
                 row.cells
                     .get(&driver.label)
-                    .map_or_else(|| "-".to_owned(), |cell| cell.text(row.unit))
+                    .map_or_else(|| "-".to_owned(), |cell| summary_text(&cell.summary, row.unit))
             }));
             line.extend(verdicts(row, &self.drivers));
             lines.push(line);
@@ -171,22 +171,19 @@ fn verdicts(row: &Row, drivers: &[Driver]) -> [String; 3] {
     ]
 }
 
-impl Cell {
-    /// Median, and the range in brackets.
-    fn text(&self, unit: &str) -> String {
-        let Summary {
-            runs,
-            median,
-            lowest,
-            highest,
-        } = self.summary;
-        let median = number(median);
-        let text = format!("{median} {unit}");
-        if runs > 1 {
-            format!("{} ({} - {})", text.trim_end(), number(lowest), number(highest))
-        } else {
-            text.trim_end().to_owned()
-        }
+/// Median, and the range in brackets.
+pub fn summary_text(summary: &Summary, unit: &str) -> String {
+    let Summary {
+        runs,
+        median,
+        lowest,
+        highest,
+    } = *summary;
+    let text = format!("{} {unit}", number(median));
+    if runs > 1 {
+        format!("{} ({} - {})", text.trim_end(), number(lowest), number(highest))
+    } else {
+        text.trim_end().to_owned()
     }
 }
 
