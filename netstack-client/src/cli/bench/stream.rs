@@ -86,11 +86,10 @@ impl fmt::Display for Report {
 pub fn run(arguments: &Arguments, context: &Context<'_>) -> Outcome {
     if let Some(time) = arguments.seconds {
         let (receivers, senders) = (arguments.receivers.into(), arguments.senders.into());
-        let connections = streams::Connections::start(arguments.server, receivers, senders);
-        thread::sleep(arguments.lead);
-        let before = connections.moved();
-        thread::sleep(time);
-        let report = connections.report(&before);
+        let connections =
+            streams::Connections::start(arguments.server, receivers, senders, arguments.lead, time);
+        connections.wait();
+        let report = connections.report();
         context.output.result(&report);
         return Ok(report.is_good());
     }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{SocketAddr, SocketAddrV4, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -25,8 +25,9 @@ pub struct Report {
     /// What the stack has taken, which the other side need not have yet.
     sent: u64,
     seconds: f64,
-    /// How long they had been at work before that.
-    lead_seconds: f64,
+    /// From the start, with what did not count, to this report: by how much the clock of this system is wrong can be
+    /// told from that.
+    elapsed_seconds: f64,
     megabits_per_second: f64,
     /// The least and the most that one connection has moved.
     least: u64,
@@ -62,12 +63,12 @@ struct Connection {
     bytes: AtomicU64,
 }
 
-/// What connections have moved at some time.
-pub struct Moved {
-    /// Since their start.
-    after: Duration,
-    /// By connection.
-    bytes: Vec<u64>,
+/// From when to when bytes count. Each thread looks for itself: in a busy system the one that waits for the end may
+/// be late.
+#[derive(Clone, Copy, Debug)]
+struct Window {
+    from: Instant,
+    to: Instant,
 }
 
 /// Connections that move bytes, whatever becomes of single ones. When this is dropped they end, or are left behind in
@@ -75,18 +76,32 @@ pub struct Moved {
 pub struct Connections {
     server: SocketAddrV4,
     start: Instant,
+    lead: Duration,
+    time: Duration,
     connections: Vec<Arc<Connection>>,
     over: Arc<AtomicBool>,
     errors: Arc<Mutex<Vec<String>>>,
 }
 
+/// How often a thread looks whether all have been started.
+const LOOK: Duration = Duration::from_millis(1);
+
 impl Connections {
-    /// Starts all of them at once.
-    pub fn start(server: SocketAddrV4, receivers: usize, senders: usize) -> Self {
+    /// Starts all of them at once. No thread begins before all are there: to start one may take very long in a system
+    /// that is busy with the others.
+    ///
+    /// Bytes count for `time`, after a `lead`.
+    pub fn start(
+        server: SocketAddrV4,
+        receivers: usize,
+        senders: usize,
+        lead: Duration,
+        time: Duration,
+    ) -> Self {
         let over = Arc::new(AtomicBool::new(false));
         let errors = Arc::new(Mutex::new(Vec::new()));
         let period: Arc<[u8]> = stream_bytes().into();
-        let start = Instant::now();
+        let ready = Arc::new(OnceLock::<Window>::new());
         let connections = (0..receivers + senders)
             .map(|number| {
                 let connection = Arc::new(Connection {
@@ -95,8 +110,15 @@ impl Connections {
                 });
                 let of_thread = Arc::clone(&connection);
                 let (over, errors, period) = (Arc::clone(&over), Arc::clone(&errors), Arc::clone(&period));
+                let ready = Arc::clone(&ready);
                 thread::spawn(move || {
-                    if let Err(error) = of_thread.move_bytes(server, &period, &over)
+                    let window = loop {
+                        match ready.get() {
+                            Some(window) => break *window,
+                            None => thread::sleep(LOOK),
+                        }
+                    };
+                    if let Err(error) = of_thread.move_bytes(server, &period, window, &over)
                         && !over.load(Ordering::Relaxed)
                     {
                         let text = format!("connection {number}: {error}");
@@ -106,36 +128,40 @@ impl Connections {
                 connection
             })
             .collect();
+        let start = Instant::now();
+        let from = start + lead;
+        ready.get_or_init(|| Window {
+            from,
+            to: from + time,
+        });
         Self {
             server,
             start,
+            lead,
+            time,
             connections,
             over,
             errors,
         }
     }
 
-    /// What was moved until now.
-    pub fn moved(&self) -> Moved {
-        let bytes = |connection: &Arc<Connection>| connection.bytes.load(Ordering::Relaxed);
-        Moved {
-            after: self.start.elapsed(),
-            bytes: self.connections.iter().map(bytes).collect(),
-        }
+    /// Waits until the time is over.
+    pub fn wait(&self) {
+        thread::sleep((self.lead + self.time).saturating_sub(self.start.elapsed()));
     }
 
-    /// What was moved since.
-    pub fn report(&self, since: &Moved) -> Report {
-        let now = self.moved();
-        let elapsed = now.after.saturating_sub(since.after);
+    /// What was moved until now.
+    pub fn report(&self) -> Report {
+        let elapsed = self.start.elapsed();
+        let counted = elapsed.saturating_sub(self.lead).min(self.time);
         let (mut received, mut sent) = (Vec::new(), Vec::new());
-        for ((connection, before), bytes) in self.connections.iter().zip(&since.bytes).zip(now.bytes) {
+        for connection in &self.connections {
             let side = if connection.receives {
                 &mut received
             } else {
                 &mut sent
             };
-            side.push(bytes.saturating_sub(*before));
+            side.push(connection.bytes.load(Ordering::Relaxed));
         }
         let sum = |side: &[u64]| side.iter().sum::<u64>();
         let all = || received.iter().chain(&sent).copied();
@@ -145,9 +171,9 @@ impl Connections {
             senders: sent.len(),
             received: sum(&received),
             sent: sum(&sent),
-            seconds: elapsed.as_secs_f64(),
-            lead_seconds: since.after.as_secs_f64(),
-            megabits_per_second: megabits_per_second(sum(&received) + sum(&sent), elapsed),
+            seconds: counted.as_secs_f64(),
+            elapsed_seconds: elapsed.as_secs_f64(),
+            megabits_per_second: megabits_per_second(sum(&received) + sum(&sent), counted),
             least: all().min().unwrap_or(0),
             most: all().max().unwrap_or(0),
             errors: self.errors.lock().unwrap_or_else(PoisonError::into_inner).clone(),
@@ -162,7 +188,13 @@ impl Drop for Connections {
 }
 
 impl Connection {
-    fn move_bytes(&self, server: SocketAddrV4, period: &[u8], over: &AtomicBool) -> io::Result<()> {
+    fn move_bytes(
+        &self,
+        server: SocketAddrV4,
+        period: &[u8],
+        window: Window,
+        over: &AtomicBool,
+    ) -> io::Result<()> {
         let mut stream = TcpStream::connect(SocketAddr::V4(server))?;
         // Redox's stack does not wait until the connection is there; a write does, a read finds the end of the stream.
         stream.write_all(&[if self.receives { RECEIVER } else { SENDER }])?;
@@ -183,7 +215,13 @@ impl Connection {
                 return Err(ErrorKind::UnexpectedEof.into());
             }
             moved += length as u64;
-            self.bytes.store(moved, Ordering::Relaxed);
+            let now = Instant::now();
+            if now >= window.to {
+                break;
+            }
+            if now >= window.from {
+                self.bytes.fetch_add(length as u64, Ordering::Relaxed);
+            }
         }
         Ok(())
     }
@@ -194,6 +232,8 @@ mod tests {
     use std::net::{Ipv4Addr, TcpListener};
 
     use super::*;
+
+    const HOUR: Duration = Duration::from_secs(3600);
 
     /// Serves each connection with the stream, changed by `change`, or reads from it.
     fn server(change: fn(&mut [u8])) -> SocketAddrV4 {
@@ -224,12 +264,8 @@ mod tests {
     /// The report when it is as wanted, or after a minute.
     fn reported(connections: &Connections, is_it: impl Fn(&Report) -> bool) -> Report {
         let start = Instant::now();
-        let begin = Moved {
-            after: Duration::ZERO,
-            bytes: vec![0; connections.connections.len()],
-        };
         loop {
-            let report = connections.report(&begin);
+            let report = connections.report();
             if is_it(&report) || start.elapsed() > Duration::from_secs(60) {
                 return report;
             }
@@ -239,22 +275,31 @@ mod tests {
 
     #[test]
     fn all_connections_are_counted_in_both_directions() {
-        let connections = Connections::start(server(|_| {}), 3, 2);
+        let connections = Connections::start(server(|_| {}), 3, 2, Duration::ZERO, HOUR);
         // More than a period, so that the stream has begun again.
         let report = reported(&connections, |report| report.least > 20_000);
         assert!(report.is_good() && report.least > 20_000, "{report}");
         assert_eq!((report.receivers, report.senders), (3, 2));
         assert!(report.received >= 3 * report.least && report.sent >= 2 * report.least);
         assert!(report.received + report.sent <= 5 * report.most);
-        let lead = connections.moved();
-        let after = connections.report(&lead);
-        assert!(after.lead_seconds >= report.seconds && after.received < report.received.max(1 << 40));
-        assert!(lead.bytes.iter().all(|bytes| *bytes > 20_000));
+    }
+
+    #[test]
+    fn what_comes_before_and_after_its_time_does_not_count() {
+        let early = Connections::start(server(|_| {}), 1, 1, HOUR, HOUR);
+        let late = Connections::start(server(|_| {}), 1, 1, Duration::ZERO, Duration::ZERO);
+        let counted = Connections::start(server(|_| {}), 1, 1, Duration::ZERO, HOUR);
+        reported(&counted, |report| report.least > 20_000);
+        late.wait();
+        let (early, late) = (early.report(), late.report());
+        assert_eq!((early.received, early.sent, early.seconds), (0, 0, 0.0));
+        assert_eq!((late.received, late.sent, late.seconds), (0, 0, 0.0));
+        assert!(early.elapsed_seconds > 0.0 && late.errors.is_empty(), "{late}");
     }
 
     #[test]
     fn damage_is_found() {
-        let connections = Connections::start(server(|bytes| bytes[99] ^= 1), 1, 0);
+        let connections = Connections::start(server(|bytes| bytes[99] ^= 1), 1, 0, Duration::ZERO, HOUR);
         let report = reported(&connections, |report| !report.errors.is_empty());
         assert!(!report.is_good());
         assert_eq!(report.errors, ["connection 0: other bytes than were sent"]);
@@ -266,8 +311,7 @@ mod tests {
         let SocketAddr::V4(address) = listener.local_addr().unwrap() else {
             panic!("an IPv4 listener has an IPv4 address");
         };
-        let connections = Connections::start(address, 2, 0);
-        let report = connections.report(&connections.moved());
+        let report = Connections::start(address, 2, 0, Duration::ZERO, HOUR).report();
         assert_eq!((report.received, report.errors.len()), (0, 0));
         assert!(!report.is_good(), "nothing was moved");
     }
