@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use serde::Deserialize;
@@ -89,6 +89,9 @@ pub enum Event {
         step: String,
         result: Value,
         error: String,
+        /// By the system's clock.
+        #[serde(default)]
+        seconds: f64,
     },
     Done(#[allow(dead_code, reason = "always true")] bool),
 }
@@ -108,6 +111,7 @@ pub fn follow(
     let mut machine = start(subject, setup, netdev, place.path())?;
     let mut results = Results::new();
     let (mut seen, mut done) = (0, 0);
+    let mut begun = BTreeMap::new();
     while done < scripts {
         let more = |machine: &Machine| machine.findings().benchmarks.len() > seen;
         if !more(&machine) {
@@ -138,7 +142,16 @@ pub fn follow(
             continue;
         };
         match &event {
-            Event::End { step, result, error } => {
+            Event::End {
+                step,
+                result,
+                error,
+                seconds,
+            } => {
+                if let Some(here) = begun.remove(step).map(|begin: Instant| begin.elapsed()) {
+                    let clocks = json!({ "system": seconds, "here": here.as_secs_f64() });
+                    results.insert(format!("{step}-clocks"), clocks);
+                }
                 let value = if result.is_null() {
                     json!({ "error": error })
                 } else {
@@ -147,7 +160,9 @@ pub fn follow(
                 results.insert(step.clone(), value);
             }
             Event::Done(_) => done += 1,
-            Event::Begin(_) => {}
+            Event::Begin(step) => {
+                begun.insert(step.clone(), Instant::now());
+            }
         }
         react(Some(event), &mut results)?;
     }

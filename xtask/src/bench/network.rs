@@ -302,6 +302,7 @@ mod tests {
             step: step.to_owned(),
             result: Value::Null,
             error: String::new(),
+            seconds: 0.0,
         })
     }
 

@@ -100,10 +100,11 @@ fn waited(results: &Results, prefix: &str) -> Option<f64> {
 /// Millions of bits in a second, of all connections of a step, in both directions.
 ///
 /// Bytes count where they arrive. The time is that during which the program counted them, by the system's clock; since
-/// that clock may lose ticks, it is multiplied with the ratio of this machine's clock to it, over the whole command.
+/// that clock may lose ticks, it is multiplied with the ratio of this machine's clock to it, from the beginning of the
+/// command to its end.
 fn rate(results: &Results, step: &str) -> Option<f64> {
     let host = format!("{step}-host");
-    let whole = number(results, &host, "/seconds")?;
+    let arrived = number(results, &host, "/received")?;
     if results
         .get(&host)?
         .get("error")
@@ -113,12 +114,10 @@ fn rate(results: &Results, step: &str) -> Option<f64> {
     }
     // A program that said nothing has moved nothing.
     let here = |pointer| number(results, step, pointer).unwrap_or(0.0);
-    let bytes = here("/received") + number(results, &host, "/received")?;
-    let time = match ratio(Some(whole), Some(here("/elapsed_seconds"))) {
-        Some(pace) => here("/seconds") * pace,
-        None => whole,
-    };
-    // Where no connection came about there is no time either.
+    let clock = |whose| number(results, &format!("{step}-clocks"), whose);
+    let pace = ratio(clock("/here"), clock("/system")).unwrap_or(1.0);
+    let time = here("/seconds") * pace;
+    let bytes = here("/received") + arrived;
     Some(if time > 0.0 { bytes * 8e-6 / time } else { 0.0 })
 }
 
@@ -250,20 +249,22 @@ mod tests {
     #[test]
     fn bytes_count_where_they_arrive() {
         let values = found(json!({
-            "tcp-in": { "received": 5_000_000, "sent": 0, "seconds": 4.0, "elapsed_seconds": 4.0 },
-            "tcp-in-host": { "received": 0, "seconds": 5.0, "error": null },
-            "tcp-in-8": { "received": 2_500_000, "seconds": 5.0, "elapsed_seconds": 10.0 },
+            "tcp-in": { "received": 5_000_000, "sent": 0, "seconds": 4.0 },
+            "tcp-in-host": { "received": 0, "seconds": 9.0, "error": null },
+            "tcp-in-clocks": { "system": 6.0, "here": 7.5 },
+            "tcp-in-8": { "received": 2_500_000, "seconds": 5.0 },
             "tcp-in-8-host": { "received": 0, "seconds": 10.0 },
-            "tcp-out-4": { "received": 0, "sent": 9_000_000, "seconds": 5.0, "elapsed_seconds": 5.0 },
+            "tcp-out-4": { "received": 0, "sent": 9_000_000, "seconds": 5.0 },
             "tcp-out-4-host": { "received": 2_500_000, "seconds": 5.0 },
-            "tcp-both-1": { "received": 1_250_000, "sent": 9_000_000, "seconds": 5.0, "elapsed_seconds": 5.0 },
+            "tcp-both-1": { "received": 1_250_000, "sent": 9_000_000, "seconds": 5.0 },
             "tcp-both-1-host": { "received": 1_250_000, "seconds": 5.0 },
-            "tcp-both-4": { "received": 1_250_000, "sent": 9_000_000, "seconds": 5.0, "elapsed_seconds": 5.0 },
+            "tcp-both-4": { "received": 1_250_000, "sent": 9_000_000, "seconds": 5.0 },
             "tcp-both-4-host": { "received": 1, "seconds": 5.0, "error": "other bytes" },
             "tcp-out": { "error": "no answer" },
             "tcp-out-host": { "received": 0, "seconds": 0.0 },
-            "tcp-beside-flood": { "received": 1_250_000, "seconds": 4.0, "elapsed_seconds": 5.0 },
+            "tcp-beside-flood": { "received": 1_250_000, "seconds": 4.0 },
             "tcp-beside-flood-host": { "received": 0, "seconds": 6.25, "flooded_until_end": true },
+            "tcp-beside-flood-clocks": { "system": 6.0, "here": 7.5 },
         }));
         let expected = [
             ("tcp-beside-flood", 2.0),
@@ -281,7 +282,7 @@ mod tests {
     #[test]
     fn transfer_that_outlasts_the_flood_stood_still() {
         let values = found(json!({
-            "tcp-beside-flood": { "received": 1_250_000, "seconds": 4.0, "elapsed_seconds": 5.0 },
+            "tcp-beside-flood": { "received": 1_250_000, "seconds": 4.0 },
             "tcp-beside-flood-host": { "received": 0, "seconds": 6.25, "flooded_until_end": false },
         }));
         assert_eq!(values, [("tcp-beside-flood", 0.0)].into());

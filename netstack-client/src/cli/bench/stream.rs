@@ -3,7 +3,6 @@
 use std::fmt;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, SocketAddrV4, TcpStream};
-use std::thread;
 use std::time::{Duration, Instant};
 
 use clap::Args;
@@ -158,6 +157,7 @@ pub fn expected(stream_bytes: &[u8], position: u64, left: u64) -> &[u8] {
 #[cfg(test)]
 mod tests {
     use std::net::{Ipv4Addr, TcpListener};
+    use std::thread;
 
     use super::*;
 

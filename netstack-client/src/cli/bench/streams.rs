@@ -25,8 +25,7 @@ pub struct Report {
     /// What the stack has taken, which the other side need not have yet.
     sent: u64,
     seconds: f64,
-    /// From the start, with what did not count, to this report: by how much the clock of this system is wrong can be
-    /// told from that.
+    /// From the start, with what did not count, to this report.
     elapsed_seconds: f64,
     megabits_per_second: f64,
     /// The least and the most that one connection has moved.
