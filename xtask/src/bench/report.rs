@@ -6,8 +6,9 @@ use serde::Serialize;
 
 use super::drivers::STOCK;
 use super::guest::Results;
-use super::measures::{BEFORE, Kind, MEASURES, Measure, References, Values, Verdict};
+use super::measures::{BEFORE, Kind, Measure, References, Values, Verdict};
 use super::statistics::Summary;
+use super::table::MEASURES;
 
 /// Everything, as it goes into the JSON file.
 #[derive(Serialize)]

@@ -2,8 +2,8 @@
 
 use super::calls::{READERS, SUSTAINED};
 use super::guest::Results;
-use super::measures::MEASURES;
 use super::network::PING_LIMIT_MS;
+use super::table::MEASURES;
 
 /// Measures that are in the results.
 pub fn values(results: &Results) -> Vec<(&'static str, f64)> {

@@ -2,6 +2,7 @@
 
 mod floor;
 mod groups;
+mod losses;
 mod rtt;
 mod rx;
 mod script;

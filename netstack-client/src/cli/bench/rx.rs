@@ -13,8 +13,8 @@ use serde::Serialize;
 
 use super::IoMode;
 use super::groups::{GROUP, Groups};
+use super::losses::Losses;
 use super::slots::Slots;
-use crate::cli::keyed::Keyed;
 use crate::cli::{Context, Error, Outcome, value};
 
 /// How much longer than its time a receiver in mode "blocking" is waited for.
@@ -164,28 +164,6 @@ impl Counts {
             driver_dropped: None,
             nic_missed: None,
         }
-    }
-}
-
-/// What the driver counts, if it does: frames that it drops itself, and those for which the NIC has no room.
-#[derive(Clone, Copy, Debug, PartialEq)]
-struct Losses {
-    dropped: u64,
-    missed: u64,
-}
-
-impl Losses {
-    /// `None` if the driver has no file of that kind.
-    fn read(name: &AdapterName) -> Result<Option<Self>> {
-        Ok(adapter::text_file(name, "stats")?.and_then(|text| Self::of(&Keyed::parse(&text))))
-    }
-
-    fn of(stats: &Keyed) -> Option<Self> {
-        stats.get("rx_dropped")?;
-        Some(Self {
-            dropped: stats.number("rx_dropped"),
-            missed: stats.number("rx_missed_errors"),
-        })
     }
 }
 
@@ -457,18 +435,5 @@ mod tests {
             assert_eq!((report.groups, report.groups_that_waited), (3, 1));
             assert!(report.nanoseconds_over_all.is_some());
         }
-    }
-
-    #[test]
-    fn losses_are_known_where_the_driver_counts_them() {
-        let stats = Keyed::parse("rx_packets 5\nrx_dropped 7\nrx_missed_errors 2\n");
-        assert_eq!(
-            Losses::of(&stats),
-            Some(Losses {
-                dropped: 7,
-                missed: 2
-            })
-        );
-        assert_eq!(Losses::of(&Keyed::parse("rx_packets 5\n")), None);
     }
 }

@@ -17,8 +17,9 @@ use super::super::volume::Volume;
 use super::matrix::{Cell, Figure, Mark};
 use super::plan::{self, Load};
 use super::prepare;
-use crate::bench::measures::{self, Measure, Part};
+use crate::bench::measures::{self, Measure};
 use crate::bench::network::{self, Step};
+use crate::bench::part::Part;
 use crate::bench::{self, Results, STOCK, Setup, Subject, Summary};
 
 /// How long a boot may take with everything that is done in it: some twice of what it takes.
