@@ -186,7 +186,8 @@ pub fn run(arguments: &Arguments, context: &Context<'_>) -> Outcome {
     let name = context.adapter()?;
     let alone = arguments.alone.then(|| read_alone(&name)).transpose()?;
     let (mut adapter, mut waiter) = arguments.mode.open(context)?;
-    let before = Losses::read(&name)?;
+    // Again when frames begin to count.
+    let before = Arc::new(Mutex::new(Losses::read(&name)?));
     let counts = Arc::new(Mutex::new(Counts::default()));
     let deadline = Instant::now() + arguments.seconds;
     let plan = Plan {
@@ -196,16 +197,21 @@ pub fn run(arguments: &Arguments, context: &Context<'_>) -> Outcome {
         deadline,
     };
     let shared = Arc::clone(&counts);
+    let (counted_from, of) = (Arc::clone(&before), name.clone());
+    let begin = move || {
+        *lock(&counted_from) = Losses::read(&of)?;
+        Ok(())
+    };
     // A read that blocks for good is the normal end of mode "blocking".
     let result = bounded::within(arguments.seconds + GRACE, move || {
-        receive(&mut adapter, &mut waiter, &shared, &plan)
+        receive(&mut adapter, &mut waiter, &shared, &plan, begin)
     });
     result.transpose()?;
     let after = Losses::read(&name)?;
     drop(alone);
     let counts = lock(&counts).clone();
     let mut report = counts.report(arguments.mode);
-    if let (Some(before), Some(after)) = (before, after) {
+    if let (Some(before), Some(after)) = (*lock(&before), after) {
         report.driver_dropped = Some(after.dropped.saturating_sub(before.dropped));
         report.nic_missed = Some(after.missed.saturating_sub(before.missed));
     }
@@ -222,11 +228,13 @@ struct Plan {
     deadline: Instant,
 }
 
+/// Reads frames; `begin` is called when they begin to count.
 fn receive(
     adapter: &mut impl FrameIo,
     waiter: &mut impl Wait,
     counts: &Mutex<Counts>,
     plan: &Plan,
+    begin: impl FnOnce() -> Result<()>,
 ) -> Result<()> {
     // Without a number to reach, the next frame may be long in coming: each one counts at once.
     let most = if plan.count.is_some() { GROUP } else { 1 };
@@ -243,6 +251,9 @@ fn receive(
             return Ok(());
         }
         left -= wanted as u64;
+    }
+    if plan.warm_up > 0 {
+        begin()?;
     }
     let mut left = plan.count.unwrap_or(u64::MAX);
     let mut unchecked = Vec::new();
@@ -342,9 +353,9 @@ impl Group {
     }
 }
 
-fn lock(counts: &Mutex<Counts>) -> MutexGuard<'_, Counts> {
-    // Counts are whole after every frame, whatever happened to the thread that made them.
-    counts.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
+    // What is shared is whole after every frame, whatever happened to the thread that made it.
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
@@ -413,7 +424,13 @@ mod tests {
             check_last,
             deadline: Instant::now() + Duration::from_secs(3600),
         };
-        receive(&mut Wire(wire.into()), &mut Patience, &counts, &plan).unwrap();
+        let mut begun = 0;
+        let begin = || {
+            begun += 1;
+            Ok(())
+        };
+        receive(&mut Wire(wire.into()), &mut Patience, &counts, &plan, begin).unwrap();
+        assert_eq!(begun, u32::from(warm_up > 0));
         lock(&counts).report(IoMode::Events)
     }
 
