@@ -19,7 +19,8 @@ impl Keyed {
         }
     }
 
-    fn parse(text: &str) -> Self {
+    /// Takes the text of such a file apart.
+    pub fn parse(text: &str) -> Self {
         let pair = |line: &str| {
             let (key, value) = line.split_once(' ').unwrap_or((line, ""));
             (key.to_owned(), value.trim().to_owned())

@@ -2,9 +2,9 @@
 
 use super::report::{Report, Row, number};
 
-const WIDTH: usize = 760;
+const WIDTH: usize = 860;
 /// Where bars begin, and how long the longest is.
-const LEFT: usize = 300;
+const LEFT: usize = 400;
 const LONGEST: f64 = 330.0;
 const BAR: usize = 14;
 const GAP: usize = 12;
@@ -35,8 +35,8 @@ pub fn draw(report: &Report) -> String {
         })
         .collect();
     let title = format!(
-        "e1000d on Redox, QEMU {}, {}, medians of {}",
-        report.nic, report.date, report.repeats
+        "e1000d on Redox, QEMU {}, {} processor(s), {}, medians of {}",
+        report.nic, report.smp, report.date, report.repeats
     );
     let title = escape(&title);
     let height = y + GAP;
@@ -58,11 +58,15 @@ fn group(body: &mut String, y: &mut usize, row: &Row, report: &Report) {
     let scale = LONGEST / highest(row);
     let better = if row.lower_is_better { "less" } else { "more" };
     body.push_str(&format!(
-        "<text x=\"12\" y=\"{}\">{}</text>\n<text class=\"less\" x=\"12\" y=\"{}\">{}, {better} is better</text>\n",
+        "<text x=\"12\" y=\"{}\">{}</text>\n<text class=\"less\" x=\"12\" y=\"{}\">{}{}, {better} is better</text>\n",
         *y + 11,
         escape(row.title),
         *y + 26,
-        escape(row.unit),
+        row.kind.word(),
+        match row.unit {
+            "" => String::new(),
+            unit => format!(", {}", escape(unit)),
+        },
     ));
     let start = *y;
     for (index, driver) in report.drivers.iter().enumerate() {
@@ -143,8 +147,9 @@ mod tests {
             qemu: String::new(),
             nic: "e1000".to_owned(),
             icount: false,
+            smp: 1,
             repeats: 1,
-            rows: rows(&drivers, false),
+            rows: rows(&drivers, false, 1),
             drivers,
             boots: Vec::new(),
         });

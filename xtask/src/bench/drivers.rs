@@ -140,17 +140,29 @@ impl Subject {
             Some(path) => read(path, architecture)?,
             None => build(architecture, "netstack-client", steps)?,
         };
-        Ok(Self {
-            label: source.label.clone(),
-            sha256: Sha256::digest(&program)
+        Ok(Self::new(&source.label, &program, to, copy, place, client))
+    }
+
+    /// A copy of the image on which the driver is already.
+    pub fn new(
+        label: &str,
+        program: &[u8],
+        image: PathBuf,
+        copy: File,
+        place: Location,
+        client: Vec<u8>,
+    ) -> Self {
+        Self {
+            label: label.to_owned(),
+            sha256: Sha256::digest(program)
                 .iter()
                 .map(|byte| format!("{byte:02x}"))
                 .collect(),
-            image: to,
+            image,
             copy,
             place,
             client,
-        })
+        }
     }
 
     /// Makes the system carry out these scripts, and no others, at its next start.

@@ -1,20 +1,33 @@
-//! What is measured, and what is wanted of it.
+//! What a measure is, and how drivers are compared by it.
 
 use std::collections::BTreeMap;
 
 use serde::Serialize;
 
 use super::statistics::Summary;
+use super::table::MEASURES;
 
-/// Part of the benchmark.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Part {
-    /// Calls on the driver's scheme, without a network stack.
-    Calls,
-    /// The system's own network stack above the driver. Always in wall time.
-    Network,
-    /// What can be counted in instructions of it: exchanges, with nothing to wait for in between.
-    Exchanges,
+/// How long the load of a measure lasts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kind {
+    /// One call or exchange after the other: there is no load.
+    Single,
+    /// Frames for some groups of reads, then a pause.
+    Burst,
+    /// As much as is taken, or at a rate, for as long as it is measured.
+    Sustained,
+}
+
+impl Kind {
+    /// For the table.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Single => "single",
+            Self::Burst => "burst",
+            Self::Sustained => "sustained",
+        }
+    }
 }
 
 /// Something that is measured.
@@ -23,6 +36,7 @@ pub struct Measure {
     pub name: &'static str,
     pub title: &'static str,
     pub unit: &'static str,
+    pub kind: Kind,
     pub lower_is_better: bool,
     pub target: Target,
 }
@@ -35,157 +49,26 @@ pub enum Target {
     OfFloor(f64, &'static str),
     /// At most, or at least where more is better, so much of the stock driver.
     OfStock(f64),
+    /// The same of the driver that is called [`BEFORE`]; no target without one.
+    OfBefore(f64),
     /// At least so many.
     AtLeast(f64),
     /// At most so many.
     AtMost(f64),
 }
 
-const fn call(name: &'static str, title: &'static str, target: Target) -> Measure {
-    Measure {
-        name,
-        title,
-        unit: "ns",
-        lower_is_better: true,
-        target,
-    }
-}
+/// The label of an earlier driver of this project, for what must not become worse.
+pub const BEFORE: &str = "before";
 
-const fn network(
-    name: &'static str,
-    title: &'static str,
-    unit: &'static str,
-    lower_is_better: bool,
-    target: Target,
-) -> Measure {
-    Measure {
-        name,
-        title,
-        unit,
-        lower_is_better,
-        target,
-    }
-}
-
-/// Everything, in the order of the table.
-pub const MEASURES: [Measure; 20] = [
-    call("floor-write-60", "write 60 B to /scheme/null", Target::None),
-    call("floor-write-1514", "write 1514 B to /scheme/null", Target::None),
-    call("floor-read", "read /scheme/null into 2048 B", Target::None),
-    call(
-        "write-60",
-        "write one 60 B frame",
-        Target::OfFloor(1.06, "floor-write-60"),
-    ),
-    call(
-        "write-1514",
-        "write one 1514 B frame",
-        Target::OfFloor(1.06, "floor-write-1514"),
-    ),
-    call(
-        "read-60",
-        "read one 60 B frame, blocking",
-        Target::OfFloor(1.15, "floor-read"),
-    ),
-    call(
-        "read-1514",
-        "read one 1514 B frame, blocking",
-        Target::OfFloor(1.15, "floor-read"),
-    ),
-    call(
-        "read-60-events",
-        "read one 60 B frame, event queue",
-        Target::OfFloor(1.25, "floor-read"),
-    ),
-    call(
-        "read-1514-events",
-        "read one 1514 B frame, event queue",
-        Target::OfFloor(1.25, "floor-read"),
-    ),
-    Measure {
-        name: "faults",
-        title: "frames received twice or damaged",
-        unit: "frames",
-        lower_is_better: true,
-        target: Target::AtMost(0.0),
-    },
-    network(
-        "rtt",
-        "ARP there and back, without netstack, median",
-        "us",
-        true,
-        Target::None,
-    ),
-    network(
-        "ping",
-        "ping through smolnetd, median",
-        "us",
-        true,
-        Target::OfStock(0.75),
-    ),
-    network(
-        "rtt-counted",
-        "ARP there and back, without netstack",
-        "instr",
-        true,
-        Target::None,
-    ),
-    network(
-        "ping-counted",
-        "ping through smolnetd",
-        "instr",
-        true,
-        Target::None,
-    ),
-    network(
-        "tcp-in",
-        "TCP, host to guest",
-        "Mbit/s",
-        false,
-        Target::OfStock(2.0),
-    ),
-    network(
-        "tcp-out",
-        "TCP, guest to host",
-        "Mbit/s",
-        false,
-        Target::OfStock(1.3),
-    ),
-    network(
-        "udp-5000",
-        "UDP in, 5 000/s offered: delivered",
-        "/s",
-        false,
-        Target::AtLeast(3000.0),
-    ),
-    network(
-        "udp-5000-ping",
-        "meanwhile pings answered",
-        "%",
-        false,
-        Target::AtLeast(50.0),
-    ),
-    network(
-        "udp-20000",
-        "UDP in, 20 000/s offered: delivered",
-        "/s",
-        false,
-        Target::AtLeast(3000.0),
-    ),
-    network(
-        "udp-20000-ping",
-        "meanwhile pings answered",
-        "%",
-        false,
-        Target::AtLeast(50.0),
-    ),
-];
+/// Differences that mean nothing: the clock on the wall depends on what else this machine does.
+pub const CLOCK_TOLERANCE: f64 = 0.10;
+/// Counted instructions depend on when interrupts come.
+pub const COUNT_TOLERANCE: f64 = 0.04;
 
 /// All values of one driver, by measure.
 pub type Values = BTreeMap<&'static str, Vec<f64>>;
 
 /// The measure of that name.
-#[cfg(test)]
 pub fn find(name: &str) -> Option<&'static Measure> {
     MEASURES.iter().find(|measure| measure.name == name)
 }
@@ -200,9 +83,22 @@ pub struct Verdict {
     pub met: Option<bool>,
 }
 
+/// What a driver is compared with.
+pub struct References<'a> {
+    /// Values of the stock driver, or of the first one.
+    pub stock: &'a Values,
+    /// Values of the driver that is called [`BEFORE`].
+    pub before: Option<&'a Values>,
+    /// Processors of the machine.
+    pub smp: u32,
+    /// Whether the clock counted instructions where it could.
+    pub icount: bool,
+}
+
 impl Measure {
-    /// Compares the medians of a driver with the target. `stock` are the values of the driver to compare with.
-    pub fn verdict(&self, own: &Values, stock: &Values) -> Option<Verdict> {
+    /// Compares the medians of a driver with the target. On more than one processor it is always the same: not to be
+    /// worse than the stock driver.
+    pub fn verdict(&self, own: &Values, references: &References<'_>) -> Option<Verdict> {
         let median = |values: &Values, name: &str| {
             let summary = Summary::of(values.get(name)?)?;
             Some(summary.median)
@@ -214,7 +110,13 @@ impl Measure {
         } else {
             "at least"
         };
-        let (target, limit, reached) = match self.target {
+        let target = match self.target {
+            Target::None => return None,
+            Target::AtLeast(_) | Target::AtMost(_) => self.target,
+            _ if references.smp > 1 => Target::OfStock(self.no_worse(references.icount)),
+            target => target,
+        };
+        let (target, limit, reached) = match target {
             Target::None => return None,
             Target::OfFloor(limit, floor) => (
                 format!("{bound} {limit} x floor"),
@@ -224,7 +126,12 @@ impl Measure {
             Target::OfStock(limit) => (
                 format!("{bound} {limit} x stock"),
                 limit,
-                ratio(median(stock, self.name)),
+                ratio(median(references.stock, self.name)),
+            ),
+            Target::OfBefore(limit) => (
+                format!("{bound} {limit} x {BEFORE}"),
+                limit,
+                ratio(median(references.before?, self.name)),
             ),
             Target::AtLeast(limit) | Target::AtMost(limit) => {
                 (format!("{bound} {limit} {}", self.unit), limit, value)
@@ -242,6 +149,25 @@ impl Measure {
             reached,
             met,
         })
+    }
+
+    /// Differences that mean nothing, as a part of the value.
+    pub fn tolerance(&self, icount: bool) -> f64 {
+        if self.unit(icount) == "instr" {
+            COUNT_TOLERANCE
+        } else {
+            CLOCK_TOLERANCE
+        }
+    }
+
+    /// What another driver's value may become at worst, as a part of it.
+    fn no_worse(&self, icount: bool) -> f64 {
+        let tolerance = self.tolerance(icount);
+        if self.lower_is_better {
+            1.0 + tolerance
+        } else {
+            1.0 - tolerance
+        }
     }
 
     /// The unit; a nanosecond is an instruction where the clock counts instructions.
@@ -273,33 +199,91 @@ mod tests {
         }
     }
 
+    /// What is compared with, on one processor.
+    fn references<'a>(stock: &'a Values, before: Option<&'a Values>) -> References<'a> {
+        References {
+            stock,
+            before,
+            smp: 1,
+            icount: false,
+        }
+    }
+
     #[test]
-    fn targets_compare_with_the_floor_the_stock_driver_or_nothing() {
+    fn targets_compare_with_the_floor_other_drivers_or_nothing() {
         let stock = values(&[("tcp-in", 50.0), ("ping", 400.0)]);
+        let before = values(&[("udp-5000", 3000.0)]);
         let own = values(&[
             ("write-60", 10_500.0),
             ("floor-write-60", 10_000.0),
             ("tcp-in", 99.0),
             ("ping", 300.0),
-            ("udp-5000", 3000.0),
+            ("udp-5000", 2999.0),
+            ("udp-5000-ping", 50.0),
         ]);
-        let met = |name: &str| find(name).unwrap().verdict(&own, &stock).unwrap().met;
+        let references = references(&stock, Some(&before));
+        let met = |name: &str| find(name).unwrap().verdict(&own, &references).unwrap().met;
         assert_eq!(met("write-60"), Some(true));
         assert_eq!(met("tcp-in"), Some(false));
         assert_eq!(met("ping"), Some(true));
-        assert_eq!(met("udp-5000"), Some(true));
+        assert_eq!(met("udp-5000"), Some(false));
+        assert_eq!(met("udp-5000-ping"), Some(true));
         assert_eq!(met("read-60"), None, "not measured");
-        assert_eq!(find("floor-read").unwrap().verdict(&own, &stock), None);
+        assert_eq!(find("floor-read").unwrap().verdict(&own, &references), None);
+    }
+
+    #[test]
+    fn without_an_earlier_driver_there_is_nothing_to_compare_with() {
+        let values = values(&[("udp-5000", 3000.0)]);
+        let measure = find("udp-5000").unwrap();
+        assert_eq!(measure.verdict(&values, &references(&values, None)), None);
+    }
+
+    #[test]
+    fn on_several_processors_nothing_may_be_worse_than_stock() {
+        let stock = values(&[("tcp-in", 50.0), ("sustained-60-alone", 100.0)]);
+        let own = values(&[
+            ("tcp-in", 45.1),
+            ("sustained-60-alone", 105.0),
+            ("tcp-in-8-of-1", 0.91),
+        ]);
+        let references = References {
+            smp: 4,
+            icount: true,
+            ..references(&stock, None)
+        };
+        let verdict = |name: &str| find(name).unwrap().verdict(&own, &references).unwrap();
+        assert_eq!(verdict("tcp-in").target, "at least 0.9 x stock");
+        assert_eq!(verdict("tcp-in").met, Some(true));
+        assert_eq!(verdict("sustained-60-alone").target, "at most 1.04 x stock");
+        assert_eq!(verdict("sustained-60-alone").met, Some(false));
+        assert_eq!(verdict("tcp-in-8-of-1").met, Some(true));
     }
 
     #[test]
     fn words_of_a_target_say_which_way() {
         let words = |name: &str| {
             let none = Values::default();
-            find(name).unwrap().verdict(&none, &none).unwrap().target
+            let references = references(&none, Some(&none));
+            find(name).unwrap().verdict(&none, &references).unwrap().target
         };
         assert_eq!(words("write-60"), "at most 1.06 x floor");
         assert_eq!(words("tcp-in"), "at least 2 x stock");
-        assert_eq!(words("udp-5000"), "at least 3000 /s");
+        assert_eq!(words("udp-5000"), "at least 1 x before");
+        assert_eq!(words("tcp-beside-flood-share"), "at least 0.25");
+    }
+
+    #[test]
+    fn loads_of_rows_are_named() {
+        let kind = |name: &str| find(name).unwrap().kind.word();
+        assert_eq!(
+            [
+                kind("write-60"),
+                kind("read-60"),
+                kind("sustained-60-alone"),
+                kind("tcp-in")
+            ],
+            ["single", "burst", "sustained", "sustained"]
+        );
     }
 }

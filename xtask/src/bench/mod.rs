@@ -1,13 +1,20 @@
 //! `cargo xtask bench`: compares drivers on a real system, or counts what frames cost against QEMU's device models.
 
+mod calls;
 mod chart;
 mod drivers;
 mod guest;
 pub mod hosted;
 mod load;
-mod measures;
+pub mod measures;
+pub mod network;
+pub mod part;
 mod report;
+mod sender;
+mod server;
 mod statistics;
+mod table;
+mod values;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -20,10 +27,14 @@ use clap::{Args, ValueEnum};
 use crate::process::{output, target};
 use crate::steps::Steps;
 use crate::tools;
-use drivers::{Source, Subject};
-use guest::Setup;
-use measures::Part;
+use drivers::Source;
+pub use drivers::{STOCK, Subject};
+pub use guest::{Results, Setup, failures};
+use part::Part;
+pub use report::summary_text;
 use report::{Boot, Driver, Report};
+pub use statistics::Summary;
+pub use values::values;
 
 /// Options of `cargo xtask bench`.
 #[derive(Args)]
@@ -63,9 +74,14 @@ pub struct Arguments {
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
     repeats: u32,
 
-    /// Measure only this part.
-    #[arg(long, value_enum)]
-    only: Option<Only>,
+    /// Measure only these parts.
+    #[arg(long, value_enum, value_name = "PART", num_args = 1..)]
+    only: Vec<Only>,
+
+    /// Processors of the machine. With more than one, the target of each row is not to be worse than the stock driver.
+    /// They take turns where instructions are counted.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=64))]
+    smp: u32,
 
     /// Which of QEMU's NICs.
     #[arg(long, default_value = "e1000", value_parser = ["e1000", "e1000-82544gc", "e1000-82545em", "e1000e"])]
@@ -87,21 +103,65 @@ pub struct Arguments {
 /// A part of the benchmark.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Only {
-    /// Calls on the driver's scheme.
+    /// Calls on the driver's scheme, one after the other and in bursts.
     Calls,
-    /// The system's network stack above the driver.
+    /// Readers of a sender that never lets up and is held back.
+    Sustained,
+    /// Readers of a sender that never lets up and overruns the ring.
+    Overrun,
+    /// Everything through the system's network stack: the parts that follow.
     Network,
+    /// Exchanges; with --icount also in instructions.
+    Ping,
+    /// Connections, 1 to 16 at once.
+    Tcp,
+    /// Datagrams to the system.
+    Udp,
+    /// A connection beside a flood, and pings beside a connection.
+    Mixed,
 }
 
 impl Arguments {
-    fn parts(&self) -> &'static [Part] {
-        match (self.only, self.icount) {
-            (None, false) => &[Part::Calls, Part::Network],
-            (None, true) => &[Part::Calls, Part::Exchanges, Part::Network],
-            (Some(Only::Calls), _) => &[Part::Calls],
-            (Some(Only::Network), false) => &[Part::Network],
-            (Some(Only::Network), true) => &[Part::Exchanges, Part::Network],
-        }
+    fn parts(&self) -> Vec<Part> {
+        let is_meant = |part: Part| {
+            let network = !matches!(part, Part::Calls | Part::Sustained | Part::Overrun);
+            self.only.is_empty()
+                || self.only.iter().any(|only| match only {
+                    Only::Calls => part == Part::Calls,
+                    Only::Sustained => part == Part::Sustained,
+                    Only::Overrun => part == Part::Overrun,
+                    Only::Network => network,
+                    Only::Ping => matches!(part, Part::Ping | Part::Exchanges),
+                    Only::Tcp => part == Part::Tcp,
+                    Only::Udp => part == Part::Udp,
+                    Only::Mixed => part == Part::Mixed,
+                })
+        };
+        let all = [
+            Part::Calls,
+            Part::Sustained,
+            Part::Overrun,
+            Part::Exchanges,
+            Part::Ping,
+            Part::Tcp,
+            Part::Udp,
+            Part::Mixed,
+        ];
+        let exists = |part: &Part| *part != Part::Exchanges || self.icount;
+        all.into_iter()
+            .filter(|part| exists(part) && is_meant(*part))
+            .collect()
+    }
+}
+
+/// Boots the system once for a part of the benchmark.
+pub fn boot(subject: &Subject, part: Part, setup: &Setup<'_>) -> Result<Results> {
+    match part {
+        Part::Calls => calls::bursts(subject, setup),
+        Part::Sustained => calls::sustained(subject, setup),
+        Part::Overrun => calls::overrun(subject, setup),
+        Part::Exchanges => calls::exchanges(subject, setup),
+        Part::Ping | Part::Tcp | Part::Udp | Part::Mixed => network::run(subject, setup, &part.steps()),
     }
 }
 
@@ -172,17 +232,19 @@ fn compare(arguments: &Arguments, steps: &Steps, subjects: &[Subject], place: &P
             for (subject, driver) in subjects.iter().zip(&mut drivers) {
                 let setup = Setup {
                     nic: &arguments.nic,
-                    icount: arguments.icount && *part != Part::Network,
+                    smp: arguments.smp,
+                    icount: arguments.icount && part.is_counted(),
                     limit: Duration::from_secs(arguments.timeout),
                     log: &log,
                 };
                 let name = format!("{part:?} {round}/{}: {}", arguments.repeats, subject.label);
                 let results = steps.step(&name, || {
-                    let results = guest::run(subject, *part, &setup)?;
-                    let word = guest::failures(&results).join("; ");
-                    Ok((results, word))
+                    let results = boot(subject, part, &setup)?;
+                    let mut words = failures(&results);
+                    words.extend(values::incomplete(&results));
+                    Ok((results, words.join("; ")))
                 })?;
-                for (name, value) in guest::values(&results) {
+                for (name, value) in values(&results) {
                     driver.values.entry(name).or_default().push(value);
                 }
                 boots.push(Boot {
@@ -200,9 +262,46 @@ fn compare(arguments: &Arguments, steps: &Steps, subjects: &[Subject], place: &P
         qemu: version.lines().next().unwrap_or_default().to_owned(),
         nic: arguments.nic.clone(),
         icount: arguments.icount,
+        smp: arguments.smp,
         repeats: arguments.repeats,
-        rows: report::rows(&drivers, arguments.icount),
+        rows: report::rows(&drivers, arguments.icount, arguments.smp),
         drivers,
         boots,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        arguments: Arguments,
+    }
+
+    fn parts(line: &str) -> Vec<Part> {
+        let words = "bench --image x".split(' ').chain(line.split_whitespace());
+        Line::try_parse_from(words)
+            .unwrap_or_else(|error| panic!("{line}: {error}"))
+            .arguments
+            .parts()
+    }
+
+    #[test]
+    fn parts_can_be_chosen() {
+        assert_eq!(parts("--only sustained"), [Part::Sustained]);
+        assert_eq!(parts("--only tcp udp"), [Part::Tcp, Part::Udp]);
+        assert_eq!(
+            parts("--only tcp --only ping --icount"),
+            [Part::Exchanges, Part::Ping, Part::Tcp]
+        );
+        assert_eq!(
+            parts("--only network"),
+            [Part::Ping, Part::Tcp, Part::Udp, Part::Mixed]
+        );
+        assert_eq!((parts("").len(), parts("--icount").len()), (7, 8));
+    }
 }

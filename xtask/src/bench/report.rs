@@ -6,8 +6,9 @@ use serde::Serialize;
 
 use super::drivers::STOCK;
 use super::guest::Results;
-use super::measures::{MEASURES, Measure, Values, Verdict};
+use super::measures::{BEFORE, Kind, Measure, References, Values, Verdict};
 use super::statistics::Summary;
+use super::table::MEASURES;
 
 /// Everything, as it goes into the JSON file.
 #[derive(Serialize)]
@@ -19,6 +20,8 @@ pub struct Report {
     pub nic: String,
     /// Whether calls were measured in instructions.
     pub icount: bool,
+    /// Processors of the machine.
+    pub smp: u32,
     pub repeats: u32,
     pub drivers: Vec<Driver>,
     pub rows: Vec<Row>,
@@ -46,6 +49,7 @@ pub struct Row {
     pub name: &'static str,
     pub title: &'static str,
     pub unit: &'static str,
+    pub kind: Kind,
     pub lower_is_better: bool,
     /// By driver.
     pub cells: BTreeMap<String, Cell>,
@@ -70,9 +74,16 @@ pub fn reference(drivers: &[Driver]) -> Option<&Driver> {
 }
 
 /// A row for everything that was measured.
-pub fn rows(drivers: &[Driver], icount: bool) -> Vec<Row> {
+pub fn rows(drivers: &[Driver], icount: bool, smp: u32) -> Vec<Row> {
     let Some(reference) = reference(drivers) else {
         return Vec::new();
+    };
+    let before = drivers.iter().find(|driver| driver.label == BEFORE);
+    let references = References {
+        stock: &reference.values,
+        before: before.map(|driver| &driver.values),
+        smp,
+        icount,
     };
     let median = |driver: &Driver, measure: &Measure| Summary::of(driver.values.get(measure.name)?);
     MEASURES
@@ -83,7 +94,7 @@ pub fn rows(drivers: &[Driver], icount: bool) -> Vec<Row> {
                 let of_reference = median(reference, measure)
                     .filter(|reference| reference.median > 0.0)
                     .map(|reference| summary.median / reference.median);
-                let target = measure.verdict(&driver.values, &reference.values);
+                let target = measure.verdict(&driver.values, &references);
                 Some(Cell {
                     summary,
                     of_reference,
@@ -94,6 +105,7 @@ pub fn rows(drivers: &[Driver], icount: bool) -> Vec<Row> {
                 name: measure.name,
                 title: measure.title,
                 unit: measure.unit(icount),
+                kind: measure.kind,
                 lower_is_better: measure.lower_is_better,
                 cells: drivers
                     .iter()
@@ -108,16 +120,16 @@ pub fn rows(drivers: &[Driver], icount: bool) -> Vec<Row> {
 impl Report {
     /// A Markdown table, which is readable as it is.
     pub fn table(&self) -> String {
-        let mut head = vec!["".to_owned()];
+        let mut head = vec!["".to_owned(), "load".to_owned()];
         head.extend(self.drivers.iter().map(|driver| driver.label.clone()));
         head.extend(["target", "reached", "met"].map(str::to_owned));
         let mut lines = vec![head];
         for row in &self.rows {
-            let mut line = vec![row.title.to_owned()];
+            let mut line = vec![row.title.to_owned(), row.kind.word().to_owned()];
             line.extend(self.drivers.iter().map(|driver| {
                 row.cells
                     .get(&driver.label)
-                    .map_or_else(|| "-".to_owned(), |cell| cell.text(row.unit))
+                    .map_or_else(|| "-".to_owned(), |cell| summary_text(&cell.summary, row.unit))
             }));
             line.extend(verdicts(row, &self.drivers));
             lines.push(line);
@@ -160,26 +172,28 @@ fn verdicts(row: &Row, drivers: &[Driver]) -> [String; 3] {
     ]
 }
 
-impl Cell {
-    /// Median, and the range in brackets.
-    fn text(&self, unit: &str) -> String {
-        let Summary {
-            runs,
-            median,
-            lowest,
-            highest,
-        } = self.summary;
-        let median = number(median);
-        if runs > 1 {
-            format!("{median} {unit} ({} - {})", number(lowest), number(highest))
-        } else {
-            format!("{median} {unit}")
-        }
+/// Median, and the range in brackets.
+pub fn summary_text(summary: &Summary, unit: &str) -> String {
+    let Summary {
+        runs,
+        median,
+        lowest,
+        highest,
+    } = *summary;
+    let text = format!("{} {unit}", number(median));
+    if runs > 1 {
+        format!("{} ({} - {})", text.trim_end(), number(lowest), number(highest))
+    } else {
+        text.trim_end().to_owned()
     }
 }
 
 /// With as many digits as make sense: 12 345, 123, 12.3.
 pub fn number(value: f64) -> String {
+    if value.abs() < 10.0 && value != 0.0 {
+        let text = format!("{value:.2}");
+        return text.trim_end_matches('0').trim_end_matches('.').to_owned();
+    }
     if value.abs() < 100.0 {
         return format!("{value:.1}").trim_end_matches(".0").to_owned();
     }
@@ -250,8 +264,9 @@ mod tests {
             qemu: String::new(),
             nic: String::new(),
             icount: false,
+            smp: 1,
             repeats: 3,
-            rows: rows(&drivers, false),
+            rows: rows(&drivers, false, 1),
             drivers,
             boots: Vec::new(),
         }
@@ -275,11 +290,13 @@ mod tests {
         assert!(lines[2].contains("| 120 us (100 - 150) |"), "{table}");
         assert!(lines[2].contains("| at most 0.75 x stock "), "{table}");
         assert!(lines[3].trim_end().ends_with("| NO  |"), "{table}");
+        assert!(lines[2].contains(" | single    | 120"), "{table}");
+        assert!(lines[3].contains(" | sustained | 99"), "{table}");
     }
 
     #[test]
     fn numbers_are_readable() {
         let text = [0.0, 1.25, 12.34, 100.4, 1234.5, 1_234_567.0].map(number);
-        assert_eq!(text, ["0", "1.2", "12.3", "100", "1 234", "1 234 567"]);
+        assert_eq!(text, ["0", "1.25", "12.3", "100", "1 234", "1 234 567"]);
     }
 }

@@ -37,6 +37,9 @@ pub struct Step {
     pub title: String,
     pub outcome: Outcome,
     pub detail: String,
+    /// What drivers are compared by; more is better.
+    #[serde(default)]
+    pub figure: Option<u64>,
 }
 
 /// What came of a step.
@@ -242,12 +245,16 @@ mod tests {
             "E1000D-STEP {\"scenario\":\"boot\",\"step\":\"ping\",\"title\":\"4 of 4\",\"outcome\":\"begin\",\
              \"detail\":\"\",\"ms\":0}",
             "E1000D-STEP {\"scenario\":\"boot\",\"step\":\"ping\",\"title\":\"4 of 4\",\"outcome\":\"fail\",\
-             \"detail\":\"3\",\"ms\":5}\r",
+             \"detail\":\"3\",\"ms\":5,\"figure\":7}\r",
             "E1000D-STEP {\"scenario\":\"bo",
             "thread 'main' (17) panicked at drivers/net/e1000d/src/main.rs:42:10:",
         ]);
         assert_eq!(findings.steps.len(), 2);
         assert_eq!(findings.steps[0].outcome, Outcome::Begin);
+        assert_eq!(
+            (findings.steps[0].figure, findings.steps[1].figure),
+            (None, Some(7))
+        );
         assert_eq!(findings.steps[1].detail, "3");
         assert!(findings.panicked.is_some());
     }

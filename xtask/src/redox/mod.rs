@@ -36,6 +36,8 @@ use locate::Location;
 use report::{Report, Run};
 use volume::Volume;
 
+/// How often load is measured unless told otherwise.
+const LOAD_REPEATS: u32 = 3;
 /// How long the console is watched for dhcpd where there is no client to ask.
 const DHCP_LIMIT: Duration = Duration::from_secs(15);
 
@@ -92,7 +94,7 @@ pub struct Arguments {
     json: Option<Option<PathBuf>>,
 
     /// Boot copies of the image many times, with the stock driver and with ours on all of QEMU's NICs, play through
-    /// what a driver has to survive, and make a table of it. It takes about 15 minutes.
+    /// what a driver has to survive, and make a table of it. It takes about 45 minutes.
     #[arg(long, conflicts_with_all = ["run", "undo", "output", "keep"])]
     report: bool,
 
@@ -108,7 +110,12 @@ pub struct Arguments {
     #[arg(long, value_name = "NAME", num_args = 1.., requires = "report")]
     only: Vec<String>,
 
-    /// How many machines of the report run at the same time.
+    /// How often each driver and NIC of the report is booted for its part on load, of which medians are shown. With 0
+    /// there is no such part.
+    #[arg(long, value_name = "N", default_value_t = LOAD_REPEATS, requires = "report")]
+    load_repeats: u32,
+
+    /// How many machines of the report run at the same time, except for what is compared by its pace.
     #[arg(long, value_name = "N", default_value_t = 2, requires = "report")]
     jobs: usize,
 }
@@ -127,6 +134,9 @@ impl Arguments {
         let mut command = format!("cargo xtask redox --image {} --report", name(&self.image));
         if self.soak {
             command.push_str(" --soak");
+        }
+        if self.load_repeats != LOAD_REPEATS {
+            command.push_str(&format!(" --load-repeats {}", self.load_repeats));
         }
         if !self.only.is_empty() {
             command.push_str(&format!(" --only {}", self.only.join(" ")));

@@ -2,12 +2,14 @@
 
 mod floor;
 mod groups;
+mod losses;
 mod rtt;
 mod rx;
 mod script;
 mod sink;
 mod slots;
 mod stream;
+mod streams;
 mod tx;
 
 use std::time::Duration;
@@ -91,3 +93,39 @@ impl Wait for AnyWait {
 
 /// How long a call may take beyond the time of its benchmark before the driver counts as stuck.
 const GRACE: Duration = Duration::from_secs(10);
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use crate::cli::Arguments;
+
+    fn is_accepted(line: &str) -> bool {
+        Arguments::try_parse_from(line.split(' ')).is_ok()
+    }
+
+    #[test]
+    fn documented_arguments_are_accepted() {
+        for line in [
+            "x bench rx --frames 5000 --mode blocking --warm-up 600 --check-last",
+            "x --json bench rx --frames 5000 --alone",
+            "x bench stream 10.0.2.2:5001 --send 1M --receive 1M",
+            "x bench stream 10.0.2.2:5001 --seconds 5 --receivers 8",
+            "x bench stream 10.0.2.2:5001 --seconds 5 --receivers 4 --senders 4",
+        ] {
+            assert!(is_accepted(line), "{line}");
+        }
+    }
+
+    #[test]
+    fn senseless_arguments_are_refused() {
+        for line in [
+            "x bench rx --check-last",
+            "x bench stream 10.0.2.2:5001 --receivers 4",
+            "x bench stream 10.0.2.2:5001 --seconds 5 --receivers 65",
+            "x bench stream 10.0.2.2:5001 --seconds 5 --send 1M",
+        ] {
+            assert!(!is_accepted(line), "{line}");
+        }
+    }
+}

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use netstack_client::adapter::READ_BUFFER;
+use netstack_client::adapter::{self, AdapterName, Held, READ_BUFFER};
 use netstack_client::benchmark::{self, Parsed, SequenceTracker};
 use netstack_client::stats::Throughput;
 use netstack_client::{FrameIo, Result, Wait, bounded};
@@ -13,11 +13,17 @@ use serde::Serialize;
 
 use super::IoMode;
 use super::groups::{GROUP, Groups};
+use super::losses::Losses;
 use super::slots::Slots;
-use crate::cli::{Context, Outcome, value};
+use crate::cli::{Context, Error, Outcome, value};
 
 /// How much longer than its time a receiver in mode "blocking" is waited for.
 const GRACE: Duration = Duration::from_millis(100);
+/// What a process that does nothing but read tells the driver, in the file "filter": it is never told that there is
+/// nothing while frames are there.
+const ALONE: &str = "budget off\n";
+/// The most frames of --check-last: all of them are kept, 2 KiB each.
+const MOST_KEPT: u64 = 16_384;
 
 /// Count received frames, and check those of "bench tx".
 ///
@@ -25,7 +31,8 @@ const GRACE: Duration = Duration::from_millis(100);
 /// between others that came. The exit status is 0 if frames came and none was damaged.
 ///
 /// With --frames, groups of frames are read and then checked. The time for a frame that is printed at the end is the
-/// median over the groups: it is that of reading, with waiting where a group had to, and without checking.
+/// median over the groups: it is that of reading, with waiting where a group had to, and without checking. The time "over
+/// all" is that from the first frame to the last, divided by their number: with whatever happened meanwhile.
 #[derive(Debug, Args)]
 pub struct Arguments {
     /// Stop after so many frames; fewer are a failure.
@@ -39,6 +46,18 @@ pub struct Arguments {
     /// How the adapter is used.
     #[arg(long, value_enum, default_value_t = IoMode::Events)]
     mode: IoMode,
+
+    /// Tell the driver that this process does nothing but read ("budget off" in its file "filter").
+    #[arg(long)]
+    alone: bool,
+
+    /// Read so many frames first that count for nothing: what an earlier sender has left in the ring, for example.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    warm_up: u64,
+
+    /// Check frames when all have been read, so that the time over all is that of reading. At most 16384 frames.
+    #[arg(long, requires = "frames")]
+    check_last: bool,
 }
 
 #[derive(Serialize)]
@@ -55,10 +74,16 @@ struct Report {
     /// What a read takes: the median over groups of frames for which there was no need to wait, if there are such,
     /// else over all of them. In mode "blocking" nobody knows which had to.
     nanoseconds: Option<f64>,
+    /// The time from the first frame to the last for each frame, whatever it was spent with.
+    nanoseconds_over_all: Option<f64>,
     /// How many groups there were.
     groups: usize,
     /// How many of them had to wait, in mode "events".
     groups_that_waited: usize,
+    /// Frames that the driver says it has dropped meanwhile; none if it counts no such.
+    driver_dropped: Option<u64>,
+    /// Frames for which the NIC had no room meanwhile, by the driver's count.
+    nic_missed: Option<u64>,
 }
 
 impl fmt::Display for Report {
@@ -76,6 +101,12 @@ impl fmt::Display for Report {
         }
         if let Some(nanoseconds) = self.nanoseconds {
             write!(formatter, "\n{:<10} {nanoseconds:>12.0} ns", "a frame")?;
+        }
+        if let Some(nanoseconds) = self.nanoseconds_over_all {
+            write!(formatter, "\n{:<10} {nanoseconds:>12.0} ns", "over all")?;
+        }
+        if let Some(dropped) = self.driver_dropped {
+            write!(formatter, "\n{:<10} {dropped:>12}", "dropped")?;
         }
         Ok(())
     }
@@ -126,61 +157,142 @@ impl Counts {
             reordered: self.sequence.reordered(),
             damaged: self.damaged,
             nanoseconds: self.ready.median().or_else(|| self.waited.median()),
+            nanoseconds_over_all: (self.frames > 1)
+                .then(|| time.as_nanos() as f64 / (self.frames - 1) as f64),
             groups: self.ready.len() + self.waited.len(),
             groups_that_waited: self.waited.len(),
+            driver_dropped: None,
+            nic_missed: None,
         }
     }
 }
 
+/// Tells the driver that this process does nothing but read, for as long as the result is held.
+fn read_alone(name: &AdapterName) -> Result<Held, Error> {
+    adapter::ask_filter(name, ALONE).map_err(|error| {
+        Error::Other(format!(
+            "the driver of {name} cannot be told that a process reads alone ({:?}): {error}",
+            ALONE.trim_end()
+        ))
+    })
+}
+
 pub fn run(arguments: &Arguments, context: &Context<'_>) -> Outcome {
+    if arguments.check_last && arguments.frames.is_some_and(|count| count > MOST_KEPT) {
+        return Err(Error::Other(format!(
+            "--check-last keeps at most {MOST_KEPT} frames"
+        )));
+    }
+    let name = context.adapter()?;
+    let alone = arguments.alone.then(|| read_alone(&name)).transpose()?;
     let (mut adapter, mut waiter) = arguments.mode.open(context)?;
+    // Again when frames begin to count.
+    let before = Arc::new(Mutex::new(Losses::read(&name)?));
     let counts = Arc::new(Mutex::new(Counts::default()));
     let deadline = Instant::now() + arguments.seconds;
-    let count = arguments.frames;
+    let plan = Plan {
+        count: arguments.frames,
+        warm_up: arguments.warm_up,
+        check_last: arguments.check_last,
+        deadline,
+    };
     let shared = Arc::clone(&counts);
+    let (counted_from, of) = (Arc::clone(&before), name.clone());
+    let begin = move || {
+        *lock(&counted_from) = Losses::read(&of)?;
+        Ok(())
+    };
     // A read that blocks for good is the normal end of mode "blocking".
     let result = bounded::within(arguments.seconds + GRACE, move || {
-        receive(&mut adapter, &mut waiter, &shared, count, deadline)
+        receive(&mut adapter, &mut waiter, &shared, &plan, begin)
     });
     result.transpose()?;
+    let after = Losses::read(&name)?;
+    drop(alone);
     let counts = lock(&counts).clone();
-    context.output.result(&counts.report(arguments.mode));
+    let mut report = counts.report(arguments.mode);
+    if let (Some(before), Some(after)) = (*lock(&before), after) {
+        report.driver_dropped = Some(after.dropped.saturating_sub(before.dropped));
+        report.nic_missed = Some(after.missed.saturating_sub(before.missed));
+    }
+    context.output.result(&report);
     Ok(counts.frames >= arguments.frames.unwrap_or(1) && counts.damaged == 0)
 }
 
+/// How many frames are to be read, and until when.
+#[derive(Clone, Copy, Debug)]
+struct Plan {
+    count: Option<u64>,
+    warm_up: u64,
+    check_last: bool,
+    deadline: Instant,
+}
+
+/// Reads frames; `begin` is called when they begin to count.
 fn receive(
     adapter: &mut impl FrameIo,
     waiter: &mut impl Wait,
     counts: &Mutex<Counts>,
-    count: Option<u64>,
-    deadline: Instant,
+    plan: &Plan,
+    begin: impl FnOnce() -> Result<()>,
 ) -> Result<()> {
     // Without a number to reach, the next frame may be long in coming: each one counts at once.
-    let most = if count.is_some() { GROUP } else { 1 };
-    let mut left = count.unwrap_or(u64::MAX);
-    let mut slots = Slots::new(GROUP);
+    let most = if plan.count.is_some() { GROUP } else { 1 };
+    let kept = match plan.count {
+        Some(count) if plan.check_last => count.min(MOST_KEPT) as usize,
+        _ => GROUP,
+    };
+    let mut slots = Slots::new(kept);
+    let mut left = plan.warm_up;
+    while left > 0 {
+        let wanted = left.min(GROUP as u64) as usize;
+        let group = Group::read(adapter, waiter, &mut slots, 0, wanted, plan.deadline)?;
+        if group.lengths.len() < wanted {
+            return Ok(());
+        }
+        left -= wanted as u64;
+    }
+    if plan.warm_up > 0 {
+        begin()?;
+    }
+    let mut left = plan.count.unwrap_or(u64::MAX);
+    let mut unchecked = Vec::new();
     while left > 0 {
         let wanted = left.min(most as u64) as usize;
-        let group = Group::read(adapter, waiter, &mut slots, wanted, deadline)?;
+        let first = if plan.check_last { unchecked.len() } else { 0 };
+        let group = Group::read(adapter, waiter, &mut slots, first, wanted, plan.deadline)?;
         let mut counts = lock(counts);
         if let Some((first, last)) = group.span {
             counts.came(first, last);
         }
-        for (index, length) in group.lengths.iter().enumerate() {
-            counts.add(slots.get(index, *length));
+        let complete = group.lengths.len() == wanted;
+        if complete {
+            let groups = if group.waited {
+                &mut counts.waited
+            } else {
+                &mut counts.ready
+            };
+            groups.add(wanted, group.time);
         }
-        if group.lengths.len() < wanted {
+        if plan.check_last {
+            unchecked.extend(group.lengths);
+        } else {
+            check(&mut counts, &mut slots, &group.lengths);
+        }
+        if !complete {
             break;
         }
-        let groups = if group.waited {
-            &mut counts.waited
-        } else {
-            &mut counts.ready
-        };
-        groups.add(wanted, group.time);
         left -= wanted as u64;
     }
+    check(&mut lock(counts), &mut slots, &unchecked);
     Ok(())
+}
+
+/// Looks at the frames of the first slots.
+fn check(counts: &mut Counts, slots: &mut Slots, lengths: &[usize]) {
+    for (index, length) in lengths.iter().enumerate() {
+        counts.add(slots.get(index, *length));
+    }
 }
 
 /// Frames that were read one after the other into slots.
@@ -194,11 +306,12 @@ struct Group {
 }
 
 impl Group {
-    /// Reads `count` frames, or fewer if the deadline is earlier.
+    /// Reads `count` frames, or fewer if the deadline is earlier, into the slots from `slot` on.
     fn read(
         adapter: &mut impl FrameIo,
         waiter: &mut impl Wait,
         slots: &mut Slots,
+        slot: usize,
         count: usize,
         deadline: Instant,
     ) -> Result<Self> {
@@ -212,7 +325,7 @@ impl Group {
         // The clock is read where a frame was waited for, and at the end: not for every frame.
         let mut last = start;
         while group.lengths.len() < count {
-            match adapter.read_frame(slots.get(group.lengths.len(), READ_BUFFER))? {
+            match adapter.read_frame(slots.get(slot + group.lengths.len(), READ_BUFFER))? {
                 Some(length) => {
                     if group.lengths.is_empty() {
                         last = Instant::now();
@@ -240,15 +353,17 @@ impl Group {
     }
 }
 
-fn lock(counts: &Mutex<Counts>) -> MutexGuard<'_, Counts> {
-    // Counts are whole after every frame, whatever happened to the thread that made them.
-    counts.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
+    // What is shared is whole after every frame, whatever happened to the thread that made it.
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
 mod tests {
-    use netstack_client::MacAddress;
+    use std::collections::VecDeque;
+
     use netstack_client::benchmark::Generator;
+    use netstack_client::{MacAddress, Woken};
 
     use super::*;
 
@@ -274,5 +389,68 @@ mod tests {
             (report.benchmark, report.damaged, report.lost, report.duplicated),
             (2, 1, 2, 0)
         );
+    }
+
+    /// Gives frames, with nothing in between where there is a `None`.
+    struct Wire(VecDeque<Option<Vec<u8>>>);
+
+    impl FrameIo for Wire {
+        fn read_frame(&mut self, buffer: &mut [u8]) -> Result<Option<usize>> {
+            let frame = self.0.pop_front().flatten();
+            Ok(frame.map(|frame| {
+                buffer[..frame.len()].copy_from_slice(&frame);
+                frame.len()
+            }))
+        }
+
+        fn write_frame(&mut self, _frame: &[u8]) -> Result<()> {
+            Ok(())
+        }
+    }
+
+    struct Patience;
+
+    impl Wait for Patience {
+        fn wait(&mut self, _timeout: Option<Duration>) -> Result<Woken> {
+            Ok(Woken::Frames)
+        }
+    }
+
+    fn received(wire: Vec<Option<Vec<u8>>>, warm_up: u64, count: u64, check_last: bool) -> Report {
+        let counts = Mutex::new(Counts::default());
+        let plan = Plan {
+            count: Some(count),
+            warm_up,
+            check_last,
+            deadline: Instant::now() + Duration::from_secs(3600),
+        };
+        let mut begun = 0;
+        let begin = || {
+            begun += 1;
+            Ok(())
+        };
+        receive(&mut Wire(wire.into()), &mut Patience, &counts, &plan, begin).unwrap();
+        assert_eq!(begun, u32::from(warm_up > 0));
+        lock(&counts).report(IoMode::Events)
+    }
+
+    #[test]
+    fn warm_up_counts_for_nothing_and_late_checks_find_the_same() {
+        let mut generator = Generator::new(MacAddress::BROADCAST, MacAddress([2; 6]), 1, 60);
+        let mut wire: Vec<_> = (0..300).map(|_| Some(generator.next_frame().to_vec())).collect();
+        wire[20] = None;
+        wire[150] = None;
+        wire[200].as_mut().unwrap()[50] ^= 1;
+        for check_last in [false, true] {
+            let report = received(wire.clone(), 100, 192, check_last);
+            assert_eq!((report.throughput.frames, report.benchmark), (192, 191));
+            assert_eq!(
+                (report.damaged, report.lost),
+                (1, 2),
+                "one was not sent, one is damaged"
+            );
+            assert_eq!((report.groups, report.groups_that_waited), (3, 1));
+            assert!(report.nanoseconds_over_all.is_some());
+        }
     }
 }

@@ -79,6 +79,8 @@ enum Event<'a> {
         /// What it said on standard error.
         error: String,
         success: bool,
+        /// From its begin to its end, by this system's clock.
+        seconds: f64,
     },
     Done(bool),
 }
@@ -107,13 +109,14 @@ pub fn run(arguments: &Arguments, _context: &Context<'_>) -> Outcome {
                 background,
                 arguments: words,
             } => {
+                let begin = Instant::now();
                 print(&arguments.marker, &Event::Begin(&name));
                 match start(&words) {
-                    Ok(child) if background => running.push((name, child)),
-                    Ok(child) => finish(&mut vec![(name, child)], &arguments.marker),
+                    Ok(child) if background => running.push((name, child, begin)),
+                    Ok(child) => finish(&mut vec![(name, child, begin)], &arguments.marker),
                     Err(error) => {
                         started = false;
-                        end(&arguments.marker, &name, Err(error));
+                        end(&arguments.marker, &name, Err(error), begin);
                     }
                 }
             }
@@ -143,25 +146,28 @@ fn start(arguments: &[String]) -> io::Result<Child> {
         .spawn()
 }
 
-fn finish(running: &mut Vec<(String, Child)>, marker: &str) {
-    for (name, child) in running.drain(..) {
-        end(marker, &name, child.wait_with_output());
+fn finish(running: &mut Vec<(String, Child, Instant)>, marker: &str) {
+    for (name, child, begin) in running.drain(..) {
+        end(marker, &name, child.wait_with_output(), begin);
     }
 }
 
-fn end(marker: &str, step: &str, output: io::Result<Output>) {
+fn end(marker: &str, step: &str, output: io::Result<Output>, begin: Instant) {
+    let seconds = begin.elapsed().as_secs_f64();
     let event = match output {
         Ok(output) => Event::End {
             step,
             result: serde_json::from_slice(&output.stdout).unwrap_or_default(),
             error: String::from_utf8_lossy(&output.stderr).trim().to_owned(),
             success: output.status.success(),
+            seconds,
         },
         Err(error) => Event::End {
             step,
             result: Value::Null,
             error: error.to_string(),
             success: false,
+            seconds,
         },
     };
     print(marker, &event);
@@ -205,10 +211,11 @@ mod tests {
             result: Value::Null,
             error: String::new(),
             success: true,
+            seconds: 1.5,
         };
         assert_eq!(
             text(&end),
-            r#"{"end":{"step":"a","result":null,"error":"","success":true}}"#
+            r#"{"end":{"step":"a","result":null,"error":"","success":true,"seconds":1.5}}"#
         );
     }
 }

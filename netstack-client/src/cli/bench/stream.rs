@@ -7,20 +7,23 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 use netstack_client::bounded::within;
-use netstack_client::pattern::Pattern;
+use netstack_client::pattern::{PERIOD, Pattern};
 use netstack_client::stats::megabits_per_second;
 use serde::Serialize;
 
+use super::streams;
 use crate::cli::{Context, Error, Outcome, Result, value};
 
 /// Bytes of one read or write.
-const CHUNK: usize = 16 << 10;
-/// After so many bytes the stream repeats: a prime, so that no piece of a usual size can be lost or doubled unnoticed.
-const PERIOD: usize = 16_411;
+pub const CHUNK: usize = 16 << 10;
 
-/// Measure a TCP connection of the system's own stack.
+/// Measure TCP connections of the system's own stack.
 ///
-/// Sends one byte, then the bytes of --send, then receives those of --receive, and closes. Both directions carry the
+/// With --seconds, all connections of --receivers and --senders move bytes at once for that time. Each begins with one
+/// byte, "r" or "s", which tells the server whether to send or to receive. The exit status is 0 if each of them has moved
+/// something and what came is what should.
+///
+/// Otherwise one connection sends one byte, then the bytes of --send, then receives those of --receive, and closes. Both directions carry the
 /// first 16411 pseudo-random bytes of seed 1 again and again: these cost nothing to make and little to compare, while
 /// the hash of "system tcp" takes as long as the transport on an emulated processor. The exit status is 0 if everything
 /// was sent and received as it should.
@@ -31,12 +34,28 @@ pub struct Arguments {
     server: SocketAddrV4,
 
     /// How many bytes to send.
-    #[arg(long, value_name = "BYTES[K|M|G]", default_value = "0", value_parser = value::size)]
+    #[arg(long, value_name = "BYTES[K|M|G]", default_value = "0", value_parser = value::size, conflicts_with = "seconds")]
     send: u64,
 
     /// How many bytes to receive.
-    #[arg(long, value_name = "BYTES[K|M|G]", default_value = "0", value_parser = value::size)]
+    #[arg(long, value_name = "BYTES[K|M|G]", default_value = "0", value_parser = value::size, conflicts_with = "seconds")]
     receive: u64,
+
+    /// Move bytes for this time, however many.
+    #[arg(long, value_name = "TIME[ms|s|m]", value_parser = value::duration)]
+    seconds: Option<Duration>,
+
+    /// Move bytes for this time before that, which do not count.
+    #[arg(long, value_name = "TIME[ms|s|m]", default_value = "0", requires = "seconds", value_parser = value::duration)]
+    lead: Duration,
+
+    /// How many connections receive for --seconds.
+    #[arg(long, value_name = "N", default_value_t = 1, requires = "seconds", value_parser = clap::value_parser!(u16).range(..=64))]
+    receivers: u16,
+
+    /// How many connections send for --seconds.
+    #[arg(long, value_name = "N", default_value_t = 0, requires = "seconds", value_parser = clap::value_parser!(u16).range(..=64))]
+    senders: u16,
 
     /// How long everything may take.
     #[arg(long, value_name = "TIME[ms|s|m]", default_value = "60s", value_parser = value::duration)]
@@ -64,6 +83,15 @@ impl fmt::Display for Report {
 }
 
 pub fn run(arguments: &Arguments, context: &Context<'_>) -> Outcome {
+    if let Some(time) = arguments.seconds {
+        let (receivers, senders) = (arguments.receivers.into(), arguments.senders.into());
+        let connections =
+            streams::Connections::start(arguments.server, receivers, senders, arguments.lead, time);
+        connections.wait();
+        let report = connections.report();
+        context.output.result(&report);
+        return Ok(report.is_good());
+    }
     let work = arguments.clone();
     let report = within(arguments.timeout, move || exchange(&work))
         .ok_or_else(|| Error::Other(format!("not done within {:?}", arguments.timeout)))?
@@ -111,7 +139,7 @@ fn exchange(arguments: &Arguments) -> Result<Report, std::io::Error> {
 }
 
 /// The stream, long enough for a chunk from anywhere in its first period.
-fn stream_bytes() -> Vec<u8> {
+pub fn stream_bytes() -> Vec<u8> {
     let mut bytes = vec![0; PERIOD];
     Pattern::new(1).fill(&mut bytes);
     bytes.extend_from_within(..CHUNK);
@@ -119,7 +147,7 @@ fn stream_bytes() -> Vec<u8> {
 }
 
 /// The next bytes of the stream, at most a chunk and at most `left`.
-fn expected(stream_bytes: &[u8], position: u64, left: u64) -> &[u8] {
+pub fn expected(stream_bytes: &[u8], position: u64, left: u64) -> &[u8] {
     // Less than the period, which fits.
     let start = (position % PERIOD as u64) as usize;
     let length = usize::try_from(left).map_or(CHUNK, |left| left.min(CHUNK));
@@ -150,6 +178,10 @@ mod tests {
             server,
             send: 40_000,
             receive: 40_000,
+            seconds: None,
+            lead: Duration::ZERO,
+            receivers: 1,
+            senders: 0,
             timeout: Duration::from_secs(10),
         });
         echo.join().unwrap();

@@ -5,6 +5,8 @@ use std::fmt;
 use anyhow::Result;
 use serde::Serialize;
 
+use crate::bench::measures::{CLOCK_TOLERANCE, COUNT_TOLERANCE};
+
 /// The column that others are compared with.
 const STOCK: usize = 0;
 /// Longer texts are cut.
@@ -28,11 +30,38 @@ impl Mark {
     }
 }
 
+/// The number of a cell.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Figure {
+    pub value: f64,
+    pub lower_is_better: bool,
+    /// Differences up to this part of the other value mean nothing.
+    pub tolerance: f64,
+}
+
+impl Figure {
+    fn is_worse_than(&self, other: &Self) -> bool {
+        let Self {
+            value,
+            lower_is_better,
+            tolerance,
+        } = *self;
+        if lower_is_better {
+            value > other.value * (1.0 + tolerance)
+        } else {
+            value < other.value * (1.0 - tolerance)
+        }
+    }
+}
+
 /// What was seen.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Cell {
     pub mark: Mark,
     pub text: String,
+    /// What it is compared by with a cell that is marked alike.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub figure: Option<Figure>,
 }
 
 impl Cell {
@@ -42,11 +71,27 @@ impl Cell {
             text.truncate(end);
             text.push('…');
         }
-        Self { mark, text }
+        Self {
+            mark,
+            text,
+            figure: None,
+        }
+    }
+
+    /// With a number that is compared.
+    pub fn with(self, figure: Option<Figure>) -> Self {
+        Self { figure, ..self }
     }
 
     fn is_worse_than(&self, other: &Self) -> bool {
-        self.mark != Mark::Untried && other.mark != Mark::Untried && self.mark > other.mark
+        if self.mark == Mark::Untried || other.mark == Mark::Untried {
+            return false;
+        }
+        let figure = match (&self.figure, &other.figure) {
+            (Some(own), Some(other)) => own.is_worse_than(other),
+            _ => false,
+        };
+        self.mark > other.mark || (self.mark == other.mark && figure)
     }
 }
 
@@ -191,10 +236,19 @@ impl Matrix {
              | date | {} |\n| sources of this driver | {} |\n| image | {} |\n| QEMU | {} |\n| time it took | {} min |\n\n\
              * **ok**: as it should be. **differs**: something else that clients can live with. **FAIL**: what is wrong. \
              An empty cell: nothing to try.\n\
+             * Where cells have a figure of which it is clear whether more or less is better, that is compared as well: \
+             figures are worse if they are so by more than {:.0} % (instructions: {:.0} %).\n\
              * The stock driver knows two of QEMU's models; the others do not work with it at all.\n\
              * A driver that does not survive a check is started again (the stock driver's stale scheme name is \
              removed for that), or the system is booted again, before the next one.\n\n",
-            header.command, header.date, header.sources, header.image, header.qemu, header.minutes
+            header.command,
+            header.date,
+            header.sources,
+            header.image,
+            header.qemu,
+            header.minutes,
+            CLOCK_TOLERANCE * 100.0,
+            COUNT_TOLERANCE * 100.0,
         );
         let worse = self.worse();
         if worse.is_empty() {
@@ -313,6 +367,76 @@ mod tests {
         ] {
             assert!(markdown.lines().any(|found| found == line), "{line}\n{markdown}");
         }
+    }
+
+    #[test]
+    fn figures_are_compared_in_the_direction_that_is_better() {
+        let figure = |value: f64, lower_is_better| {
+            Some(Figure {
+                value,
+                lower_is_better,
+                tolerance: 0.1,
+            })
+        };
+        for (stock, ours, lower_is_better, worse) in [
+            (100.0, 90.0, false, false),
+            (100.0, 89.0, false, true),
+            (100.0, 200.0, false, false),
+            (100.0, 110.0, true, false),
+            (100.0, 111.0, true, true),
+            (100.0, 1.0, true, false),
+            (0.0, 0.0, true, false),
+            (0.0, 1.0, true, true),
+            (0.0, 0.0, false, false),
+        ] {
+            let cell = |value| Cell::new(Mark::Ok, "x").with(figure(value, lower_is_better));
+            assert_eq!(
+                cell(ours).is_worse_than(&cell(stock)),
+                worse,
+                "{stock} {ours} {lower_is_better}"
+            );
+        }
+        let mut matrix = Matrix::new(vec!["stock", "ours"]);
+        matrix.insert(
+            0,
+            "Group",
+            "a",
+            Cell::new(Mark::Ok, "100").with(figure(100.0, false)),
+        );
+        matrix.insert(
+            1,
+            "Group",
+            "a",
+            Cell::new(Mark::Ok, "50").with(figure(50.0, false)),
+        );
+        assert_eq!(matrix.worse(), ["ours, a: ok: 50; stock: ok: 100"]);
+        let markdown = matrix.markdown(&header());
+        assert!(
+            markdown.contains("| a | ok: 100 | **worse** ok: 50 |"),
+            "{markdown}"
+        );
+        assert!(
+            markdown.contains("by more than 10 % (instructions: 4 %)"),
+            "{markdown}"
+        );
+    }
+
+    #[test]
+    fn figures_do_not_make_up_for_marks() {
+        let cell = |mark, value| {
+            Cell::new(mark, "x").with(Some(Figure {
+                value,
+                lower_is_better: false,
+                tolerance: 0.1,
+            }))
+        };
+        assert!(cell(Mark::Fail, 9.0).is_worse_than(&cell(Mark::Ok, 1.0)));
+        assert!(!cell(Mark::Ok, 1.0).is_worse_than(&cell(Mark::Fail, 9.0)));
+        assert!(!cell(Mark::Untried, 1.0).is_worse_than(&cell(Mark::Ok, 9.0)));
+        assert!(
+            !Cell::new(Mark::Ok, "").is_worse_than(&cell(Mark::Ok, 9.0)),
+            "nothing to compare"
+        );
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! `cargo xtask redox --report`: what has to survive is played through on real systems, with the stock driver and with
 //! ours on every NIC that QEMU has, and put into one table.
 
+mod load;
 mod matrix;
 mod plan;
 mod play;
@@ -23,9 +24,10 @@ use super::{Arguments, Programs, copy, swap};
 use crate::process::{output, root, target};
 use crate::steps::Steps;
 use crate::tools;
+use load::Loader;
 use matrix::{Header, Matrix};
 use plan::Job;
-use play::Player;
+use play::{Played, Player};
 
 /// Seconds of frames between two NICs; with `--soak` also once for [`SOAK`].
 const PAIR_TIME: Duration = Duration::from_secs(20);
@@ -61,56 +63,37 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let soak = arguments.soak.then_some(SOAK);
     let mut jobs = plan::jobs(PAIR_TIME, soak);
     jobs.retain(|job| job.is_meant_by(&arguments.only));
-    if jobs.is_empty() {
+    let loads = load::jobs(&arguments.only, arguments.load_repeats);
+    if jobs.is_empty() && loads.is_empty() {
         bail!("--only leaves nothing to do");
     }
     // The longest one first; results do not depend on the order.
     jobs.sort_by_key(|job| std::cmp::Reverse(job.time));
-    let workers = arguments.jobs.min(jobs.len());
+    let (measured, others): (Vec<_>, Vec<_>) = jobs.iter().partition(|job| job.is_measured());
     let bar = bar(jobs.len());
-    let queue = Mutex::new(jobs.iter());
-    let results = Mutex::new(Vec::new());
-    let work = |number: usize| {
+    let player = |number: usize| {
         let image = image(number);
-        let copy = prepare(&arguments.image, &image)?;
-        let player = Player {
-            copy,
-            image: image.clone(),
+        Ok(Player {
+            copy: prepare(&arguments.image, &image)?,
+            image,
             driver,
             client,
             logs: place.clone(),
-        };
-        loop {
-            let Some(job) = queue.lock().unwrap_or_else(PoisonError::into_inner).next() else {
-                break;
-            };
-            let began = Instant::now();
-            let played = player.play(job)?;
-            bar.inc(1);
-            bar.suspend(|| show(job, &played, began.elapsed()));
-            results
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .push((job, played));
-        }
-        drop(player);
-        fs::remove_file(&image).with_context(|| format!("removing {}", image.display()))
+        })
     };
-    thread::scope(|scope| {
-        let threads: Vec<_> = (0..workers)
-            .map(|number| {
-                let work = &work;
-                scope.spawn(move || work(number))
-            })
-            .collect();
-        // The first error ends the command; results of the others would make half a table.
-        threads
-            .into_iter()
-            .try_for_each(|thread| thread.join().unwrap_or_else(|_| bail!("a thread panicked")))
-    })?;
+    let mut results = play_all(&others, arguments.jobs, &player, &bar)?;
+    // What is compared by its pace has this machine for itself.
+    results.extend(play_all(&measured, 1, &player, &bar)?);
     bar.finish_and_clear();
+    let loader = Loader {
+        original: &arguments.image,
+        driver,
+        client,
+        place: place.clone(),
+        repeats: arguments.load_repeats,
+    };
+    let loaded = loader.run(&loads)?;
 
-    let mut results = results.into_inner().unwrap_or_else(PoisonError::into_inner);
     results.sort_by_key(|(job, _)| plan::position(job));
     let kernel = results.iter().find_map(|(_, played)| played.system.clone());
     let mut matrix = Matrix::new(plan::columns());
@@ -119,6 +102,9 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         for (title, cell) in played.rows {
             matrix.insert(job.column, job.group.title(), &title, cell);
         }
+    }
+    for (column, title, cell) in loaded {
+        matrix.insert(column, plan::Group::Load.title(), &title, cell);
     }
     let header = Header {
         date: date(SystemTime::now()),
@@ -135,6 +121,47 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         minutes: start.elapsed().as_secs().div_ceil(60),
     };
     finish(arguments, &header, &matrix)
+}
+
+/// Plays jobs, so many at the same time, each player on an image of its own.
+fn play_all<'a, 'p>(
+    jobs: &[&'a Job],
+    workers: usize,
+    player: &(impl Fn(usize) -> Result<Player<'p>> + Sync),
+    bar: &ProgressBar,
+) -> Result<Vec<(&'a Job, Played)>> {
+    let queue = Mutex::new(jobs.iter());
+    let results = Mutex::new(Vec::new());
+    let work = |number: usize| {
+        let player = player(number)?;
+        loop {
+            let Some(job) = queue.lock().unwrap_or_else(PoisonError::into_inner).next() else {
+                break;
+            };
+            let began = Instant::now();
+            let played = player.play(job)?;
+            bar.inc(1);
+            bar.suspend(|| show(job, &played, began.elapsed()));
+            results
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .push((*job, played));
+        }
+        fs::remove_file(&player.image).with_context(|| format!("removing {}", player.image.display()))
+    };
+    thread::scope(|scope| {
+        let threads: Vec<_> = (0..workers.min(jobs.len()))
+            .map(|number| {
+                let work = &work;
+                scope.spawn(move || work(number))
+            })
+            .collect();
+        // The first error ends the command; results of the others would make half a table.
+        threads
+            .into_iter()
+            .try_for_each(|thread| thread.join().unwrap_or_else(|_| bail!("a thread panicked")))
+    })?;
+    Ok(results.into_inner().unwrap_or_else(PoisonError::into_inner))
 }
 
 /// Writes what was asked for and says how it went.
@@ -176,7 +203,7 @@ fn bar(length: usize) -> ProgressBar {
 }
 
 /// A line about a job that is over.
-fn show(job: &Job, played: &play::Played, time: Duration) {
+fn show(job: &Job, played: &Played, time: Duration) {
     let failed: Vec<_> = played
         .rows
         .iter()

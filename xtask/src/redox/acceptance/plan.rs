@@ -77,6 +77,7 @@ pub enum Group {
     Restart,
     Link,
     Pair,
+    Load,
 }
 
 impl Group {
@@ -93,6 +94,9 @@ impl Group {
             Self::Pair => {
                 "Two NICs connected to each other: numbered and hashed frames, both directions at once"
             }
+            Self::Load => {
+                "Load: as in `cargo xtask bench`, medians and ranges, with nothing else on the host"
+            }
         }
     }
 
@@ -104,6 +108,7 @@ impl Group {
             Self::Restart => "restart",
             Self::Link => "link",
             Self::Pair => "pair",
+            Self::Load => "load",
         }
     }
 }
@@ -188,9 +193,38 @@ impl Job {
 
     /// Whether it is among those asked for: parts of names, or all.
     pub fn is_meant_by(&self, only: &[String]) -> bool {
-        let name = self.name();
-        only.is_empty() || only.iter().any(|part| name.contains(part.as_str()))
+        is_meant(&self.name(), only)
     }
+
+    /// Whether drivers are compared by how fast it goes: then nothing else is to run on the host.
+    pub fn is_measured(&self) -> bool {
+        self.group == Group::Pair || self.host == Host::Link
+    }
+}
+
+fn is_meant(name: &str, only: &[String]) -> bool {
+    only.is_empty() || only.iter().any(|part| name.contains(part.as_str()))
+}
+
+/// Load on one driver and NIC.
+pub struct Load {
+    pub column: usize,
+    pub name: String,
+    pub model: &'static str,
+    pub stock: bool,
+}
+
+/// Load for all columns that are asked for.
+pub fn loads(only: &[String]) -> Vec<Load> {
+    let load = |(column, of): (usize, &Column)| Load {
+        column,
+        name: format!("{}/{}", of.name, Group::Load.name()),
+        model: of.model,
+        stock: of.stock,
+    };
+    let mut loads: Vec<_> = COLUMNS.iter().enumerate().map(load).collect();
+    loads.retain(|load| is_meant(&load.name, only));
+    loads
 }
 
 /// Rows appear in this order, our columns first: they have all of them.
@@ -310,6 +344,22 @@ mod tests {
         assert!(names.contains("e1000e/interrupts/msi-x"), "{names:?}");
         assert!(names.contains("e1000/link/late-link"), "{names:?}");
         assert_eq!(names.iter().filter(|name| name.contains("soak")).count(), 1);
+    }
+
+    #[test]
+    fn what_is_compared_by_its_pace_runs_alone() {
+        let jobs = jobs(Duration::from_secs(20), None);
+        let measured = |name: &str| jobs.iter().find(|job| job.name() == name).unwrap().is_measured();
+        assert!(measured("e1000/link") && measured("e1000/pair/the-same-model-20-s"));
+        assert!(!measured("e1000/link/late-link") && !measured("e1000/contract"));
+    }
+
+    #[test]
+    fn load_is_for_every_column() {
+        assert_eq!(loads(&[]).len(), COLUMNS.len());
+        let some = loads(&["e1000e".to_owned()]);
+        assert_eq!((some.len(), some[0].model, some[0].stock), (1, "e1000e", false));
+        assert!(loads(&["contract".to_owned()]).is_empty());
     }
 
     #[test]

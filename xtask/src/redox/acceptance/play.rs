@@ -13,8 +13,9 @@ use super::super::hardware::Hardware;
 use super::super::locate;
 use super::super::swap::{self, STEP_MARKER};
 use super::super::volume::Volume;
-use super::matrix::{Cell, Mark};
+use super::matrix::{Cell, Figure, Mark};
 use super::plan::{Group, Host, Job};
+use crate::bench::measures::CLOCK_TOLERANCE;
 
 /// From QEMU's start to the first step.
 const BOOT_LIMIT: Duration = Duration::from_secs(60);
@@ -260,7 +261,16 @@ fn cell(step: &Step) -> Cell {
         Outcome::Skip => Mark::Untried,
         Outcome::Fail => Mark::Fail,
     };
-    Cell::new(mark, &step.detail)
+    Cell::new(mark, &step.detail).with(step.figure.map(|figure| clocked(figure as f64, false)))
+}
+
+/// A number that depends on the clock on the wall.
+fn clocked(value: f64, lower_is_better: bool) -> Figure {
+    Figure {
+        value,
+        lower_is_better,
+        tolerance: CLOCK_TOLERANCE,
+    }
 }
 
 /// What a job puts into the table.
@@ -303,7 +313,10 @@ fn rows(job: &Job, boot: &Boot) -> Vec<(String, Cell)> {
         .collect();
     if job.host == Host::LateLink {
         let late = match boot.late {
-            Some(late) if late <= LATE_LIMIT => Cell::new(Mark::Ok, &format!("{:.1} s", late.as_secs_f64())),
+            Some(late) if late <= LATE_LIMIT => {
+                let seconds = late.as_secs_f64();
+                Cell::new(Mark::Ok, &format!("{seconds:.1} s")).with(Some(clocked(seconds, true)))
+            }
             Some(late) => Cell::new(Mark::Fail, &format!("{:.1} s", late.as_secs_f64())),
             None => Cell::new(Mark::Fail, "hangs: the boot waits for the link"),
         };
@@ -335,6 +348,7 @@ mod tests {
             title: format!("title of {name}"),
             outcome,
             detail: detail.to_owned(),
+            figure: None,
         }
     }
 
@@ -380,6 +394,15 @@ mod tests {
         assert!(shown(&job, &boot)[0].ends_with("FAIL: hangs: the boot does not get there"));
         boot.spawned = false;
         assert!(shown(&job, &boot)[0].contains("not tried: the system hangs"));
+    }
+
+    #[test]
+    fn figure_of_a_step_is_in_its_cell() {
+        let mut frames = step("frames", Outcome::Ok, "10 + 20 frames");
+        frames.figure = Some(30);
+        let cells = rows(&job("e1000/pair/the-same-model-20-s"), &boot(vec![frames]));
+        let figure = cells[0].1.figure.unwrap();
+        assert_eq!((figure.value, figure.lower_is_better), (30.0, false));
     }
 
     #[test]

@@ -38,7 +38,10 @@ pub fn link(steps: &mut Steps<'_>, down: Duration) -> Flow {
         let answered = traffic.answered();
         drop(traffic);
         thread::sleep(RECOVERY);
-        Ok(Seen::Good(format!("{answered} pings were answered meanwhile")))
+        Ok(Seen::Counted(
+            format!("{answered} pings were answered meanwhile"),
+            answered,
+        ))
     })?;
     pings(steps, "flapped", "after that 4 of 4 pings are answered")?;
     let services = steps.services.clone();
@@ -117,7 +120,7 @@ fn transmit_without_link(time: Duration) -> Verdict {
     if longest_mac > MAC_LIMIT || grown > MEMORY_LIMIT || load > LOAD_LIMIT || count == 0 {
         Err(seen)
     } else {
-        Ok(Seen::Good(seen))
+        Ok(Seen::Counted(seen, count))
     }
 }
 

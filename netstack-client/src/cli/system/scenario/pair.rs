@@ -73,6 +73,7 @@ fn exchange(time: Duration) -> Verdict {
         start_direction(b, a, start + time)?,
     ];
     let mut good = true;
+    let mut both = 0;
     let mut words = Vec::new();
     for (direction, sender, receiver) in directions {
         let panicked = |_| "a thread panicked".to_owned();
@@ -80,6 +81,7 @@ fn exchange(time: Duration) -> Verdict {
         let arrivals = receiver.join().map_err(panicked)??;
         let sent = direction.sent.load(Ordering::Relaxed);
         let lost = sent.saturating_sub(arrivals.unique);
+        both += arrivals.unique;
         let Arrivals {
             duplicates,
             damaged,
@@ -94,7 +96,11 @@ fn exchange(time: Duration) -> Verdict {
         });
     }
     let seen = format!("{} frames", words.join(" + "));
-    if good { Ok(Seen::Good(seen)) } else { Err(seen) }
+    if good {
+        Ok(Seen::Counted(seen, both))
+    } else {
+        Err(seen)
+    }
 }
 
 type Started = (

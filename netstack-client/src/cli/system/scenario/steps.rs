@@ -12,6 +12,8 @@ use serde::Serialize;
 pub enum Seen {
     /// What should be.
     Good(String),
+    /// What should be, with a number of which more is better: drivers are compared by it.
+    Counted(String, u64),
     /// Something else that clients can live with.
     Other(String),
     /// Nothing: it could not be tried.
@@ -38,6 +40,9 @@ struct Line<'a> {
     outcome: &'a str,
     detail: &'a str,
     ms: u64,
+    /// What drivers are compared by; more is better.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    figure: Option<u64>,
 }
 
 /// Prints lines, each in one piece: the console is shared.
@@ -72,6 +77,7 @@ impl Reporter {
             outcome: "end",
             detail: "",
             ms: 0,
+            figure: None,
         });
         !self.failed
     }
@@ -108,6 +114,7 @@ impl<'a> Steps<'a> {
             outcome: "begin",
             detail: "",
             ms: 0,
+            figure: None,
         };
         self.reporter.print(&line);
         let start = Instant::now();
@@ -115,12 +122,15 @@ impl<'a> Steps<'a> {
             .unwrap_or_else(|| Err(format!("hangs: not over after {} s", limit.as_secs())));
         line.ms = u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX);
         let (outcome, detail) = match &verdict {
-            Ok(Seen::Good(detail)) => ("ok", detail),
+            Ok(Seen::Good(detail) | Seen::Counted(detail, _)) => ("ok", detail),
             Ok(Seen::Other(detail)) => ("differs", detail),
             Ok(Seen::Nothing(detail)) => ("skip", detail),
             Err(detail) => ("fail", detail),
         };
         (line.outcome, line.detail) = (outcome, detail);
+        if let Ok(Seen::Counted(_, figure)) = &verdict {
+            line.figure = Some(*figure);
+        }
         self.reporter.print(&line);
         if verdict.is_ok() {
             Flow::Continue(())
