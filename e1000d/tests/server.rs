@@ -119,6 +119,9 @@ fn serve(ring: u32, commands: &Receiver<Command>, ready: &Sender<()>) {
             .is_ok()
         {
             server.serve(&mut requests).expect("serve");
+        } else if server.scheme().look_idle() {
+            // Nobody asks for anything in the others' turn.
+            server.settle(Occasion::Served).expect("settle");
         }
         match commands.recv_timeout(Duration::from_millis(1)) {
             Ok(command) => command(&machine, &mut server),
