@@ -198,16 +198,20 @@ pub fn run(arguments: &Arguments, context: &Context<'_>) -> Outcome {
     };
     let shared = Arc::clone(&counts);
     let (counted_from, of) = (Arc::clone(&before), name.clone());
-    let begin = move || {
-        *lock(&counted_from) = Losses::read(&of)?;
-        Ok(())
-    };
-    // A read that blocks for good is the normal end of mode "blocking".
+    // A read that blocks for good is the normal end of mode "blocking". What waits when the last reader closes its file is
+    // dropped, so it is still open when the losses are read.
     let result = bounded::within(arguments.seconds + GRACE, move || {
-        receive(&mut adapter, &mut waiter, &shared, &plan, begin)
+        let begin = || {
+            *lock(&counted_from) = Losses::read(&of)?;
+            Ok(())
+        };
+        receive(&mut adapter, &mut waiter, &shared, &plan, begin)?;
+        Losses::read(&of)
     });
-    result.transpose()?;
-    let after = Losses::read(&name)?;
+    let after = match result.transpose()? {
+        Some(losses) => losses,
+        None => Losses::read(&name)?,
+    };
     drop(alone);
     let counts = lock(&counts).clone();
     let mut report = counts.report(arguments.mode);
