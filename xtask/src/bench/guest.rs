@@ -186,6 +186,7 @@ fn start(subject: &Subject, setup: &Setup<'_>, netdev: &str, place: &Path) -> Re
         smp: setup.smp,
         netdev,
         icount: setup.icount,
+        translate: true,
         log: setup.log,
     };
     let started = |findings: &Findings| findings.spawned.is_some() || !findings.benchmarks.is_empty();
