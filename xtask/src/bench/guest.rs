@@ -15,6 +15,10 @@ use super::drivers::Subject;
 
 /// Where a script is on the image, with a number behind it.
 pub const SCRIPT: &str = "/etc/e1000d-bench.";
+/// The result that says that a system has come to a standstill.
+pub const STUCK: &str = "boot";
+/// How long a system may say nothing: longer than any command takes.
+const SILENCE: Duration = Duration::from_secs(120);
 /// What the lines for us begin with.
 pub const MARKER: &str = BENCHMARK_MARKER;
 
@@ -112,19 +116,21 @@ pub fn follow(
     let mut results = Results::new();
     let (mut seen, mut done) = (0, 0);
     let mut begun = BTreeMap::new();
+    let mut limit = setup.limit.min(machine.time() + SILENCE);
     while done < scripts {
         let more = |machine: &Machine| machine.findings().benchmarks.len() > seen;
         if !more(&machine) {
-            let soon = (machine.time() + PATIENCE).min(setup.limit);
+            let soon = (machine.time() + PATIENCE).min(limit);
             let waited = machine.wait(soon, "the benchmarks did not end", |findings| {
                 findings.benchmarks.len() > seen
             });
             match waited {
                 // Time is up, or an overloaded system has come to a standstill: what it has shown so far counts.
-                Err(error @ crate::redox::Error::Stuck { .. }) if machine.time() >= setup.limit => {
+                Err(error @ crate::redox::Error::Stuck { .. }) if machine.time() >= limit => {
                     let reason = error.to_string();
                     let reason = reason.lines().next().unwrap_or_default();
-                    results.insert("boot".to_owned(), json!({ "error": reason }));
+                    let reason = reason.split(';').next().unwrap_or_default();
+                    results.insert(STUCK.to_owned(), json!({ "error": reason }));
                     break;
                 }
                 Err(crate::redox::Error::Stuck { .. }) | Ok(()) => {}
@@ -137,6 +143,7 @@ pub fn follow(
             continue;
         };
         seen += 1;
+        limit = setup.limit.min(machine.time() + SILENCE);
         // A line that others wrote into is of no use; what it said is missing then.
         let Ok(event) = serde_json::from_str(line) else {
             continue;
@@ -179,6 +186,7 @@ fn start(subject: &Subject, setup: &Setup<'_>, netdev: &str, place: &Path) -> Re
         smp: setup.smp,
         netdev,
         icount: setup.icount,
+        translate: true,
         log: setup.log,
     };
     let started = |findings: &Findings| findings.spawned.is_some() || !findings.benchmarks.is_empty();

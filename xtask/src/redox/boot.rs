@@ -38,6 +38,8 @@ pub struct Configuration<'a> {
     pub netdev: &'a str,
     /// Let the clock count instructions.
     pub icount: bool,
+    /// Translate in any case, also where the processor could execute the system.
+    pub translate: bool,
     /// Where everything on the console is kept.
     pub log: &'a Path,
 }
@@ -71,6 +73,7 @@ impl Machine {
             smp: configuration.smp,
             nics: &[nic],
             icount: configuration.icount,
+            translate: configuration.translate,
             log: configuration.log,
         };
         Self::boot(&hardware, place)
@@ -81,7 +84,11 @@ impl Machine {
         let monitor = place.join("monitor");
         let mut command = Command::new(QEMU);
         // Instructions can be counted only where they are translated.
-        let accelerator = if hardware.icount { "tcg" } else { accelerator() };
+        let accelerator = if hardware.icount || hardware.translate {
+            "tcg"
+        } else {
+            accelerator()
+        };
         command.args(hardware.arguments(accelerator, &monitor));
         command
             .stdin(Stdio::null())

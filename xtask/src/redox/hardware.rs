@@ -17,6 +17,8 @@ pub struct Hardware<'a> {
     pub nics: &'a [Nic<'a>],
     /// Let the clock count instructions.
     pub icount: bool,
+    /// Translate in any case: what is compared by its pace is to be executed in the same way at each boot.
+    pub translate: bool,
     /// Where everything on the console is kept.
     pub log: &'a Path,
 }
@@ -108,6 +110,7 @@ mod tests {
             smp: 4,
             nics,
             icount: false,
+            translate: false,
             log: Path::new("log"),
         };
         hardware.arguments("tcg", Path::new("place/monitor")).join(" ")

@@ -333,6 +333,7 @@ fn try_out(arguments: &Arguments, steps: &Steps, image: &Path, client: bool) -> 
             smp: arguments.smp,
             netdev: "user",
             icount: false,
+            translate: false,
             log: &log,
         },
         place.path(),

@@ -122,6 +122,7 @@ impl Player<'_> {
                 smp: job.smp,
                 nics: &job.nics,
                 icount: false,
+                translate: job.is_measured(),
                 log: &log,
             },
             place.path(),
