@@ -7,14 +7,15 @@
 //!   that there is nothing more, and with the same write that there is: smolnetd then processes what it has, sends its
 //!   acknowledgements and serves its programs before it reads on. Nothing is kept back and nothing is lost. Linux calls
 //!   the same thing a NAPI budget. *May go* when the network stack bounds its own reads.
-//! * **Others' turn** ([`Overload`]). If half a budget more waits at the end of a budget that was not mostly TCP
-//!   (whose senders wait for acknowledgements, and so for their reader), the thread that serves requests
-//!   yields the processor and looks whether anybody asks the driver for anything. If nobody does, the reader goes on: to be
-//!   alone costs it three system calls for each budget. If somebody does, it is smolnetd, on behalf of a program: it polls
-//!   the driver once for each request that it serves. It then finds no frames, so that it serves programs instead of
-//!   reading what its full sockets would drop: a limit on the share of time that receiving has (Mogul and Ramakrishnan,
-//!   Eliminating Receive Livelock in an Interrupt-Driven Kernel, section 7). That ends when nobody asks any more, or after
-//!   [`TURN_SHARE`] times what the reader had. *May go* when the network stack reads no more than it can keep.
+//! * **Others' turn** ([`Overload`]). If half a budget more waits at the end of a budget that was not mostly TCP (whose
+//!   senders wait for acknowledgements, and so for their reader), the thread that serves requests yields the processor and
+//!   looks whether anybody asks the driver for anything. If nobody does, the reader goes on: to be alone costs it some ten
+//!   system calls for each budget, 1 % of what it costs to read it. If somebody does, it is smolnetd, on behalf of a
+//!   program: it polls the driver once for each request that it serves. It then finds no frames, so that it serves
+//!   programs instead of reading what its full sockets would drop: a limit on the share of time that receiving has (Mogul
+//!   and Ramakrishnan, Eliminating Receive Livelock in an Interrupt-Driven Kernel, section 7). That ends when nobody asks
+//!   any more, or after [`TURN_SHARE`] times what the reader had. *May go* when the network stack reads no more than it
+//!   can keep.
 //! * **Fair drop** ([`FairDrop`]). If the ring fills up while it is the others' turn, frames of one flow that makes up
 //!   most of them are dropped. *May go* with the others' turn.
 //! * **Yield** ([`crate::service`]). June's scheduler accounts only for threads that use up their time slice (kernel,
