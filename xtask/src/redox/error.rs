@@ -3,6 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use super::accelerator::Accelerator;
 use super::elf::Architecture;
 
 /// The result of everything in this module's directory.
@@ -88,11 +89,15 @@ pub enum Error {
     /// QEMU of another architecture would be needed.
     #[error("--run can boot x86_64 and i586 images, this one is for {0}")]
     NotBootable(Architecture),
+    /// KVM was asked for.
+    #[error("KVM {0}; --accel tcg, or no --accel, does without")]
+    NoKvm(String),
     /// The system did not get as far as it should.
-    #[error("{what} within {seconds} s; the console ended with:\n{console}")]
+    #[error("{what} within {seconds} s under {accelerator}; the console ended with:\n{console}")]
     Stuck {
         what: &'static str,
         seconds: u64,
+        accelerator: Accelerator,
         console: String,
     },
     /// The system or QEMU failed.

@@ -6,6 +6,7 @@ use anyhow::{Result, bail};
 use serde::Serialize;
 
 use super::Arguments;
+use super::accelerator::Accelerator;
 use super::boot::Machine;
 use super::console::{Driver, Findings, Network};
 use super::error::mebibytes;
@@ -35,6 +36,7 @@ pub struct Run {
     nic: String,
     machine: String,
     smp: u32,
+    accelerator: Accelerator,
     /// From the start of QEMU to the report.
     seconds: f64,
     /// The driver that pcid-spawner has started.
@@ -51,7 +53,7 @@ pub struct Run {
 }
 
 impl Run {
-    pub fn new(arguments: &Arguments, machine: &Machine, console: PathBuf) -> Self {
+    pub fn new(arguments: &Arguments, accelerator: Accelerator, machine: &Machine, console: PathBuf) -> Self {
         let findings = machine.findings();
         let driver = findings.driver.clone();
         let read = findings.network.as_ref().and_then(|network| {
@@ -65,6 +67,7 @@ impl Run {
             nic: arguments.nic.clone(),
             machine: arguments.machine.clone(),
             smp: arguments.smp,
+            accelerator,
             seconds: machine.time().as_secs_f64(),
             program: findings.spawned.clone(),
             mac: driver.as_ref().and_then(|driver| driver.mac.clone()).or(read),
@@ -105,7 +108,10 @@ impl Run {
         vec![
             (
                 "machine",
-                format!("{}, {} processor(s), {}", self.machine, self.smp, self.nic),
+                format!(
+                    "{}, {} processor(s), {}, {}",
+                    self.machine, self.smp, self.accelerator, self.nic
+                ),
             ),
             ("driver started", self.program.clone().unwrap_or_else(unknown)),
             ("NIC", said(|driver| driver.chip.clone())),
