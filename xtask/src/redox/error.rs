@@ -58,6 +58,13 @@ pub enum Error {
         path: String,
         reason: String,
     },
+    /// A damaged or crafted file, or none that this tool has to do with.
+    #[error(
+        "{path} in the image has {}, it says; no more than {} are read",
+        mebibytes(*size),
+        mebibytes(*limit)
+    )]
+    FileTooLarge { path: String, size: u64, limit: u64 },
     /// No space in the file system.
     #[error("no space in the image's file system: {} are needed, {} are free", mebibytes(*needed), mebibytes(*free))]
     FileSystemFull { needed: u64, free: u64 },
