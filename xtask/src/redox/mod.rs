@@ -314,8 +314,8 @@ impl Programs {
             (client_missing, "netstack-client", &mut programs.client),
         ] {
             if missing {
-                *program = Some(steps.step(&format!("build {package}"), || {
-                    let program = toolchain.build(architecture, package)?;
+                *program = Some(steps.build(&format!("build {package}"), |bar| {
+                    let program = toolchain.build_with(architecture, package, bar)?;
                     elf::require(package, &program, architecture)?;
                     Ok((
                         program,

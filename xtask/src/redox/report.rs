@@ -134,6 +134,14 @@ impl Report {
             println!("{}", serde_json::to_string(self)?);
             return Ok(());
         }
+        println!();
+        for (name, value) in self.rows() {
+            println!("  {name:<22} {value}");
+        }
+        Ok(())
+    }
+
+    fn rows(&self) -> Vec<(&'static str, String)> {
         let copy = self.output.as_ref().map(|output| output.display().to_string());
         let mut rows = vec![
             (
@@ -151,12 +159,14 @@ impl Report {
                 ),
             ),
         ];
-        rows.extend(self.run.iter().flat_map(Run::rows));
-        println!();
-        for (name, value) in rows {
-            println!("  {name:<22} {value}");
+        if self.output.is_some() && self.run.is_some() {
+            rows.push((
+                "report unit",
+                "taken off the copy again: it boots without a report (--run makes one)".to_owned(),
+            ));
         }
-        Ok(())
+        rows.extend(self.run.iter().flat_map(Run::rows));
+        rows
     }
 
     /// An error if the network of the system that was run does not do what it should.
@@ -180,5 +190,43 @@ impl Report {
             Some(ping) => bail!("{} of {} pings were answered", ping.received, ping.transmitted),
             None => bail!("the system sent no ping"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn copy_that_was_run_and_kept_says_that_it_does_not_report() {
+        let run = Run {
+            nic: "e1000".to_owned(),
+            machine: "pc".to_owned(),
+            smp: 1,
+            accelerator: Accelerator::Tcg,
+            seconds: 1.0,
+            program: None,
+            driver: None,
+            mac: None,
+            address: None,
+            network: None,
+            console: PathBuf::from("console"),
+        };
+        let mut report = Report {
+            image: PathBuf::from("image"),
+            output: Some(PathBuf::from("copy")),
+            layout: "no partitions",
+            offset: 0,
+            architecture: "x86_64".to_owned(),
+            driver: "e1000d-new",
+            free_bytes: 0,
+            run: Some(run),
+        };
+        let says = |report: &Report| report.rows().iter().any(|(name, _)| *name == "report unit");
+        assert!(says(&report));
+        report.output = None;
+        assert!(!says(&report), "there is no copy");
+        (report.output, report.run) = (Some(PathBuf::from("copy")), None);
+        assert!(!says(&report), "there was no unit");
     }
 }
