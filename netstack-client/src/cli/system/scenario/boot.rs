@@ -1,11 +1,11 @@
 //! Is the network there, after a boot or after it was started again?
 
 use std::net::Ipv4Addr;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use netstack_client::adapter;
 use netstack_client::system::echo::{self, Series};
-use netstack_client::system::netcfg::{self, Netcfg};
+use netstack_client::system::netcfg::Netcfg;
 use netstack_client::system::process;
 use netstack_client::system::services::{self, DRIVERS, INTERFACE};
 
