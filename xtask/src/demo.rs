@@ -10,10 +10,11 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
+use indicatif::ProgressBar;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::process::{cargo, output, run as run_command, target};
+use crate::process::{build as build_command, cargo, output, run as run_command, target};
 use crate::steps::Steps;
 use crate::tools;
 
@@ -100,22 +101,29 @@ struct Direction {
 
 /// What `e1000d-hosted` counted between readiness and its end.
 #[derive(Deserialize)]
-struct Counters {
+pub struct Counters {
     register_reads: u64,
     register_writes: u64,
-    rx_frames: u64,
-    tx_frames: u64,
+    /// Frames that came in.
+    pub rx_frames: u64,
+    /// Frames that went out.
+    pub tx_frames: u64,
 }
 
 /// Runs the demo. It fails as soon as one step does.
 pub fn run(arguments: &Arguments) -> Result<()> {
     let steps = Steps::new(arguments.json);
     steps.step("QEMU", || tools::qemu().map(|()| ((), String::new())))?;
-    steps.step("build", || build(arguments.json).map(|()| ((), String::new())))?;
+    steps.build("build", |bar| build(bar).map(|()| ((), String::new())))?;
 
     let place = tempfile::tempdir()?;
     let mut daemon = steps.step(&format!("e1000d on QEMU's {}", arguments.nic), || {
-        let daemon = Daemon::start(arguments, place.path())?;
+        let daemon = Daemon::start(
+            &arguments.nic,
+            arguments.capture.as_deref(),
+            place.path(),
+            arguments.json,
+        )?;
         let name = daemon.scheme.clone();
         Ok((daemon, name))
     })?;
@@ -206,8 +214,8 @@ fn table(report: &Report) -> String {
     .join("\n")
 }
 
-/// Builds what runs, optimised. `quiet` keeps standard output free.
-fn build(quiet: bool) -> Result<()> {
+/// Builds what runs, optimised.
+pub fn build(bar: &ProgressBar) -> Result<()> {
     let mut command = cargo();
     command.args([
         "build",
@@ -218,37 +226,36 @@ fn build(quiet: bool) -> Result<()> {
         "--package",
         "netstack-client",
     ]);
-    if quiet {
-        output(&mut command).map(|_| ())
-    } else {
-        run_command(command.arg("--quiet"))
-    }
+    build_command(&mut command, bar)
 }
 
-fn binary(name: &str) -> PathBuf {
+/// Where [`build`] puts a program.
+pub fn binary(name: &str) -> PathBuf {
     target().join("release").join(name)
 }
 
 /// The hosted daemon, with QEMU below it.
-struct Daemon {
+pub struct Daemon {
     child: Child,
-    scheme: String,
+    /// The name of its scheme.
+    pub scheme: String,
     counters: PathBuf,
 }
 
 impl Daemon {
-    fn start(arguments: &Arguments, place: &Path) -> Result<Self> {
+    /// Starts it, its scheme and its counters in the directory `place`; `quiet` keeps its log from the terminal.
+    pub fn start(nic: &str, capture: Option<&Path>, place: &Path, quiet: bool) -> Result<Self> {
         let counters = place.join("counters.json");
         let mut command = Command::new(binary("e1000d-hosted"));
         command
-            .args(["--nic", &arguments.nic, "--netdev", "user", "--scheme-dir"])
+            .args(["--nic", nic, "--netdev", "user", "--scheme-dir"])
             .arg(place);
         command.arg("--counters").arg(&counters);
-        if let Some(file) = &arguments.capture {
+        if let Some(file) = capture {
             command.arg("--capture").arg(file);
         }
         command.stdin(Stdio::null()).stdout(Stdio::piped());
-        if arguments.json {
+        if quiet {
             command.stderr(Stdio::null());
         }
         let mut child = command.spawn().context("cannot start e1000d-hosted")?;
@@ -274,7 +281,7 @@ impl Daemon {
     }
 
     /// Ends the daemon as init would, and reads what it counted.
-    fn stop(&mut self) -> Result<Counters> {
+    pub fn stop(&mut self) -> Result<Counters> {
         run_command(Command::new("kill").args(["-TERM", &self.child.id().to_string()]))?;
         let start = Instant::now();
         let status = loop {

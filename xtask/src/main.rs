@@ -1,8 +1,9 @@
-//! The project's commands: `cargo xtask demo`, `test`, `check-redox`, `redox`, `bench`.
+//! The project's commands: `cargo xtask demo`, `play`, `test`, `check-redox`, `redox`, `bench`.
 
 mod bench;
 mod check_redox;
 mod demo;
+mod play;
 mod process;
 mod redox;
 mod rust_src;
@@ -28,6 +29,8 @@ struct Arguments {
 enum Command {
     /// Drive one of QEMU's NICs with e1000d on this machine: DHCP, ping, TCP. No guest, no root.
     Demo(demo::Arguments),
+    /// Drive one of QEMU's NICs as demo does, and open a shell in which netstack-client finds it.
+    Play(play::Arguments),
     /// Formatting, lints, all tests (also against QEMU's device models), and `check-redox`.
     Test(test::Arguments),
     /// Type-check and lint everything that runs on Redox for its four architectures.
@@ -41,6 +44,7 @@ enum Command {
 fn main() -> ExitCode {
     let result = match Arguments::parse().command {
         Command::Demo(arguments) => demo::run(&arguments),
+        Command::Play(arguments) => play::run(&arguments),
         Command::Test(arguments) => test::run(&arguments),
         Command::CheckRedox(arguments) => check_redox::run(&arguments),
         Command::Redox(arguments) => redox::run(&arguments),

@@ -1,10 +1,12 @@
 //! Running other programs.
 
 use std::ffi::OsStr;
+use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
+use indicatif::ProgressBar;
 
 /// The workspace's root.
 pub fn root() -> PathBuf {
@@ -60,6 +62,46 @@ pub fn output(command: &mut Command) -> Result<String> {
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
+/// Runs a build by cargo, or by what passes its messages on. The bar says how many crates have been begun.
+pub fn build(command: &mut Command, bar: &ProgressBar) -> Result<()> {
+    let mut child = command
+        .env("CARGO_TERM_COLOR", "never")
+        .env("CARGO_TERM_QUIET", "false")
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .with_context(|| format!("cannot start {:?}", command.get_program()))?;
+    let mut said = Vec::new();
+    let mut crates = 0;
+    for text in child
+        .stderr
+        .take()
+        .into_iter()
+        .flat_map(|stderr| BufReader::new(stderr).split(b'\n'))
+    {
+        let Ok(text) = text else { break };
+        let text = String::from_utf8_lossy(&text).trim_end().to_owned();
+        match text.trim_start().strip_prefix("Compiling ") {
+            Some(name) => {
+                crates += 1;
+                let name = name.split(" (").next().unwrap_or_default();
+                bar.set_message(format!("{crates} crates, {name}"));
+            }
+            None => said.push(text),
+        }
+    }
+    let status = child.wait()?;
+    if !status.success() {
+        bail!(
+            "{} ended with {status}: {}",
+            line(command),
+            said.join("\n").trim()
+        );
+    }
+    Ok(())
+}
+
 /// The command as one would type it.
 fn line(command: &Command) -> String {
     let words = std::iter::once(command.get_program()).chain(command.get_args());
@@ -67,4 +109,40 @@ fn line(command: &Command) -> String {
         .map(|word| word.to_string_lossy())
         .collect::<Vec<_>>()
         .join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shell(script: &str) -> Command {
+        let mut command = Command::new("sh");
+        command.args(["-c", script]);
+        command
+    }
+
+    #[test]
+    fn build_shows_how_far_it_is() {
+        let bar = ProgressBar::hidden();
+        build(
+            &mut shell(
+                "echo '   Compiling a v1.0.0' >&2; echo warning >&2; echo '   Compiling b v2.0.0 (/b)' >&2",
+            ),
+            &bar,
+        )
+        .unwrap();
+        assert_eq!(bar.message(), "2 crates, b v2.0.0");
+    }
+
+    #[test]
+    fn build_that_fails_says_why() {
+        let script = "echo '   Compiling a v1.0.0' >&2; echo 'error: no such thing' >&2; exit 101";
+        let error = build(&mut shell(script), &ProgressBar::hidden())
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.ends_with("error: no such thing") && error.contains("101"),
+            "{error}"
+        );
+    }
 }

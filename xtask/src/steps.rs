@@ -23,6 +23,15 @@ impl Steps {
         self.show(name, &bar, work)
     }
 
+    /// Like [`step`](Self::step), for one that builds: `work` has the spinner say how far it is.
+    pub fn build<T>(&self, name: &str, work: impl FnOnce(&ProgressBar) -> Result<(T, String)>) -> Result<T> {
+        let bar = self
+            .bar("  {spinner} {prefix}  {msg}", "")
+            .with_prefix(name.to_owned());
+        bar.enable_steady_tick(Duration::from_millis(100));
+        self.show(name, &bar, || work(&bar))
+    }
+
     /// Like [`step`](Self::step), for one that moves bytes: `work` sets the length of the bar and advances it.
     pub fn bytes<T>(&self, name: &str, work: impl FnOnce(&ProgressBar) -> Result<(T, String)>) -> Result<T> {
         let bar = self.bar(

@@ -106,6 +106,20 @@ impl Netcfg {
         Ok(lines.filter(|line| !line.is_empty()).collect())
     }
 
+    /// Waits for the default route, which dhcpd sets a moment after the address. Returns all routes and its router, or the
+    /// routes that there are when the time is over.
+    pub fn wait_for_routes(&self, limit: Duration) -> Result<(Vec<String>, Option<Ipv4Addr>)> {
+        let start = Instant::now();
+        loop {
+            let routes = self.routes()?;
+            let gateway = gateway(&routes);
+            if gateway.is_some() || start.elapsed() >= limit {
+                return Ok((routes, gateway));
+            }
+            thread::sleep(INTERVAL);
+        }
+    }
+
     fn read(&self, file: &str) -> Result<String> {
         let path = self.root.join(file);
         match fs::read_to_string(&path) {
@@ -158,6 +172,28 @@ mod tests {
         assert_eq!(routes[1], "127.0.0.0/8 dev loopback src 127.0.0.1");
         assert_eq!(gateway(&routes), Some(Ipv4Addr::new(10, 0, 2, 2)));
         assert_eq!(gateway(&routes[1..]), None);
+    }
+
+    #[test]
+    fn default_route_may_come_after_the_address() {
+        let (place, netcfg) = netcfg("10.0.2.15/24\n");
+        let list = place.path().join("route/list");
+        let local = "127.0.0.0/8 dev loopback src 127.0.0.1\n";
+        fs::write(&list, local).unwrap();
+        let (routes, gateway) = netcfg.wait_for_routes(Duration::ZERO).unwrap();
+        assert_eq!((routes, gateway), (vec![local.trim().to_owned()], None));
+
+        let late = thread::spawn(move || {
+            thread::sleep(3 * INTERVAL);
+            fs::write(
+                &list,
+                format!("{local}default via 10.0.2.2 dev eth0 src 10.0.2.15\n"),
+            )
+            .unwrap();
+        });
+        let (_, gateway) = netcfg.wait_for_routes(Duration::from_secs(300)).unwrap();
+        assert_eq!(gateway, Some(Ipv4Addr::new(10, 0, 2, 2)));
+        late.join().unwrap();
     }
 
     #[test]

@@ -8,6 +8,7 @@ use anyhow::Result;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use crate::redox::accelerator::Accelerator;
 use crate::redox::boot::{Configuration, Machine};
 use crate::redox::console::{BENCHMARK_MARKER, Findings};
 
@@ -80,6 +81,8 @@ pub struct Setup<'a> {
     pub smp: u32,
     /// Let the clock count instructions.
     pub icount: bool,
+    /// How it is executed, unless instructions are counted.
+    pub accelerator: Accelerator,
     pub limit: Duration,
     pub log: &'a Path,
 }
@@ -186,7 +189,7 @@ fn start(subject: &Subject, setup: &Setup<'_>, netdev: &str, place: &Path) -> Re
         smp: setup.smp,
         netdev,
         icount: setup.icount,
-        translate: true,
+        accelerator: setup.accelerator,
         log: setup.log,
     };
     let started = |findings: &Findings| findings.spawned.is_some() || !findings.benchmarks.is_empty();

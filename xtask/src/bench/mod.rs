@@ -25,6 +25,8 @@ use anyhow::{Context, Result, ensure};
 use clap::{Args, ValueEnum};
 
 use crate::process::{output, target};
+use crate::redox::accelerator::Accelerator;
+use crate::redox::boot::QEMU;
 use crate::steps::Steps;
 use crate::tools;
 use drivers::Source;
@@ -86,6 +88,11 @@ pub struct Arguments {
     /// Which of QEMU's NICs.
     #[arg(long, default_value = "e1000", value_parser = ["e1000", "e1000-82544gc", "e1000-82545em", "e1000e"])]
     nic: String,
+
+    /// How QEMU executes systems whose instructions are not counted: on the processor, or by translation [default: kvm if it
+    /// works, otherwise tcg].
+    #[arg(long, value_enum, conflicts_with = "hosted")]
+    accel: Option<Accelerator>,
 
     /// How long a boot may take with all its benchmarks.
     #[arg(long, value_name = "SECONDS", default_value_t = 300, value_parser = clap::value_parser!(u64).range(1..=86_400))]
@@ -173,6 +180,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         let baseline = arguments.baseline.clone().unwrap_or_else(hosted::baseline);
         return hosted::check(&baseline, arguments.write_baseline);
     };
+    let accelerator = Accelerator::choose(arguments.accel, QEMU, &steps)?;
     let place = arguments.output.clone().unwrap_or_else(|| target().join("bench"));
     fs::create_dir_all(&place).with_context(|| format!("cannot create {}", place.display()))?;
     let sources = if arguments.drivers.is_empty() {
@@ -189,7 +197,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
             Subject::prepare(source, image, arguments.client.as_deref(), &place, &steps)
         })
         .collect::<Result<_>>()?;
-    let result = compare(arguments, &steps, &subjects, &place);
+    let result = compare(arguments, accelerator, &steps, &subjects, &place);
     for subject in &subjects {
         // They have done their service; what they showed is in the results.
         let _ = fs::remove_file(&subject.image);
@@ -216,7 +224,13 @@ pub fn run(arguments: &Arguments) -> Result<()> {
 }
 
 /// Boots all drivers in turn, as often as wanted.
-fn compare(arguments: &Arguments, steps: &Steps, subjects: &[Subject], place: &Path) -> Result<Report> {
+fn compare(
+    arguments: &Arguments,
+    accelerator: Accelerator,
+    steps: &Steps,
+    subjects: &[Subject],
+    place: &Path,
+) -> Result<Report> {
     let mut drivers: Vec<_> = subjects
         .iter()
         .map(|subject| Driver {
@@ -234,6 +248,7 @@ fn compare(arguments: &Arguments, steps: &Steps, subjects: &[Subject], place: &P
                     nic: &arguments.nic,
                     smp: arguments.smp,
                     icount: arguments.icount && part.is_counted(),
+                    accelerator,
                     limit: Duration::from_secs(arguments.timeout),
                     log: &log,
                 };
@@ -259,7 +274,7 @@ fn compare(arguments: &Arguments, steps: &Steps, subjects: &[Subject], place: &P
         date: output(Command::new("date").args(["-u", "+%Y-%m-%d"]))?
             .trim()
             .to_owned(),
-        qemu: version.lines().next().unwrap_or_default().to_owned(),
+        qemu: format!("{}, {accelerator}", version.lines().next().unwrap_or_default()),
         nic: arguments.nic.clone(),
         icount: arguments.icount,
         smp: arguments.smp,

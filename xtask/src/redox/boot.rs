@@ -9,12 +9,14 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use super::accelerator::Accelerator;
 use super::console::{Findings, plain};
 use super::error::{Error, Result};
 use super::hardware::{Hardware, Nic, nic_id};
 use super::monitor::Monitor;
 
-const QEMU: &str = "qemu-system-x86_64";
+/// The program that runs systems.
+pub const QEMU: &str = "qemu-system-x86_64";
 /// How many lines of the console a message repeats.
 const LAST_LINES: usize = 15;
 /// What each line of the kernel's log begins with. From there on the boot loader asks no more.
@@ -38,8 +40,8 @@ pub struct Configuration<'a> {
     pub netdev: &'a str,
     /// Let the clock count instructions.
     pub icount: bool,
-    /// Translate in any case, also where the processor could execute the system.
-    pub translate: bool,
+    /// How it is executed, unless instructions are counted.
+    pub accelerator: Accelerator,
     /// Where everything on the console is kept.
     pub log: &'a Path,
 }
@@ -54,6 +56,7 @@ pub struct Machine {
     start: Instant,
     spawned: Option<Duration>,
     monitor: Monitor,
+    accelerator: Accelerator,
     /// Whether the boot loader may ask.
     loading: bool,
 }
@@ -73,7 +76,7 @@ impl Machine {
             smp: configuration.smp,
             nics: &[nic],
             icount: configuration.icount,
-            translate: configuration.translate,
+            accelerator: configuration.accelerator,
             log: configuration.log,
         };
         Self::boot(&hardware, place)
@@ -83,13 +86,7 @@ impl Machine {
     pub fn boot(hardware: &Hardware<'_>, place: &Path) -> Result<Self> {
         let monitor = place.join("monitor");
         let mut command = Command::new(QEMU);
-        // Instructions can be counted only where they are translated.
-        let accelerator = if hardware.icount || hardware.translate {
-            "tcg"
-        } else {
-            accelerator()
-        };
-        command.args(hardware.arguments(accelerator, &monitor));
+        command.args(hardware.arguments(&monitor));
         command
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -108,6 +105,7 @@ impl Machine {
             start: Instant::now(),
             spawned: None,
             monitor: Monitor::new(&monitor),
+            accelerator: hardware.accelerator(),
             loading: true,
         };
         let mut log = log?;
@@ -177,6 +175,7 @@ impl Machine {
                 return Err(Error::Stuck {
                     what,
                     seconds: limit.as_secs(),
+                    accelerator: self.accelerator,
                     console: self.console(),
                 });
             }
@@ -249,29 +248,6 @@ impl Drop for Machine {
         // What the system wrote goes with it.
         let _ = self.child.kill();
         let _ = self.child.wait();
-    }
-}
-
-/// How QEMU executes the system: on the processor if that works, which it does not in every virtual machine that has
-/// the device file, and by translation otherwise.
-fn accelerator() -> &'static str {
-    let probe = || {
-        let mut child = Command::new(QEMU)
-            .args(["-machine", "pc", "-accel", "kvm", "-cpu", "max", "-S"])
-            .args(["-nodefaults", "-display", "none", "-monitor", "stdio"])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()?;
-        if let Some(mut monitor) = child.stdin.take() {
-            // Fails if QEMU is gone already, and then its status says so.
-            let _ = monitor.write_all(b"quit\n");
-        }
-        child.wait()
-    };
-    match probe() {
-        Ok(status) if status.success() => "kvm",
-        _ => "tcg",
     }
 }
 

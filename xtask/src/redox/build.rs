@@ -4,10 +4,11 @@ use std::fs;
 use std::process::Command;
 
 use anyhow::{Context, Result};
+use indicatif::ProgressBar;
 
 use super::elf::Architecture;
 use super::error::Error;
-use crate::process::{cargo, exists, output, root, target};
+use crate::process::{build, cargo, exists, root, target};
 use crate::rust_src;
 
 /// The profile of the workspace for programs on Redox.
@@ -52,6 +53,11 @@ impl Toolchain {
 
     /// Builds a package of this workspace whose program has the package's name, and returns the program.
     pub fn build(self, architecture: Architecture, package: &str) -> Result<Vec<u8>> {
+        self.build_with(architecture, package, &ProgressBar::hidden())
+    }
+
+    /// Does that, and has the bar say how far it is.
+    pub fn build_with(self, architecture: Architecture, package: &str, bar: &ProgressBar) -> Result<Vec<u8>> {
         let triple = architecture.triple();
         let mut command = match self {
             Self::Cargo => cargo(),
@@ -61,15 +67,7 @@ impl Toolchain {
                 command
             }
         };
-        command.args([
-            "build",
-            "--quiet",
-            "--locked",
-            "--profile",
-            PROFILE,
-            "--package",
-            package,
-        ]);
+        command.args(["build", "--locked", "--profile", PROFILE, "--package", package]);
         if self == Self::Cargo {
             command.args(["--target", triple, "-Z", "build-std=std,panic_abort"]);
             // build-std is not stable, so a stable cargo and std itself need this; our own crates use nothing of it.
@@ -79,7 +77,7 @@ impl Toolchain {
                 command.env("__CARGO_TESTS_ONLY_SRC_ROOT", library);
             }
         }
-        output(&mut command)?;
+        build(&mut command, bar)?;
         let program = target().join(triple).join(PROFILE).join(package);
         fs::read(&program).with_context(|| format!("nothing was built at {}", program.display()))
     }

@@ -51,14 +51,15 @@ pub fn architecture(name: &str, program: &[u8]) -> Result<Architecture> {
         return refuse("no ELF file");
     }
     // e_ident: class (1: 32 bits, 2: 64 bits) and byte order (1: little-endian); e_type and e_machine follow.
-    let (class, order, abi) = (header[4], header[5], header[7]);
+    let (class, order) = (header[4], header[5]);
     let kind = u16::from_le_bytes([header[16], header[17]]);
     let machine = u16::from_le_bytes([header[18], header[19]]);
     if order != 1 {
         return refuse("big-endian");
     }
-    // Linux's toolchains leave 0 (System V) too, mostly; 3 is certainly Linux's.
-    if abi == 3 {
+    // The operating system in e_ident tells nothing: linkers write 0 (System V) or 3 (GNU) for Redox and for Linux, the
+    // latter where a program has GNU's extensions, rust-lld 22 more often.
+    if is_for_linux(program) {
         return refuse("built for Linux");
     }
     if !matches!(kind, 2 | 3) {
@@ -94,27 +95,72 @@ pub fn require(name: &str, program: &[u8], wanted: Architecture) -> Result<()> {
 
 /// The dynamic linker that a program asks for.
 fn interpreter(program: &[u8]) -> Option<String> {
-    // Where these numbers are, and how wide, depends on the class.
-    let number = |offset: usize, width: usize| {
-        let bytes = program.get(offset..offset.checked_add(width)?)?;
-        let value = bytes
-            .iter()
-            .rev()
-            .fold(0_u64, |value, byte| value << 8 | u64::from(*byte));
-        usize::try_from(value).ok()
-    };
-    let wide = program.get(4) == Some(&2);
-    let pick = |wide_one, narrow_one| if wide { wide_one } else { narrow_one };
-    let word = pick(8, 4);
-    let table = number(pick(32, 28), word)?;
-    let (size, count) = (number(pick(54, 42), 2)?, number(pick(56, 44), 2)?);
-    let mut headers = (0..count).filter_map(|index| table.checked_add(index * size));
-    // PT_INTERP; then p_offset and p_filesz.
-    let header = headers.find(|header| number(*header, 4) == Some(3))?;
-    let start = number(header.checked_add(pick(8, 4))?, word)?;
-    let length = number(header.checked_add(pick(32, 16))?, word)?;
-    let path = program.get(start..start.checked_add(length)?)?;
+    let path = segments(program, PT_INTERP).next()?;
     Some(String::from_utf8_lossy(path).trim_end_matches('\0').to_owned())
+}
+
+/// Types of program headers.
+const PT_INTERP: usize = 3;
+const PT_NOTE: usize = 4;
+/// The note in which glibc's start files say for which kernel they are (LSB Core, "ABI note tag"): its type, and Linux.
+const NT_GNU_ABI_TAG: usize = 1;
+const ABI_LINUX: usize = 0;
+
+/// Whether a program has glibc's note that it is for Linux.
+fn is_for_linux(program: &[u8]) -> bool {
+    segments(program, PT_NOTE).any(|mut notes| {
+        // Length of the name and of the rest, and the type; both are padded.
+        while let (Some(name), Some(rest), Some(kind)) =
+            (number(notes, 0, 4), number(notes, 4, 4), number(notes, 8, 4))
+        {
+            let place = name
+                .checked_next_multiple_of(4)
+                .and_then(|name| name.checked_add(12));
+            let Some(place) = place else { break };
+            if kind == NT_GNU_ABI_TAG && notes[12..].starts_with(b"GNU\0") {
+                return number(notes, place, 4) == Some(ABI_LINUX);
+            }
+            let next = rest
+                .checked_next_multiple_of(4)
+                .and_then(|rest| place.checked_add(rest));
+            let Some(left) = next.and_then(|next| notes.get(next..)) else {
+                break;
+            };
+            notes = left;
+        }
+        false
+    })
+}
+
+/// A number of so many bytes.
+fn number(bytes: &[u8], offset: usize, width: usize) -> Option<usize> {
+    let bytes = bytes.get(offset..offset.checked_add(width)?)?;
+    let value = bytes
+        .iter()
+        .rev()
+        .fold(0_u64, |value, byte| value << 8 | u64::from(*byte));
+    usize::try_from(value).ok()
+}
+
+/// What the program headers of a type point to.
+fn segments(program: &[u8], kind: usize) -> impl Iterator<Item = &[u8]> {
+    // Where these numbers are, and how wide, depends on the class.
+    let wide = program.get(4) == Some(&2);
+    let pick = move |wide_one, narrow_one| if wide { wide_one } else { narrow_one };
+    let word = pick(8, 4);
+    let table = number(program, pick(32, 28), word).unwrap_or(usize::MAX);
+    let size = number(program, pick(54, 42), 2).unwrap_or(0);
+    let count = number(program, pick(56, 44), 2).unwrap_or(0);
+    let headers = (0..count).filter_map(move |index| table.checked_add(index * size));
+    headers.filter_map(move |header| {
+        if number(program, header, 4) != Some(kind) {
+            return None;
+        }
+        // p_offset and p_filesz.
+        let start = number(program, header.checked_add(pick(8, 4))?, word)?;
+        let length = number(program, header.checked_add(pick(32, 16))?, word)?;
+        program.get(start..start.checked_add(length)?)
+    })
 }
 
 /// The start of a program, for tests.
@@ -144,12 +190,56 @@ mod tests {
         }
     }
 
+    /// A program with notes: names, types, contents.
+    fn with_notes(abi: u8, notes: &[(&[u8], u8, &[u8])]) -> Vec<u8> {
+        let mut program = fake_program(2, 62, 120);
+        program[7] = abi;
+        program[32] = 64;
+        (program[54], program[56]) = (56, 1);
+        (program[64], program[72]) = (4, 120);
+        for (name, kind, content) in notes {
+            for word in [name.len() as u32, content.len() as u32, u32::from(*kind)] {
+                program.extend(word.to_le_bytes());
+            }
+            for part in [name, content] {
+                program.extend(*part);
+                program.resize(program.len().next_multiple_of(4), 0);
+            }
+        }
+        program[96] = (program.len() - 120) as u8;
+        program
+    }
+
+    #[test]
+    fn linker_may_write_gnu_for_redox() {
+        for notes in [
+            &[][..],
+            &[(&b"GNU\0"[..], 3, &[7; 20][..])],
+            &[(b"GNU\0", 1, &[9; 4])],
+        ] {
+            let program = with_notes(3, notes);
+            assert_eq!(architecture("x", &program).unwrap(), Architecture::X86_64);
+            require("x", &program, Architecture::X86_64).unwrap();
+        }
+    }
+
+    #[test]
+    fn notes_with_senseless_lengths_do_no_harm() {
+        let mut program = with_notes(3, &[(b"GNU\0", 3, &[7; 20])]);
+        program[120..128].fill(0xFF);
+        architecture("x", &program).unwrap();
+        program[120..124].fill(0);
+        architecture("x", &program).unwrap();
+    }
+
     #[test]
     fn other_files_are_refused_with_their_name() {
         let mut big_endian = fake_program(2, 62, 64);
         big_endian[5] = 2;
-        let mut linux = fake_program(2, 62, 64);
-        linux[7] = 3;
+        let linux = with_notes(
+            0,
+            &[(b"GNU\0", 3, &[7; 20]), (b"GNU\0", 1, &[0, 0, 0, 0, 3, 0, 0, 0])],
+        );
         let mut object = fake_program(2, 62, 64);
         object[16] = 1;
         for (program, why) in [

@@ -3,6 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use super::accelerator::Accelerator;
 use super::elf::Architecture;
 
 /// The result of everything in this module's directory.
@@ -57,6 +58,13 @@ pub enum Error {
         path: String,
         reason: String,
     },
+    /// A damaged or crafted file, or none that this tool has to do with.
+    #[error(
+        "{path} in the image has {}, it says; no more than {} are read",
+        mebibytes(*size),
+        mebibytes(*limit)
+    )]
+    FileTooLarge { path: String, size: u64, limit: u64 },
     /// No space in the file system.
     #[error("no space in the image's file system: {} are needed, {} are free", mebibytes(*needed), mebibytes(*free))]
     FileSystemFull { needed: u64, free: u64 },
@@ -88,11 +96,15 @@ pub enum Error {
     /// QEMU of another architecture would be needed.
     #[error("--run can boot x86_64 and i586 images, this one is for {0}")]
     NotBootable(Architecture),
+    /// KVM was asked for.
+    #[error("KVM {0}; --accel tcg, or no --accel, does without")]
+    NoKvm(String),
     /// The system did not get as far as it should.
-    #[error("{what} within {seconds} s; the console ended with:\n{console}")]
+    #[error("{what} within {seconds} s under {accelerator}; the console ended with:\n{console}")]
     Stuck {
         what: &'static str,
         seconds: u64,
+        accelerator: Accelerator,
         console: String,
     },
     /// The system or QEMU failed.

@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use super::accelerator::Accelerator;
+
 /// Memory of the machine, in MiB.
 const MEMORY: &str = "1024";
 
@@ -17,8 +19,8 @@ pub struct Hardware<'a> {
     pub nics: &'a [Nic<'a>],
     /// Let the clock count instructions.
     pub icount: bool,
-    /// Translate in any case: what is compared by its pace is to be executed in the same way at each boot.
-    pub translate: bool,
+    /// How it is executed, unless instructions are counted.
+    pub accelerator: Accelerator,
     /// Where everything on the console is kept.
     pub log: &'a Path,
 }
@@ -43,7 +45,8 @@ pub const HUB: &str = "hubport,hubid=0";
 
 impl Hardware<'_> {
     /// QEMU's command line.
-    pub fn arguments(&self, accelerator: &str, monitor: &Path) -> Vec<String> {
+    pub fn arguments(&self, monitor: &Path) -> Vec<String> {
+        let accelerator = self.accelerator().name();
         let mut arguments: Vec<String> = [
             &["-machine", self.machine, "-accel", accelerator, "-cpu", "max"][..],
             &["-m", MEMORY, "-smp", &self.smp.to_string()],
@@ -82,6 +85,15 @@ impl Hardware<'_> {
         arguments
     }
 
+    /// How it is executed: instructions can be counted only where they are translated.
+    pub fn accelerator(&self) -> Accelerator {
+        if self.icount {
+            Accelerator::Tcg
+        } else {
+            self.accelerator
+        }
+    }
+
     /// Numbers of the cards whose link is down from the start.
     pub fn links_down(&self) -> impl Iterator<Item = usize> {
         let down = |(number, nic): (usize, &Nic<'_>)| (!nic.link).then_some(number);
@@ -110,10 +122,25 @@ mod tests {
             smp: 4,
             nics,
             icount: false,
-            translate: false,
+            accelerator: Accelerator::Kvm,
             log: Path::new("log"),
         };
-        hardware.arguments("tcg", Path::new("place/monitor")).join(" ")
+        hardware.arguments(Path::new("place/monitor")).join(" ")
+    }
+
+    #[test]
+    fn instructions_are_counted_where_they_are_translated() {
+        let hardware = Hardware {
+            image: Path::new("a.img"),
+            machine: "pc",
+            smp: 1,
+            nics: &[],
+            icount: true,
+            accelerator: Accelerator::Kvm,
+            log: Path::new("log"),
+        };
+        let arguments = hardware.arguments(Path::new("monitor")).join(" ");
+        assert!(arguments.contains("-accel tcg "), "{arguments}");
     }
 
     #[test]
@@ -125,7 +152,7 @@ mod tests {
             slot: None,
         }]);
         for part in [
-            "-machine q35 -accel tcg -cpu max -m 1024 -smp 4 ",
+            "-machine q35 -accel kvm -cpu max -m 1024 -smp 4 ",
             "-monitor unix:place/monitor,server,nowait ",
             "file=a,,b.img,",
             "-netdev user,id=net0 -device e1000e,netdev=net0,id=nic0",

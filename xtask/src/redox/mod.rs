@@ -1,5 +1,6 @@
 //! `cargo xtask redox`: swaps the driver into an image of Redox, or back, and tries it there.
 
+pub mod accelerator;
 mod acceptance;
 pub mod boot;
 pub mod build;
@@ -26,7 +27,8 @@ use clap::Args;
 use crate::process::target;
 use crate::steps::Steps;
 use crate::tools;
-use boot::{Configuration, Machine};
+use accelerator::Accelerator;
+use boot::{Configuration, Machine, QEMU};
 use build::Toolchain;
 use console::Findings;
 use elf::Architecture;
@@ -79,6 +81,10 @@ pub struct Arguments {
     /// Processors of the machine.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=64))]
     smp: u32,
+
+    /// How QEMU executes the system: on the processor, or by translation [default: kvm if it works, otherwise tcg].
+    #[arg(long, value_enum)]
+    accel: Option<Accelerator>,
 
     /// How long the system may take until it has reported.
     #[arg(long, value_name = "SECONDS", default_value_t = 180, value_parser = clap::value_parser!(u64).range(1..=86_400))]
@@ -168,9 +174,12 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     }
     let json = arguments.json.is_some();
     let steps = Steps::new(json);
-    if arguments.run {
+    let accelerator = if arguments.run {
         steps.step("QEMU", || tools::qemu().map(|()| ((), String::new())))?;
-    }
+        Some(Accelerator::choose(arguments.accel, QEMU, &steps)?)
+    } else {
+        None
+    };
     let output = arguments.output();
     let original = copy::open_original(&arguments.image)?;
     let copy = steps.bytes("copy", |bar| {
@@ -178,7 +187,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         Ok((copy, output.display().to_string()))
     })?;
     drop(original);
-    let result = on_copy(arguments, &steps, &copy, &output);
+    let result = on_copy(arguments, accelerator, &steps, &copy, &output);
     // A copy that nobody asked for has done its service; after a failed boot it may tell why.
     let failed_early = matches!(&result, Err(error) if !is_boot_failure(error));
     let unasked = arguments.output.is_none() && !arguments.keep;
@@ -199,8 +208,14 @@ fn is_boot_failure(error: &anyhow::Error) -> bool {
     )
 }
 
-/// Everything that is done to the copy.
-fn on_copy(arguments: &Arguments, steps: &Steps, copy: &fs::File, output: &Path) -> Result<Report> {
+/// Everything that is done to the copy. It is run if there is an accelerator.
+fn on_copy(
+    arguments: &Arguments,
+    accelerator: Option<Accelerator>,
+    steps: &Steps,
+    copy: &fs::File,
+    output: &Path,
+) -> Result<Report> {
     let open = |place: &Location| Ok::<_, anyhow::Error>(Volume::open(copy.try_clone()?, place)?);
     let (place, architecture, mut volume) = steps.step("RedoxFS", || {
         let place = locate::locate(copy)?;
@@ -250,7 +265,7 @@ fn on_copy(arguments: &Arguments, steps: &Steps, copy: &fs::File, output: &Path)
         free_bytes: volume.free(),
         run: None,
     };
-    if arguments.run {
+    if let Some(accelerator) = accelerator {
         let before = match &programs.client {
             // The report may take a part of the whole time.
             Some(client) => Some(swap::install_report(
@@ -261,7 +276,7 @@ fn on_copy(arguments: &Arguments, steps: &Steps, copy: &fs::File, output: &Path)
             None => None,
         };
         drop(volume);
-        let run = try_out(arguments, steps, output, before.is_some());
+        let run = try_out(arguments, accelerator, steps, output, before.is_some());
         if let Some(before) = before {
             // Also after a failure: the copy is to be what it would be without a run.
             swap::remove_report(&mut open(&place)?, &before)?;
@@ -299,8 +314,8 @@ impl Programs {
             (client_missing, "netstack-client", &mut programs.client),
         ] {
             if missing {
-                *program = Some(steps.step(&format!("build {package}"), || {
-                    let program = toolchain.build(architecture, package)?;
+                *program = Some(steps.build(&format!("build {package}"), |bar| {
+                    let program = toolchain.build_with(architecture, package, bar)?;
                     elf::require(package, &program, architecture)?;
                     Ok((
                         program,
@@ -321,7 +336,13 @@ pub fn read(path: &Path, architecture: Architecture) -> Result<Vec<u8>, Error> {
 }
 
 /// Boots the copy and follows it until the network has been tried.
-fn try_out(arguments: &Arguments, steps: &Steps, image: &Path, client: bool) -> Result<Run> {
+fn try_out(
+    arguments: &Arguments,
+    accelerator: Accelerator,
+    steps: &Steps,
+    image: &Path,
+    client: bool,
+) -> Result<Run> {
     let limit = Duration::from_secs(arguments.timeout);
     let log = image.with_extension("console.log");
     let place = tempfile::tempdir()?;
@@ -333,7 +354,7 @@ fn try_out(arguments: &Arguments, steps: &Steps, image: &Path, client: bool) -> 
             smp: arguments.smp,
             netdev: "user",
             icount: false,
-            translate: false,
+            accelerator,
             log: &log,
         },
         place.path(),
@@ -377,5 +398,5 @@ fn try_out(arguments: &Arguments, steps: &Steps, image: &Path, client: bool) -> 
             Ok(((), address.unwrap_or_else(|| "not seen".to_owned())))
         })?;
     }
-    Ok(Run::new(arguments, &machine, log))
+    Ok(Run::new(arguments, accelerator, &machine, log))
 }

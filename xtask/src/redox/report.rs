@@ -6,6 +6,7 @@ use anyhow::{Result, bail};
 use serde::Serialize;
 
 use super::Arguments;
+use super::accelerator::Accelerator;
 use super::boot::Machine;
 use super::console::{Driver, Findings, Network};
 use super::error::mebibytes;
@@ -35,6 +36,7 @@ pub struct Run {
     nic: String,
     machine: String,
     smp: u32,
+    accelerator: Accelerator,
     /// From the start of QEMU to the report.
     seconds: f64,
     /// The driver that pcid-spawner has started.
@@ -51,7 +53,7 @@ pub struct Run {
 }
 
 impl Run {
-    pub fn new(arguments: &Arguments, machine: &Machine, console: PathBuf) -> Self {
+    pub fn new(arguments: &Arguments, accelerator: Accelerator, machine: &Machine, console: PathBuf) -> Self {
         let findings = machine.findings();
         let driver = findings.driver.clone();
         let read = findings.network.as_ref().and_then(|network| {
@@ -65,6 +67,7 @@ impl Run {
             nic: arguments.nic.clone(),
             machine: arguments.machine.clone(),
             smp: arguments.smp,
+            accelerator,
             seconds: machine.time().as_secs_f64(),
             program: findings.spawned.clone(),
             mac: driver.as_ref().and_then(|driver| driver.mac.clone()).or(read),
@@ -105,7 +108,10 @@ impl Run {
         vec![
             (
                 "machine",
-                format!("{}, {} processor(s), {}", self.machine, self.smp, self.nic),
+                format!(
+                    "{}, {} processor(s), {}, {}",
+                    self.machine, self.smp, self.accelerator, self.nic
+                ),
             ),
             ("driver started", self.program.clone().unwrap_or_else(unknown)),
             ("NIC", said(|driver| driver.chip.clone())),
@@ -128,6 +134,14 @@ impl Report {
             println!("{}", serde_json::to_string(self)?);
             return Ok(());
         }
+        println!();
+        for (name, value) in self.rows() {
+            println!("  {name:<22} {value}");
+        }
+        Ok(())
+    }
+
+    fn rows(&self) -> Vec<(&'static str, String)> {
         let copy = self.output.as_ref().map(|output| output.display().to_string());
         let mut rows = vec![
             (
@@ -145,12 +159,14 @@ impl Report {
                 ),
             ),
         ];
-        rows.extend(self.run.iter().flat_map(Run::rows));
-        println!();
-        for (name, value) in rows {
-            println!("  {name:<22} {value}");
+        if self.output.is_some() && self.run.is_some() {
+            rows.push((
+                "report unit",
+                "taken off the copy again: it boots without a report (--run makes one)".to_owned(),
+            ));
         }
-        Ok(())
+        rows.extend(self.run.iter().flat_map(Run::rows));
+        rows
     }
 
     /// An error if the network of the system that was run does not do what it should.
@@ -174,5 +190,43 @@ impl Report {
             Some(ping) => bail!("{} of {} pings were answered", ping.received, ping.transmitted),
             None => bail!("the system sent no ping"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn copy_that_was_run_and_kept_says_that_it_does_not_report() {
+        let run = Run {
+            nic: "e1000".to_owned(),
+            machine: "pc".to_owned(),
+            smp: 1,
+            accelerator: Accelerator::Tcg,
+            seconds: 1.0,
+            program: None,
+            driver: None,
+            mac: None,
+            address: None,
+            network: None,
+            console: PathBuf::from("console"),
+        };
+        let mut report = Report {
+            image: PathBuf::from("image"),
+            output: Some(PathBuf::from("copy")),
+            layout: "no partitions",
+            offset: 0,
+            architecture: "x86_64".to_owned(),
+            driver: "e1000d-new",
+            free_bytes: 0,
+            run: Some(run),
+        };
+        let says = |report: &Report| report.rows().iter().any(|(name, _)| *name == "report unit");
+        assert!(says(&report));
+        report.output = None;
+        assert!(!says(&report), "there is no copy");
+        (report.output, report.run) = (Some(PathBuf::from("copy")), None);
+        assert!(!says(&report), "there was no unit");
     }
 }

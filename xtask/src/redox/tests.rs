@@ -289,3 +289,17 @@ fn window_shows_nothing_of_what_is_around_it() {
     assert!(content[..26].iter().chain(&content[30..]).all(|byte| *byte == 1));
     assert_eq!(content[26..30], [2; 4]);
 }
+
+#[test]
+fn size_that_an_image_claims_is_not_allocated() {
+    for size in [(256 << 20) + 1, 1 << 40, u64::MAX] {
+        let image = raw_image();
+        let mut volume = open(&image).unwrap();
+        volume.forge_size(STOCK, size);
+        let error = swap::architecture(&mut volume).unwrap_err();
+        assert!(
+            matches!(&error, Error::FileTooLarge { path, size: told, .. } if path == STOCK && *told == size),
+            "{error}"
+        );
+    }
+}

@@ -16,6 +16,9 @@ const READABLE: u16 = 0o644;
 /// Space that changed directories and the file system's own lists may take, at most.
 const OVERHEAD: u64 = 64 * BLOCK_SIZE;
 
+/// No file that is read is larger: programs are some MiB. What an image says is not to be believed.
+const LARGEST: u64 = 256 << 20;
+
 type Reason = syscall::error::Error;
 
 /// A file system in an image.
@@ -48,19 +51,32 @@ impl Volume {
     }
 
     /// The content of a file, or `None` if there is no such file.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::FileTooLarge`] for one that is larger than 256 MiB, or says so.
     pub fn read(&mut self, path: &str) -> Result<Option<Vec<u8>>> {
-        self.fs
-            .tx(|tx| {
-                let Some(node) = find(tx, path)?.filter(|node| node.data().is_file()) else {
-                    return Ok(None);
-                };
-                let size = usize::try_from(node.data().size()).map_err(|_| Reason::new(EIO))?;
-                let mut content = vec![0; size];
-                let count = tx.read_node(node.ptr(), 0, &mut content, 0, 0)?;
-                content.truncate(count);
-                Ok(Some(content))
+        let result = self.fs.tx(|tx| {
+            let Some(node) = find(tx, path)?.filter(|node| node.data().is_file()) else {
+                return Ok(Ok(None));
+            };
+            let length = node.data().size();
+            let size = usize::try_from(length).ok().filter(|_| length <= LARGEST);
+            let Some(size) = size else {
+                return Ok(Err(length));
+            };
+            let mut content = vec![0; size];
+            let count = tx.read_node(node.ptr(), 0, &mut content, 0, 0)?;
+            content.truncate(count);
+            Ok(Ok(Some(content)))
+        });
+        result
+            .map_err(|reason| failure("read", path, reason))?
+            .map_err(|size| Error::FileTooLarge {
+                path: path.to_owned(),
+                size,
+                limit: LARGEST,
             })
-            .map_err(|reason| failure("read", path, reason))
     }
 
     /// Writes files, which replace others of the same path. All of them or, if anything fails, none.
@@ -109,6 +125,17 @@ impl Volume {
         self.fs
             .cleanup()
             .map_err(|reason| failure("clean up", "the file system", reason))
+    }
+
+    /// Makes a file say that it has another size than it has.
+    #[cfg(test)]
+    pub fn forge_size(&mut self, path: &str, size: u64) {
+        let forge = |tx: &mut Transaction<'_, _>| {
+            let mut node = find(tx, path)?.ok_or(Reason::new(ENOENT))?;
+            node.data_mut().set_size(size);
+            tx.sync_tree(node)
+        };
+        self.fs.tx(forge).unwrap();
     }
 
     /// Mode and owner (user, group) of a file or directory.

@@ -9,7 +9,7 @@ use clap::Args;
 use netstack_client::adapter;
 use netstack_client::bounded::within;
 use netstack_client::system::echo::{self, Series};
-use netstack_client::system::netcfg::{self, Netcfg};
+use netstack_client::system::netcfg::Netcfg;
 use serde::Serialize;
 
 use super::super::{Context, Outcome, value};
@@ -17,6 +17,8 @@ use super::other;
 
 /// The only interface that Redox's stack has.
 const INTERFACE: &str = "eth0";
+/// From the address to the default route: dhcpd sets them one after the other.
+const ROUTE_LIMIT: Duration = Duration::from_secs(5);
 /// How long everything else may take.
 const LIMIT: Duration = Duration::from_secs(20);
 const PINGS: Series = Series {
@@ -111,8 +113,7 @@ impl Report {
         };
         self.address = Some(address.to_string());
         self.mac = netcfg.mac(INTERFACE).map_err(other)?.map(adapter::mac_text);
-        self.routes = netcfg.routes().map_err(other)?;
-        self.gateway = netcfg::gateway(&self.routes);
+        (self.routes, self.gateway) = netcfg.wait_for_routes(ROUTE_LIMIT).map_err(other)?;
         let Some(target) = arguments.target.or(self.gateway) else {
             return Err(other("there is no default route, and no --target"));
         };

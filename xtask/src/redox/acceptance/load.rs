@@ -21,6 +21,7 @@ use crate::bench::measures::{self, Measure};
 use crate::bench::network::{self, Step};
 use crate::bench::part::Part;
 use crate::bench::{self, Results, STOCK, Setup, Subject, Summary};
+use crate::redox::accelerator::Accelerator;
 
 /// How long a boot may take with everything that is done in it: some twice of what it takes.
 const BOOT_LIMIT: Duration = Duration::from_secs(200);
@@ -95,6 +96,7 @@ pub struct Loader<'a> {
     pub driver: &'a [u8],
     pub client: &'a [u8],
     /// Where copies of the image and consoles are kept.
+    pub accelerator: Accelerator,
     pub place: PathBuf,
     pub repeats: u32,
 }
@@ -149,6 +151,7 @@ impl Loader<'_> {
                 nic: load.model,
                 smp: 1,
                 icount,
+                accelerator: self.accelerator,
                 limit: BOOT_LIMIT,
                 log: &self.place.join(log),
             };

@@ -16,6 +16,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use anyhow::{Context, Result, bail};
 use indicatif::{ProgressBar, ProgressStyle};
 
+use super::accelerator::Accelerator;
+use super::boot::QEMU;
 use super::elf::Architecture;
 use super::error::mebibytes;
 use super::locate;
@@ -38,6 +40,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let start = Instant::now();
     let steps = Steps::new(false);
     steps.step("QEMU", || tools::qemu().map(|()| ((), String::new())))?;
+    let accelerator = Accelerator::choose(arguments.accel, QEMU, &steps)?;
     let place = target().join("redox/report");
     let image = |number: usize| place.join(format!("{number}.img"));
     let (layout, architecture) = steps.step("RedoxFS", || {
@@ -78,6 +81,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
             image,
             driver,
             client,
+            accelerator,
             logs: place.clone(),
         })
     };
@@ -89,6 +93,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         original: &arguments.image,
         driver,
         client,
+        accelerator,
         place: place.clone(),
         repeats: arguments.load_repeats,
     };
@@ -115,7 +120,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         ),
         qemu: output(Command::new("qemu-system-x86_64").arg("--version"))
             .ok()
-            .and_then(|text| text.lines().next().map(str::to_owned))
+            .and_then(|text| text.lines().next().map(|line| format!("{line}, {accelerator}")))
             .unwrap_or_default(),
         sources: sources(),
         minutes: start.elapsed().as_secs().div_ceil(60),

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 
+use super::super::accelerator::Accelerator;
 use super::super::boot::Machine;
 use super::super::console::{Findings, Outcome, Step};
 use super::super::error::Error;
@@ -43,6 +44,7 @@ pub struct Player<'a> {
     pub image: PathBuf,
     pub driver: &'a [u8],
     pub client: &'a [u8],
+    pub accelerator: Accelerator,
     /// Where consoles are kept.
     pub logs: PathBuf,
 }
@@ -122,7 +124,7 @@ impl Player<'_> {
                 smp: job.smp,
                 nics: &job.nics,
                 icount: false,
-                translate: job.is_measured(),
+                accelerator: self.accelerator,
                 log: &log,
             },
             place.path(),

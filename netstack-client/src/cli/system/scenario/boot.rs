@@ -1,11 +1,11 @@
 //! Is the network there, after a boot or after it was started again?
 
 use std::net::Ipv4Addr;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use netstack_client::adapter;
 use netstack_client::system::echo::{self, Series};
-use netstack_client::system::netcfg::{self, Netcfg};
+use netstack_client::system::netcfg::Netcfg;
 use netstack_client::system::process;
 use netstack_client::system::services::{self, DRIVERS, INTERFACE};
 
@@ -83,17 +83,8 @@ fn address(limit: Duration) -> Verdict {
 
 /// The router of the default route, which dhcpd sets a moment after the address.
 pub fn gateway() -> Result<Ipv4Addr, String> {
-    let start = Instant::now();
-    loop {
-        let routes = Netcfg::default().routes().map_err(text)?;
-        if let Some(gateway) = netcfg::gateway(&routes) {
-            return Ok(gateway);
-        }
-        if start.elapsed() > ROUTE_LIMIT {
-            return Err("there is no default route".to_owned());
-        }
-        std::thread::sleep(Duration::from_millis(20));
-    }
+    let (_, gateway) = Netcfg::default().wait_for_routes(ROUTE_LIMIT).map_err(text)?;
+    gateway.ok_or_else(|| "there is no default route".to_owned())
 }
 
 pub fn pings(steps: &mut Steps<'_>, name: &str, title: &str) -> Flow {
