@@ -10,7 +10,7 @@ mod process;
 use std::thread;
 use std::time::Duration;
 
-use common::{MAC, OTHER, SOON, for_each_model, frame, wait_for};
+use common::{Bench, MAC, OTHER, SOON, for_each_model, frame, wait_for};
 use e1000_host::harness::{Hosted, HostedOptions};
 use e1000_host::machine::NicModel;
 use e1000_hw::regs;
@@ -127,7 +127,7 @@ fn other_vlans_are_kept_out_while_every_reader_asks_for_some() {
         assert!(!vlan_passes(&hosted, &data, 102, 7));
         assert_eq!(
             text(&second),
-            "promiscuous 0\nallmulti 0\nvlan 101\nvlan 4094\ntotal_promiscuous 0\ntotal_allmulti 0\n\
+            "promiscuous 0\nallmulti 0\nvlan 101\nvlan 4094\nbudget 1\ntotal_promiscuous 0\ntotal_allmulti 0\n\
              total_vlan 100\ntotal_vlan 101\ntotal_vlan 4094\nvlan_filter 1\n"
         );
         // Who wants everything gets everything.
@@ -311,7 +311,9 @@ fn stats_count_what_passes_and_what_does_not() {
         let group = [0x01, 0x00, 0x5E, 0, 0, 1];
         let filter = open(&hosted, "filter", O_RDWR);
         filter.write(b"multicast add 01:00:5e:00:00:01").unwrap();
-        for seed in 0..5 {
+        assert!(passes(&hosted, &data, group, 0));
+        let counted = number(&hosted, "stats", "rx_multicast");
+        for seed in 1..5 {
             assert!(passes(&hosted, &data, group, seed));
         }
         // Too long for an MTU of 1500, even with a VLAN tag.
@@ -337,11 +339,22 @@ fn stats_count_what_passes_and_what_does_not() {
             ),
             (0, 0, 0)
         );
-        assert!(value("interrupts") > 0 && value("requests") > 20);
-        // QEMU 7.2 counts frames to groups twice on e1000e.
-        let twice = if nic == NicModel::E1000e { 2 } else { 1 };
-        assert_eq!((value("rx_multicast"), value("rx_broadcast")), (5 * twice, 6));
-        assert_eq!((value("tx_multicast"), value("tx_broadcast")), (3, 4));
+        assert!(value("requests") > 20);
+        let at_once = value("interrupts");
+        wait_for("counted interrupt", || (value("interrupts") > 0).then_some(()));
+        println!("{nic}: {at_once} interrupts counted by now");
+        let (multicasts, broadcasts) = (value("rx_multicast"), value("rx_broadcast"));
+        let sent = (value("tx_multicast"), value("tx_broadcast"));
+        if nic == NicModel::E1000e || Bench::new(nic).has_extra_registers() {
+            // QEMU's e1000e counted a frame to a group twice before 8.0 (`e1000x_update_rx_total_stats` and its caller).
+            let twice = nic == NicModel::E1000e && counted == 2;
+            println!("{nic}: a frame to a group counts {counted}");
+            assert_eq!((multicasts, broadcasts), (if twice { 10 } else { 5 }, 6));
+            assert_eq!(sent, (3, 4));
+        } else {
+            println!("{nic}: no counters of groups");
+            assert_eq!((multicasts, broadcasts, sent), (0, 0, (0, 0)));
+        }
         hosted.stop().unwrap();
     });
 }
