@@ -338,9 +338,9 @@ fn stats_count_what_passes_and_what_does_not() {
             (0, 0, 0)
         );
         assert!(value("requests") > 20);
-        let at_once = value("interrupts");
+        // Frames are read from the ring by whoever asks; the thread that serves interrupts may get its turn after them on a
+        // busy machine. The line stays up until then.
         wait_for("counted interrupt", || (value("interrupts") > 0).then_some(()));
-        println!("{nic}: {at_once} interrupts counted by now");
         let (multicasts, broadcasts) = (value("rx_multicast"), value("rx_broadcast"));
         let sent = (value("tx_multicast"), value("tx_broadcast"));
         if nic == NicModel::E1000e || Bench::new(nic).has_extra_registers() {
