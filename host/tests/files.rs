@@ -74,7 +74,7 @@ fn groups_pass_while_a_handle_asks_for_them() {
             .unwrap();
         assert!(passes(&hosted, &data, SOLICITED, 5) && passes(&hosted, &data, other_group, 6));
         assert!(!passes(&hosted, &data, OTHER, 7), "all groups are not everything");
-        assert!(text(&second).starts_with("promiscuous 0\nallmulti 1\ntotal_"));
+        assert!(text(&second).starts_with("promiscuous 0\nallmulti 1\nbudget 1\ntotal_"));
         drop(second);
         wait_for("the end of what it asked for", || {
             (value(&hosted, "filter", "total_allmulti") == "0").then_some(())
