@@ -108,11 +108,16 @@ fn frames_come_in_unchanged() {
             bench.cable.send(&frame);
             assert_eq!(receive(&mut nic), frame, "{length} bytes");
         }
-        // What a short wire gives, padded by the device.
-        let mut short = frame(MAC, 42, 9);
+        // No wire carries a frame so short, and no other end of this cable fills it up. QEMU's models did before 8.0 (its
+        // net layer does since, for back ends that want it): whole, and nothing behind it but zeros.
+        let short = frame(MAC, 42, 9);
         bench.cable.send(&short);
-        short.resize(60, 0);
-        assert_eq!(receive(&mut nic), short);
+        let mut received = receive(&mut nic);
+        println!("{model}: a frame of 42 bytes comes in as {}", received.len());
+        assert!([42, 60].contains(&received.len()), "{received:02x?}");
+        let padding = received.split_off(42);
+        assert_eq!(received, short);
+        assert!(padding.iter().all(|byte| *byte == 0), "{padding:02x?}");
         // A short reader loses the rest of the frame, not the next one.
         bench.cable.send(&frame(MAC, 200, 1));
         bench.cable.send(&frame(MAC, 100, 2));

@@ -25,6 +25,8 @@ struct Cost {
     frames: u64,
     writes: u64,
     took: Duration,
+    /// With the pause at the end, in which late ones are still served.
+    whole: Duration,
 }
 
 /// Serves interrupts as the daemon does while frames of `size` bytes come in one every `gap`.
@@ -65,18 +67,30 @@ fn serve(bench: &Bench, nic: &mut ModelNic, size: usize, gap: Duration, frames: 
     while nic.receive(&mut buffer).is_some() {
         received += 1;
     }
+    let whole = start.elapsed();
     nic.disable_interrupts();
     Cost {
         interrupts,
         frames: received,
         writes: bench.registers.counts().writes - before.writes,
-        took: start.elapsed() - Duration::from_millis(20),
+        took: whole.saturating_sub(Duration::from_millis(20)),
+        whole,
     }
 }
 
-/// Median of so many round trips: a frame comes in, its interrupt is served, an answer goes out; then a pause.
-fn round_trip(bench: &Bench, nic: &mut ModelNic, pause: Duration, count: usize) -> Duration {
+/// What round trips came to.
+struct RoundTrips {
+    median: Duration,
+    /// Of all together, with their pauses.
+    whole: Duration,
+    interrupts: u64,
+}
+
+/// So many round trips: a frame comes in, its interrupt is served, an answer goes out; then a pause.
+fn round_trips(bench: &Bench, nic: &mut ModelNic, pause: Duration, count: usize) -> RoundTrips {
     interrupt(nic);
+    let start = Instant::now();
+    let mut interrupts = 0;
     nic.enable_interrupts();
     let ended = AtomicBool::new(false);
     let mut buffer = [0; 2048];
@@ -99,6 +113,7 @@ fn round_trip(bench: &Bench, nic: &mut ModelNic, pause: Duration, count: usize) 
                 continue;
             }
             if let Interrupt::Causes(_) = interrupt(nic) {
+                interrupts += 1;
                 nic.moderate();
             }
             while let Some(len) = nic.receive(&mut buffer) {
@@ -108,9 +123,14 @@ fn round_trip(bench: &Bench, nic: &mut ModelNic, pause: Duration, count: usize) 
         }
         peer.join().unwrap()
     });
+    let whole = start.elapsed();
     nic.disable_interrupts();
     times.sort();
-    times[count / 2]
+    RoundTrips {
+        median: times[count / 2],
+        whole,
+        interrupts,
+    }
 }
 
 #[test]
@@ -122,13 +142,16 @@ fn answers_wait_for_the_interval_only_one_after_the_other() {
             for (name, policy) in POLICIES {
                 nic.set_moderation(policy);
                 let count = if pause == 0 { 1000 } else { 100 };
-                let median = round_trip(&bench, &mut nic, Duration::from_millis(pause), count);
-                println!("{model:8} round trip after {pause:2} ms, {name:8}: {median:?}");
+                let found = round_trips(&bench, &mut nic, Duration::from_millis(pause), count);
+                println!(
+                    "{model:8} round trip after {pause:2} ms, {name:8}: {:?}, {} interrupts in {:?}",
+                    found.median, found.interrupts, found.whole
+                );
+                if let Some(most) = most(policy, found.whole) {
+                    assert!(found.interrupts <= most, "{most} are allowed");
+                }
                 if policy == Policy::Adaptive {
                     assert_eq!(nic.interrupt_interval(), Class::Lowest.interval());
-                }
-                if name == "bulk" && pause == 0 {
-                    assert!(median > Duration::from_micros(240), "the interval is kept");
                 }
             }
         }
@@ -137,6 +160,17 @@ fn answers_wait_for_the_interval_only_one_after_the_other() {
 
 /// The shortest interval of QEMU's models, whatever they are told: 500 * 256 ns.
 const FLOOR: u32 = 500;
+
+/// The most interrupts that an interval allows in so much time: one at its beginning, and one after each interval. Those
+/// of the devices are at least an interval apart in QEMU's time, which is that of this machine, however late anybody
+/// notices them: on a busy machine there are fewer.
+fn most(policy: Policy, time: Duration) -> Option<u64> {
+    let Policy::Fixed(interval) = policy else {
+        return None;
+    };
+    let shortest = Duration::from_nanos(256) * interval.max(FLOOR);
+    Some((time.as_nanos() / shortest.as_nanos()) as u64 + 1)
+}
 
 #[test]
 fn interrupts_come_no_faster_than_the_interval() {
@@ -153,14 +187,8 @@ fn interrupts_come_no_faster_than_the_interval() {
                     cost.frames, cost.interrupts, cost.writes,
                 );
                 assert!(cost.frames > 0 && cost.interrupts > 0);
-                if let Policy::Fixed(interval) = policy {
-                    let shortest = Duration::from_nanos(256) * interval.max(FLOOR);
-                    let most = cost.took.as_secs_f64() / shortest.as_secs_f64();
-                    // Before the first interval there is one, and after the last one.
-                    assert!(
-                        cost.interrupts as f64 <= 1.02 * most + 5.0,
-                        "{most:.0} are allowed"
-                    );
+                if let Some(most) = most(policy, cost.whole) {
+                    assert!(cost.interrupts <= most, "{most} are allowed");
                 }
             }
         }

@@ -157,7 +157,15 @@ fn with(bench: &mut Bench, wanted: Offloads, receiving: bool) -> ModelNic {
 }
 
 /// Has one segment of `payload` bytes cut, and checks all that comes out. Returns how many frames those were.
-fn cut(bench: &Bench, nic: &mut ModelNic, ip: Ip, options: usize, payload: usize, mss: u16) -> usize {
+fn cut(
+    bench: &Bench,
+    nic: &mut ModelNic,
+    odd: Oddities,
+    ip: Ip,
+    options: usize,
+    payload: usize,
+    mss: u16,
+) -> usize {
     let whole = packet(OTHER, ip, Transport::Tcp, options, payload);
     let header_len = whole.len() - payload;
     let offload = Offload::Segmentation(Segmentation {
@@ -170,7 +178,7 @@ fn cut(bench: &Bench, nic: &mut ModelNic, ip: Ip, options: usize, payload: usize
     nic.transmit_offloaded(&frame, None, &offload).unwrap();
     nic.post();
     let parts: Vec<&[u8]> = whole[header_len..].chunks(mss.into()).collect();
-    if fragments(bench) {
+    if odd.fragments {
         return reassemble(bench, ip, &whole);
     }
     for (n, part) in parts.iter().enumerate() {
@@ -180,7 +188,11 @@ fn cut(bench: &Bench, nic: &mut ModelNic, ip: Ip, options: usize, payload: usize
         let want = Segment {
             id: (ip == Ip::V4).then_some(ID.wrapping_add(n as u16)),
             sequence: SEQUENCE.wrapping_add((n * usize::from(mss)) as u32),
-            flags: if last { ACK | PSH | FIN } else { ACK },
+            flags: if last && !odd.last_without_flags {
+                ACK | PSH | FIN
+            } else {
+                ACK
+            },
             options: vec![1; options],
             payload: part.to_vec(),
         };
@@ -196,19 +208,40 @@ fn cut(bench: &Bench, nic: &mut ModelNic, ip: Ip, options: usize, payload: usize
     parts.len()
 }
 
-/// Whether the model makes fragments of IP instead of segments of TCP: QEMU's e1000e before 8.0 does, unless its back
-/// end takes long segments as they are, which only TAP does.
-fn fragments(bench: &Bench) -> bool {
-    let version = std::process::Command::new("qemu-system-x86_64")
-        .arg("--version")
-        .output()
-        .unwrap();
-    let version = String::from_utf8(version.stdout).unwrap();
-    let major = version
-        .split_whitespace()
-        .find_map(|word| word.split_once('.')?.0.parse::<u32>().ok())
-        .unwrap();
-    bench.chip.device_id == 0x10D3 && major < 8
+/// What a model makes of segmentation that hardware does not.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+struct Oddities {
+    /// Fragments of IP instead of segments of TCP: QEMU's e1000e before 8.0, unless its back end takes long segments as
+    /// they are, which only TAP does.
+    fragments: bool,
+    /// The last segment has neither FIN nor PSH: QEMU's e1000e from 8.0 on, which clears them in the header that it
+    /// repeats (`net_tx_pkt_tcp_fragment_fix`). Connections whose FIN is lost do not end: one more reason for the daemon
+    /// to leave segmentation off.
+    last_without_flags: bool,
+}
+
+/// Finds out, with a segment of two parts.
+fn oddities(bench: &Bench, nic: &mut ModelNic) -> Oddities {
+    let mut frame = packet(OTHER, Ip::V4, Transport::Tcp, 0, 1500);
+    let offload = Offload::Segmentation(Segmentation {
+        headers: Headers::find(&frame).unwrap(),
+        header_len: 54,
+        mss: 1460,
+    });
+    offload.prepare(&mut frame).unwrap();
+    nic.transmit_offloaded(&frame, None, &offload).unwrap();
+    nic.post();
+    let (first, last) = (bench.cable.receive(), bench.cable.receive());
+    let more_fragments = number(&first, 20) & 0x2000 != 0;
+    let found = Oddities {
+        fragments: more_fragments,
+        last_without_flags: !more_fragments && parse(&last, Ip::V4).flags & (FIN | PSH) == 0,
+    };
+    if bench.chip.device_id != 0x10D3 {
+        assert_eq!(found, Oddities::default(), "only e1000e is known for them");
+    }
+    println!("{}: {found:?}", bench.chip.name);
+    found
 }
 
 /// Puts fragments together, which come to `whole` but for the checksum of its IP header. Returns how many.
@@ -237,6 +270,7 @@ fn one_long_tcp_segment_leaves_as_good_short_ones() {
     for_each_model(|model| {
         let mut bench = Bench::new(model);
         let mut nic = with(&mut bench, Offloads::all(), false);
+        let odd = oddities(&bench, &mut nic);
         for ip in [Ip::V4, Ip::V6] {
             let able = match ip {
                 Ip::V4 => Offloads::TSO_IPV4,
@@ -247,7 +281,7 @@ fn one_long_tcp_segment_leaves_as_good_short_ones() {
                 continue;
             }
             let mss = (1500 - header_len(ip) - 20) as u16;
-            let parts = cut(&bench, &mut nic, ip, 0, 9000, mss);
+            let parts = cut(&bench, &mut nic, odd, ip, 0, 9000, mss);
             println!("{model}: {ip:?}, 9000 bytes in {parts} segments");
             assert!(parts >= 7);
             // Options are repeated; two full segments; one byte more than one; the smallest MSS; an odd one.
@@ -258,11 +292,11 @@ fn one_long_tcp_segment_leaves_as_good_short_ones() {
                 (0, 2000, 48),
                 (12, 5001, 537),
             ] {
-                cut(&bench, &mut nic, ip, options, payload, mss);
+                cut(&bench, &mut nic, odd, ip, options, payload, mss);
                 bench.push_out(&mut nic, 1, 60, 3, 1);
             }
             let most = MAX_SEGMENTED - 14 - header_len(ip) - 20;
-            let parts = cut(&bench, &mut nic, ip, 0, most, mss);
+            let parts = cut(&bench, &mut nic, odd, ip, 0, most, mss);
             println!("{model}: {ip:?}, {most} bytes in {parts} segments");
         }
         assert_eq!(bench.cable.try_receive(Duration::from_millis(20)), None);
@@ -275,9 +309,10 @@ fn many_long_segments_leave_with_one_register_write_each_batch() {
     for_each_model(|model| {
         let mut bench = Bench::new(model);
         let mut nic = with(&mut bench, Offloads::TSO_IPV4, false);
+        let odd = oddities(&bench, &mut nic);
         for _ in 0..60 {
             let before = bench.registers.counts();
-            cut(&bench, &mut nic, Ip::V4, 0, 9000, 1460);
+            cut(&bench, &mut nic, odd, Ip::V4, 0, 9000, 1460);
             let after = bench.registers.counts();
             assert_eq!((after.reads - before.reads, after.writes - before.writes), (0, 1));
         }
@@ -290,6 +325,7 @@ fn tag_is_inserted_into_every_part() {
     for_each_model(|model| {
         let mut bench = Bench::new(model);
         let mut nic = with(&mut bench, Offloads::TSO_IPV4 | Offloads::TX_CHECKSUM, false);
+        let odd = oddities(&bench, &mut nic);
         nic.set_vlan_offload(true);
         let mut frame = packet(OTHER, Ip::V4, Transport::Tcp, 0, 3000);
         let headers = Headers::find(&frame).unwrap();
@@ -301,12 +337,11 @@ fn tag_is_inserted_into_every_part() {
         offload.prepare(&mut frame).unwrap();
         nic.transmit_offloaded(&frame, Some(0x2064), &offload).unwrap();
         nic.post();
-        let fragments = fragments(&bench);
         for len in [1460, 1460, 80] {
             let mut part = bench.cable.receive();
             let tag: Vec<u8> = part.drain(12..16).collect();
             assert_eq!(tag, [0x81, 0, 0x20, 0x64]);
-            if !fragments {
+            if !odd.fragments {
                 assert_eq!(parse(&part, Ip::V4).payload.len(), len);
             }
         }

@@ -1,8 +1,9 @@
-//! The project's commands: `cargo xtask demo`, `play`, `test`, `check-redox`, `redox`, `bench`.
+//! The project's commands: `cargo xtask demo`, `play`, `test`, `check-redox`, `redox`, `bench`, `emulators`.
 
 mod bench;
 mod check_redox;
 mod demo;
+mod emulators;
 mod play;
 mod process;
 mod redox;
@@ -39,6 +40,8 @@ enum Command {
     Redox(redox::Arguments),
     /// Compare drivers in the image of a Redox system, or count what frames cost against QEMU's NICs.
     Bench(bench::Arguments),
+    /// Fetch other QEMUs as Debian packages, install nothing, and run demo and hosted tests on each: one table.
+    Emulators(emulators::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -49,6 +52,7 @@ fn main() -> ExitCode {
         Command::CheckRedox(arguments) => check_redox::run(&arguments),
         Command::Redox(arguments) => redox::run(&arguments),
         Command::Bench(arguments) => bench::run(&arguments),
+        Command::Emulators(arguments) => emulators::run(&arguments),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

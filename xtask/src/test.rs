@@ -1,10 +1,13 @@
 //! `cargo xtask test`
 
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
 use anyhow::Result;
 use clap::Args;
 
 use crate::bench::hosted;
-use crate::process::{cargo, run as run_command};
+use crate::process::{cargo, path_with, run as run_command, target};
 use crate::{check_redox, tools};
 
 /// Options of `cargo xtask test`.
@@ -13,10 +16,17 @@ pub struct Arguments {
     /// Leave `check-redox` out.
     #[arg(long)]
     no_redox: bool,
+
+    /// The QEMU of all tests that need one: a program, or a directory with a qemu-system-x86_64 in it.
+    #[arg(long, value_name = "PATH")]
+    qemu: Option<PathBuf>,
 }
 
 /// Runs everything; the first failure ends it.
 pub fn run(arguments: &Arguments) -> Result<()> {
+    if let Some(qemu) = &arguments.qemu {
+        return run_with(qemu, arguments.no_redox);
+    }
     eprintln!("== tools");
     tools::component("fmt", "rustfmt")?;
     tools::component("clippy", "clippy")?;
@@ -51,4 +61,13 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     }
     eprintln!("all passed");
     Ok(())
+}
+
+/// Runs everything in a process that finds this QEMU first.
+fn run_with(qemu: &Path, no_redox: bool) -> Result<()> {
+    let place = std::path::absolute(target().join("emulators").join("test"))?;
+    let directory = tools::qemu_directory(qemu, &place)?;
+    let mut command = Command::new(std::env::current_exe()?);
+    command.arg("test").args(no_redox.then_some("--no-redox"));
+    run_command(command.env("PATH", path_with(&directory)?))
 }

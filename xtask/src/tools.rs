@@ -1,19 +1,56 @@
 //! What the commands need from the machine, and how it gets there.
 
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 
-use crate::process::{cargo, exists, output, run};
+use crate::process::{cargo, executable, exists, output, run};
 
-const QEMU: &str = "qemu-system-x86_64";
-const QEMU_PACKAGE: &str = "qemu-system-x86";
+/// QEMU as the hosted machine starts it.
+pub const QEMU: &str = "qemu-system-x86_64";
+/// Its Debian package.
+pub const QEMU_PACKAGE: &str = "qemu-system-x86";
 /// Counts instructions. Its package has its name.
 pub const VALGRIND: &str = "valgrind";
 
 /// Makes sure that QEMU is there.
 pub fn qemu() -> Result<()> {
     program(QEMU, QEMU_PACKAGE)
+}
+
+/// A directory to put first in PATH so that the QEMU at `path` is found: `path` itself if it is a directory that has one,
+/// or else `place`, with a script in it that starts the program `path`.
+pub fn qemu_directory(path: &Path, place: &Path) -> Result<PathBuf> {
+    let directory = if path.is_dir() {
+        let path = fs::canonicalize(path)?;
+        ensure!(
+            path.join(QEMU).exists(),
+            "there is no {QEMU} in {}",
+            path.display()
+        );
+        path
+    } else {
+        let program = if path == Path::new(QEMU) {
+            path.to_owned()
+        } else {
+            fs::canonicalize(path).with_context(|| format!("there is no {}", path.display()))?
+        };
+        let mut which = Command::new("sh");
+        which.args(["-c", "command -v -- \"$0\""]).arg(&program);
+        let program = output(&mut which).with_context(|| format!("{} cannot be started", path.display()))?;
+        let program = program.trim().replace('\'', r"'\''");
+        fs::create_dir_all(place).with_context(|| format!("cannot create {}", place.display()))?;
+        executable(
+            &place.join(QEMU),
+            &format!("#!/bin/sh\nexec '{program}' \"$@\"\n"),
+        )?;
+        place.to_owned()
+    };
+    let said = output(Command::new(directory.join(QEMU)).arg("--version"))?;
+    ensure!(said.starts_with("QEMU"), "{} is no QEMU", path.display());
+    Ok(directory)
 }
 
 /// Makes sure that valgrind is there.
@@ -67,4 +104,27 @@ pub fn apt_install(package: &str) -> Result<()> {
         apt(&install)?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn qemu_is_a_program_or_a_directory_that_has_one() {
+        let place = tempfile::tempdir().unwrap();
+        let (program, made) = (place.path().join("it's mine"), place.path().join("made"));
+        assert!(qemu_directory(&program, &made).is_err(), "not there");
+        assert!(qemu_directory(place.path(), &made).is_err(), "none in it");
+        executable(&program, "#!/bin/sh\necho QEMU emulator version 99.1 \"$1\"\n").unwrap();
+        assert_eq!(qemu_directory(&program, &made).unwrap(), made);
+        let said = output(Command::new(made.join(QEMU)).arg("-x")).unwrap();
+        assert_eq!(said.trim(), "QEMU emulator version 99.1 -x");
+        assert_eq!(
+            qemu_directory(&made, place.path()).unwrap(),
+            fs::canonicalize(&made).unwrap()
+        );
+        executable(&program, "#!/bin/sh\necho something else\n").unwrap();
+        assert!(qemu_directory(&program, &made).is_err(), "no QEMU");
+    }
 }

@@ -409,3 +409,42 @@ fn no_ring_and_no_buffer_crosses_64_kib() {
         assert_eq!(ring % 4096, 0);
     }
 }
+
+#[test]
+fn nvm_that_answers_each_word_late_is_not_called_silent() {
+    let chip = chip(0x10D3);
+    let recorder = Recorder::new(chip);
+    // Each word comes within its own time, and all of them do not: the machine is busy.
+    let mut polls = 0;
+    recorder.on_read(move |offset, value| {
+        polls += u32::from(offset == regs::EERD);
+        if offset == regs::EERD && polls % 1000 != 0 {
+            0
+        } else {
+            value
+        }
+    });
+    let machine = recorder.machine.clone();
+    let nic: Nic<&Recorder, FakeRegion> = Nic::bring_up(
+        &recorder,
+        chip,
+        RingSizes::default(),
+        &mut machine.dma(),
+        &recorder,
+    )
+    .expect(chip.name);
+    assert_eq!(nic.notes(), Notes::empty());
+    // One that answers nothing is.
+    recorder.on_read(|offset, value| if offset == regs::EERD { 0 } else { value });
+    std::mem::forget(nic);
+    let nic: Nic<&Recorder, FakeRegion> = Nic::bring_up(
+        &recorder,
+        chip,
+        RingSizes::default(),
+        &mut machine.dma(),
+        &recorder,
+    )
+    .expect(chip.name);
+    assert_eq!(nic.notes(), Notes::NVM_SILENT);
+    std::mem::forget(nic);
+}

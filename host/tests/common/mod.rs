@@ -14,7 +14,7 @@ use e1000_host::pci;
 use e1000_host::registers::QtestRegisters;
 use e1000_hw::chip::{self, Chip};
 use e1000_hw::nic::{Interrupt, Nic, RingSizes};
-use e1000_hw::platform::{Clock, DmaAllocator, DmaRegion};
+use e1000_hw::platform::{Clock, DmaAllocator, DmaRegion, Registers as _};
 use e1000_hw::ring::RingSize;
 use netstack_client::MacAddress;
 use netstack_client::benchmark::{Generator, Parsed, parse};
@@ -240,6 +240,18 @@ impl Bench {
         self.cable.send(&probe);
         while receive(&mut nic) != probe {}
         nic
+    }
+
+    /// Whether the model has registers for broadcasts, multicasts and frames that are too long. QEMU's `e1000` had them
+    /// from 2.5 (`extra_mac_registers`) to 11.0: before and after, all of 0x5800 to 0x5FFF but the tables reads 0, and
+    /// so do these counters. IPAV (0x5838) is among them and keeps what is written, so it tells.
+    pub fn has_extra_registers(&self) -> bool {
+        const IPAV: u32 = 0x5838;
+        let before = self.registers.read(IPAV);
+        self.registers.write(IPAV, 0x000F_000F);
+        let found = self.registers.read(IPAV);
+        self.registers.write(IPAV, before);
+        found != 0
     }
 
     /// Moves `count` numbered frames of `size` bytes into the NIC; they come in order, whole and once.
