@@ -109,6 +109,12 @@ impl Platform for Redox {
             return Ok(());
         }
         log::info!("the scheme of an earlier driver is in the namespace; taking its name over");
-        std::fs::remove_file(format!("/scheme/{name}"))
+        // The namespace manager itself is asked: from July 2026 on the C library's unlink opens the root of the scheme
+        // first, which is a dead driver's (relibc, redox-rt/src/sys.rs, `unlink`).
+        let namespace =
+            libredox::call::getns().map_err(|error| io::Error::from_raw_os_error(error.errno()))?;
+        syscall::unlinkat(namespace, format!("/scheme/{name}"), 0)
+            .map(drop)
+            .map_err(|error| io::Error::from_raw_os_error(error.errno))
     }
 }

@@ -102,7 +102,7 @@ fn sender_that_never_lets_up_loses_nothing_to_the_driver() {
     }
     assert_eq!(machine.dropped_by_driver(), 0);
     let refused = reader.refusals() as f64 / reader.frames() as f64;
-    assert!(refused < 0.02, "one in {:.0} reads", 1.0 / refused);
+    assert!(refused < 0.04, "one in {:.0} reads", 1.0 / refused);
     assert!(reader.frames() > 28_000, "{}", reader.frames());
 }
 

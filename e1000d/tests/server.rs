@@ -292,7 +292,7 @@ fn client_of_an_event_queue_reads_in_budgets_and_loses_nothing() {
     daemon.with(|_, server| server.settle(Occasion::Tick).expect("settle"));
 
     let mut frames = vec![];
-    for budget in [64, 64, 64, 58] {
+    for budget in [32, 32, 32, 32, 32, 32, 32, 26] {
         assert_eq!(
             events.recv_timeout(SOON),
             Ok(1),
@@ -322,7 +322,7 @@ fn process_that_only_reads_has_no_budget() {
     assert_eq!(read_all(&reader).len(), 200);
     drop(filter);
     fill();
-    assert_eq!(read_all(&reader).len(), 64, "it ended with the handle");
+    assert_eq!(read_all(&reader).len(), 32, "it ended with the handle");
 }
 
 #[test]

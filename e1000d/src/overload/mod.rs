@@ -10,7 +10,7 @@
 //! * **Others' turn** ([`Overload`]). If half a budget more waits at the end of a budget that was not mostly TCP (whose
 //!   senders wait for acknowledgements, and so for their reader), the thread that serves requests yields the processor and
 //!   looks whether anybody asks the driver for anything. If nobody does, the reader goes on: to be alone costs it some ten
-//!   system calls for each budget, 1 % of what it costs to read it. If somebody does, it is smolnetd, on behalf of a
+//!   system calls for each budget, 2 % of what it costs to read it. If somebody does, it is smolnetd, on behalf of a
 //!   program: it polls the driver once for each request that it serves. It then finds no frames, so that it serves
 //!   programs instead of reading what its full sockets would drop: a limit on the share of time that receiving has (Mogul
 //!   and Ramakrishnan, Eliminating Receive Livelock in an Interrupt-Driven Kernel, section 7). That ends when nobody asks
@@ -34,9 +34,10 @@ pub use fair_drop::FairDrop;
 
 /// Frames that a client of an event queue reads in a row.
 ///
-/// More than a TCP connection of smolnetd ever has on the way (a window of 64 KiB is 45 frames), and fewer than the 128
-/// at which smolnetd stops without having found the end.
-pub const BUDGET: u32 = 64;
+/// Fewer than the 128 at which smolnetd stops without having found the end. The smaller, the sooner a connection beside a
+/// flood has its acknowledgements; what an end costs (some 30 000 instructions, as one frame and a half) is spread over so
+/// many frames. Measured with 16, 32 and 64: docs/performance.md.
+pub const BUDGET: u32 = 32;
 
 /// Frames that wait at the end of a budget for others to get their turn: fewer, and the reader is about to find the end.
 pub const BEHIND: u32 = BUDGET / 2;

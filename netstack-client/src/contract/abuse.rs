@@ -204,7 +204,8 @@ pub fn path_of_any_bytes(subject: &Subject) -> Verdict {
 pub fn receive_descriptor(subject: &Subject) -> Verdict {
     for file in files(subject)? {
         refused("recvfd", &file, |file| {
-            file.call_ro(&mut [0; size_of::<usize>()], CallFlags::FD, &[])
+            // All ones stand for a descriptor that is to be chosen; the C library of July 2026 wants them.
+            file.call_ro(&mut [0xFF; size_of::<usize>()], CallFlags::FD, &[])
         })?;
     }
     Ok(Outcome::Pass)
@@ -214,7 +215,10 @@ pub fn send_descriptor(subject: &Subject) -> Verdict {
     for file in files(subject)? {
         let sent = subject.mac_file()?.into_raw();
         refused("sendfd", &file, move |file| {
-            file.call_wo(&sent.to_ne_bytes(), CallFlags::FD, &[])
+            let result = file.call_wo(&sent.to_ne_bytes(), CallFlags::FD, &[]);
+            // The C library of July 2026 frees its entry only if the descriptor was taken; June's kernel has closed it.
+            let _ = libredox::call::close(sent);
+            result
         })?;
     }
     Ok(Outcome::Pass)

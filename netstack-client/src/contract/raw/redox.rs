@@ -205,12 +205,13 @@ const CALLS: &[(&str, Call)] = &[
         let answer = syscall::call_rw(handles, &mut vec![0; length], CallFlags::empty(), METADATA);
         of_kernel(answer)
     }),
+    // All ones stand for a descriptor that is to be chosen; the C library of July 2026 wants them.
     ("recvfd", |file, length| {
-        of_libredox(file.call_ro(&mut vec![0; length], CallFlags::FD, METADATA))
+        of_libredox(file.call_ro(&mut vec![0xFF; length], CallFlags::FD, METADATA))
     }),
     ("recvfd, upper", |file, length| {
         let flags = CallFlags::FD | CallFlags::FD_UPPER | CallFlags::FD_CLOEXEC;
-        of_libredox(file.call_ro(&mut vec![0; length], flags, METADATA))
+        of_libredox(file.call_ro(&mut vec![0xFF; length], flags, METADATA))
     }),
     ("sendfd", send_copies),
 ];
