@@ -10,8 +10,8 @@
 //! * **Others' turn** ([`Overload`]). If half a budget more waits at the end of a budget that was not mostly TCP (whose
 //!   senders wait for acknowledgements, and so for their reader), the thread that serves requests yields the processor and
 //!   looks whether anybody asks the driver for anything. If nobody does, the reader goes on: to be alone costs it some ten
-//!   system calls for each budget, 2 % of what it costs to read it. If somebody does, it is smolnetd, on behalf of a
-//!   program: it polls the driver once for each request that it serves. It then finds no frames, so that it serves
+//!   system calls for each budget, by estimate 2 % of what it costs to read it. If somebody does, it is smolnetd, on behalf
+//!   of a program: it polls the driver once for each request that it serves. It then finds no frames, so that it serves
 //!   programs instead of reading what its full sockets would drop: a limit on the share of time that receiving has (Mogul
 //!   and Ramakrishnan, Eliminating Receive Livelock in an Interrupt-Driven Kernel, section 7). That ends when nobody asks
 //!   any more, or after [`TURN_SHARE`] times what the reader had. *May go* when the network stack reads no more than it
@@ -35,8 +35,8 @@ pub use fair_drop::FairDrop;
 /// Frames that a client of an event queue reads in a row.
 ///
 /// Fewer than the 128 at which smolnetd stops without having found the end. The smaller, the sooner a connection beside a
-/// flood has its acknowledgements; what an end costs (some 30 000 instructions, as one frame and a half) is spread over so
-/// many frames. Measured with 16, 32 and 64: docs/performance.md.
+/// flood has its acknowledgements; what an end costs (by estimate as much as one frame and a half) is spread over so many
+/// frames. Measured with 16, 32 and 64: docs/performance.md.
 pub const BUDGET: u32 = 32;
 
 /// Frames that wait at the end of a budget for others to get their turn: fewer, and the reader is about to find the end.
@@ -49,7 +49,7 @@ pub const LOOKS: u32 = 2;
 const USED: u32 = 4;
 
 /// Time that others get, as a multiple of what the reader had before. To serve a program a datagram takes smolnetd and the
-/// program some three times what reading one from the driver takes; with less, datagrams are read only to be dropped
+/// program, by estimate, three times what reading one from the driver takes; with less, datagrams are read only to be dropped
 /// (docs/performance.md).
 pub const TURN_SHARE: u32 = 3;
 
