@@ -10,7 +10,7 @@
 //! [`interrupts`] how the NIC's interrupts get here, [`proof`] whether they do, [`events`] what is waited for;
 //! [`config_space`] what is set there, [`namespace`], [`dma`], [`mmio`], [`alarm`], [`clock`], [`signals`] the kernel and
 //! its schemes; [`platform`] what differs
-//! on Linux, where the hosted mode (`host/`) runs the same code against QEMU's device models.
+//! on Linux, where the hosted mode (`homes/hosted/`) runs the same code against QEMU's device models.
 
 pub mod alarm;
 pub mod clock;

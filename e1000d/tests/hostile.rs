@@ -6,7 +6,7 @@
 
 #[path = "hostile/mod.rs"]
 mod hostile;
-#[path = "../hw/tests/hostile/long.rs"]
+#[path = "../../e1000-hw/tests/hostile/long.rs"]
 mod long;
 
 use proptest::prelude::*;

@@ -222,7 +222,7 @@ pub fn build(bar: &ProgressBar) -> Result<()> {
         "--release",
         "--locked",
         "--package",
-        "e1000-host",
+        "e1000-hosted",
         "--package",
         "netstack-client",
     ]);

@@ -59,7 +59,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     fs::create_dir_all(&place).with_context(|| format!("cannot create {}", place.display()))?;
     // Built once, before any of them waits for it.
     run_logged(
-        cargo().args(["test", "--locked", "--package", "e1000-host", "--no-run"]),
+        cargo().args(["test", "--locked", "--package", "e1000-hosted", "--no-run"]),
         None,
     )?;
 
@@ -165,7 +165,7 @@ fn demo(directory: &Path, nic: &str) -> Result<String> {
 fn hosted_tests(directory: &Path, log: &Path) -> Result<results::Results> {
     let mut command = cargo();
     command
-        .args(["test", "--locked", "--package", "e1000-host", "--no-fail-fast"])
+        .args(["test", "--locked", "--package", "e1000-hosted", "--no-fail-fast"])
         .env("PATH", path_with(directory)?);
     // That tests fail is a result.
     let _ = run_logged(&mut command, Some(log));

@@ -10,7 +10,7 @@ mod end;
 mod kernel;
 mod main_thread;
 mod requests;
-#[path = "../../hw/tests/hostile/script.rs"]
+#[path = "../../../e1000-hw/tests/hostile/script.rs"]
 mod script;
 mod wire;
 

@@ -8,13 +8,13 @@ use std::process::Command;
 use std::thread;
 
 use anyhow::{Context, Result, anyhow, bail};
-use e1000_host::machine::NicModel;
+use e1000_hosted::machine::NicModel;
 use serde::{Deserialize, Serialize};
 
 use crate::process::{cargo, output, root, run, target};
 use crate::tools;
 
-/// The program that is measured, in the package `e1000-host`.
+/// The program that is measured, in the package `e1000-hosted`.
 const EXAMPLE: &str = "frame_costs";
 /// What is measured: what the program is told, and how the result is called.
 const MEASURES: [(&str, &str, &str); 5] = [
@@ -72,7 +72,7 @@ fn measure(valgrind: bool) -> Result<Counts> {
         "--locked",
         "--release",
         "--package",
-        "e1000-host",
+        "e1000-hosted",
     ]);
     run(build.args(["--example", EXAMPLE]))?;
     let program = target().join("release/examples").join(EXAMPLE);

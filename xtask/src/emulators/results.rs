@@ -81,7 +81,7 @@ test third ... FAILED
 failures:
 
 ---- second stdout ----
-thread 'second' panicked at host/tests/common/mod.rs:49:9:
+thread 'second' panicked at homes/hosted/tests/common/mod.rs:49:9:
 failed for ["e1000", "e1000e"]; see above
 ---- third stdout ----
 thread 'third' panicked at somewhere:1:1:

@@ -8,8 +8,8 @@ use std::fs;
 use std::process::Command;
 
 use common::{for_each_model, wait_for};
-use e1000_host::machine::NicModel;
-use e1000_host::platform::{BusMasterOff, Report};
+use e1000_hosted::machine::NicModel;
+use e1000_hosted::platform::{BusMasterOff, Report};
 use hosted::{DAEMON, passes_both_ways, start, value};
 
 /// The NIC was stopped when the bus was taken from it, and its memory was there.

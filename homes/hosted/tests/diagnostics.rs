@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 
 use client::Client;
 use common::{OTHER, for_each_model, frame, wait_for};
-use e1000_host::harness::Hosted;
-use e1000_host::machine::NicModel;
+use e1000_hosted::harness::Hosted;
+use e1000_hosted::machine::NicModel;
 use hosted::{data, open, passes_both_ways, start, text, value, wait_for_link};
 use libredox::errno;
 use libredox::flag::{O_RDONLY, O_WRONLY};

@@ -6,8 +6,8 @@
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 
-use e1000_host::harness::{Hosted, HostedOptions};
-use e1000_host::machine::NicModel;
+use e1000_hosted::harness::{Hosted, HostedOptions};
+use e1000_hosted::machine::NicModel;
 use event::{EventFlags, RawEventQueue};
 use libredox::flag::{O_NONBLOCK, O_RDONLY, O_RDWR};
 use libredox::{Fd, errno};

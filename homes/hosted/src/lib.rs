@@ -8,8 +8,8 @@
 //! The program `e1000d-hosted` puts it together; [`harness`] starts that program for tests.
 //!
 //! ```no_run
-//! use e1000_host::machine::{Machine, MachineOptions, NicModel};
-//! use e1000_host::pci;
+//! use e1000_hosted::machine::{Machine, MachineOptions, NicModel};
+//! use e1000_hosted::pci;
 //! use e1000_hw::platform::Registers;
 //!
 //! let machine = Machine::start(MachineOptions::new(NicModel::E1000))?;

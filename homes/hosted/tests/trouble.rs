@@ -12,7 +12,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use common::{MAC, OTHER, SOON, for_each_model, frame, wait_for};
-use e1000_host::harness::Hosted;
+use e1000_hosted::harness::Hosted;
 use e1000_hw::regs;
 use hosted::{events, open, passes_both_ways, start, text, value};
 use libredox::errno;

@@ -7,7 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use common::{Bench, MAC, ModelNic, frame, interrupt};
-use e1000_host::machine::NicModel;
+use e1000_hosted::machine::NicModel;
 use e1000_hw::moderation::{Class, Policy};
 use e1000_hw::nic::Interrupt;
 

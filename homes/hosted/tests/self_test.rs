@@ -3,7 +3,7 @@
 mod common;
 
 use common::{Bench, MAC, ModelNic, OTHER, for_each_model, frame, receive, wait_for};
-use e1000_host::machine::NicModel;
+use e1000_hosted::machine::NicModel;
 use e1000_hw::nic::SelfTest;
 use e1000_hw::platform::Clock;
 use e1000_hw::self_test::{Failure, Outcome, Report};

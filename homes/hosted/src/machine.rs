@@ -143,7 +143,7 @@ impl Machine {
         let (directory, temporary) = match &options.directory {
             Some(directory) => (directory.clone(), None),
             None => {
-                let made = tempfile::Builder::new().prefix("e1000-host-").tempdir();
+                let made = tempfile::Builder::new().prefix("e1000-hosted-").tempdir();
                 let made = made.map_err(|source| MachineError::File {
                     path: std::env::temp_dir(),
                     source,

@@ -15,10 +15,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use e1000_host::machine::{Machine, MachineOptions, Netdev, NicModel};
-use e1000_host::memory::{RamRegion, SharedRam};
-use e1000_host::pci;
-use e1000_host::registers::QtestRegisters;
+use e1000_hosted::machine::{Machine, MachineOptions, Netdev, NicModel};
+use e1000_hosted::memory::{RamRegion, SharedRam};
+use e1000_hosted::pci;
+use e1000_hosted::registers::QtestRegisters;
 use e1000_hw::chip;
 use e1000_hw::nic::{Interrupt, Nic, RingSizes};
 use e1000_hw::platform::Registers;

@@ -11,8 +11,8 @@ use std::thread;
 use std::time::Duration;
 
 use common::{Bench, MAC, OTHER, SOON, for_each_model, frame, wait_for};
-use e1000_host::harness::{Hosted, HostedOptions};
-use e1000_host::machine::NicModel;
+use e1000_hosted::harness::{Hosted, HostedOptions};
+use e1000_hosted::machine::NicModel;
 use e1000_hw::regs;
 use hosted::{DAEMON, data, events, number, open, read_frame, start, text, value};
 use libredox::flag::{O_RDONLY, O_RDWR, O_WRONLY};

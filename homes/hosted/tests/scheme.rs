@@ -13,8 +13,8 @@ use std::thread;
 use std::time::Duration;
 
 use common::{MAC, SOON, for_each_model, frame, number, numbered, wait_for};
-use e1000_host::harness::{Hosted, HostedOptions};
-use e1000_host::machine::{Netdev, NicModel};
+use e1000_hosted::harness::{Hosted, HostedOptions};
+use e1000_hosted::machine::{Netdev, NicModel};
 use libredox::flag::{O_NONBLOCK, O_RDWR};
 use libredox::{Fd, errno};
 use process::{Process, check_contract, play_role};

@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use e1000_host::harness::{HarnessError, Hosted, HostedOptions};
-use e1000_host::machine::NicModel;
+use e1000_hosted::harness::{HarnessError, Hosted, HostedOptions};
+use e1000_hosted::machine::NicModel;
 use libredox::flag::{O_NONBLOCK, O_RDONLY, O_RDWR};
 use libredox::{Fd, errno};
 

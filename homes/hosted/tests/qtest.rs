@@ -3,10 +3,10 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use e1000_host::machine::{Machine, MachineError, MachineOptions, NicModel};
-use e1000_host::pci::{self, Nic};
-use e1000_host::pcid;
-use e1000_host::registers::{Access, AccessCounts, QtestRegisters};
+use e1000_hosted::machine::{Machine, MachineError, MachineOptions, NicModel};
+use e1000_hosted::pci::{self, Nic};
+use e1000_hosted::pcid;
+use e1000_hosted::registers::{Access, AccessCounts, QtestRegisters};
 use e1000_hw::platform::Registers;
 use event::{EventFlags, EventQueue};
 use libredox::Fd;
@@ -213,7 +213,7 @@ fn pcid_stand_in_speaks_the_protocol() {
 #[test]
 fn machine_that_cannot_start_says_why() {
     let options = MachineOptions {
-        netdev: e1000_host::machine::Netdev::User("nonsense=1".into()),
+        netdev: e1000_hosted::machine::Netdev::User("nonsense=1".into()),
         ..MachineOptions::new(NicModel::E1000)
     };
     match Machine::start(options) {

@@ -10,8 +10,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use common::{SOON, WINDOW, for_each_model, number, numbered, wait_for};
-use e1000_host::harness::Hosted;
-use e1000_host::machine::NicModel;
+use e1000_hosted::harness::Hosted;
+use e1000_hosted::machine::NicModel;
 use hosted::{passes_both_ways, start};
 use netstack_client::{Adapter, FrameIo, Mode, Readiness, Wait, Woken};
 

@@ -8,12 +8,12 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
-use e1000_host::harness::{PANIC, REMOVE_DEVICE};
-use e1000_host::machine::{DEFAULT_SLOT, Machine, MachineOptions, Netdev, NicModel};
-use e1000_host::memory::FIRST_FREE;
-use e1000_host::platform::HostedPlatform;
-use e1000_host::registers::QtestRegisters;
-use e1000_host::{pci, pcid};
+use e1000_hosted::harness::{PANIC, REMOVE_DEVICE};
+use e1000_hosted::machine::{DEFAULT_SLOT, Machine, MachineOptions, Netdev, NicModel};
+use e1000_hosted::memory::FIRST_FREE;
+use e1000_hosted::platform::HostedPlatform;
+use e1000_hosted::registers::QtestRegisters;
+use e1000_hosted::{pci, pcid};
 use e1000_hw::flow_control::Pause;
 use e1000_hw::moderation::{DEFAULT_POLICY, Policy};
 use e1000_hw::platform::Registers;

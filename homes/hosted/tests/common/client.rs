@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
-use e1000_host::harness::Hosted;
+use e1000_hosted::harness::Hosted;
 
 use crate::hosted::DAEMON;
 
