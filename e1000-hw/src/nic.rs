@@ -17,6 +17,7 @@ mod upkeep;
 use core::fmt;
 
 use crate::chip::{Chip, Quirks};
+use crate::ethernet::MacAddress;
 use crate::filter::Filter;
 use crate::firmware;
 use crate::flow_control::Pause;
@@ -25,7 +26,7 @@ use crate::interrupt::Routing;
 use crate::link::Link;
 use crate::moderation::Moderator;
 use crate::notes::Notes;
-use crate::nvm::{self, MacAddress, MacAddressError};
+use crate::nvm::{self, MacAddressError};
 use crate::offload::Offloads;
 use crate::phy::{self, Advertise};
 use crate::platform::{Clock, DmaAllocator, DmaRegion, Registers};
