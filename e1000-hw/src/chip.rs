@@ -6,8 +6,6 @@ mod quirks;
 mod table;
 
 use crate::offload::Offloads;
-use crate::platform::Registers;
-use crate::regs::{self, Status};
 
 pub use quirks::Quirks;
 pub use table::CHIPS;
@@ -46,23 +44,14 @@ impl Chip {
 
 impl Chip {
     /// Reason not to drive this part as it is now, for lack of a workaround without which it is known to hang or to reach
-    /// into memory that is not its own. `None` if there is none, as for almost all. Reads one register at most.
+    /// into memory that is not its own. `None` if there is none, as for almost all.
     ///
     /// Nobody could try these workarounds on the parts; better none than a wrong one.
-    pub fn hazard(&self, registers: &impl Registers) -> Option<&'static str> {
+    pub fn hazard(&self) -> Option<&'static str> {
         if self.quirks.intersects(Quirks::ME_ARBITER | Quirks::K1_OFF) {
             return Some(
                 "82579 needs K1 off at 100 and 1000 Mbit/s, and loses register writes while its firmware is busy; \
                  neither is handled",
-            );
-        }
-        let pcix = || match registers.read(regs::STATUS) {
-            regs::ALL_ONES => false,
-            status => status & Status::PCIX_MODE.bits() != 0,
-        };
-        if self.quirks.contains(Quirks::PCIX_82544_END) && pcix() {
-            return Some(
-                "82544 in PCI-X mode hangs on transmit buffers that end on certain dwords, which is not handled",
             );
         }
         None

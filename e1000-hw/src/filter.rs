@@ -155,29 +155,35 @@ impl Filter {
         if self.multicast != empty {
             self.write_multicast(registers, chip, &empty);
         }
-        self.write_vlans(registers, chip, &[0; VFTA_REGISTERS]);
+        let empty = [0; VFTA_REGISTERS];
+        if self.vlans != empty {
+            self.write_vlans(registers, chip, &empty);
+        }
     }
 
     fn write_multicast(&self, registers: &impl Registers, chip: &Chip, old: &[u32; MTA_REGISTERS]) {
         let count = chip.limits.mta_registers as usize;
-        let words = self.multicast.iter().zip(old).enumerate().take(count);
-        if chip.quirks.contains(Quirks::MTA_REVERSE) {
-            // A write may disturb the registers after it: all of them, from high to low, flushed one by one.
-            for (n, (new, _)) in words.rev() {
-                write_table(registers, chip, regs::MTA, n as u32, *new);
-            }
-            return;
-        }
-        for (n, (new, _)) in words.filter(|(_, (new, old))| new != old) {
-            write_table(registers, chip, regs::MTA, n as u32, *new);
-        }
+        let new = self.multicast.get(..count).unwrap_or(&self.multicast);
+        write_changes(registers, chip, regs::MTA, new, old);
     }
 
     fn write_vlans(&self, registers: &impl Registers, chip: &Chip, old: &[u32; VFTA_REGISTERS]) {
-        let words = self.vlans.iter().zip(old).enumerate();
-        for (n, (new, _)) in words.filter(|(_, (new, old))| new != old) {
-            write_table(registers, chip, regs::VFTA, n as u32, *new);
+        write_changes(registers, chip, regs::VFTA, &self.vlans, old);
+    }
+}
+
+/// Writes the words of the table at `table` that differ from what it holds.
+fn write_changes(registers: &impl Registers, chip: &Chip, table: u32, new: &[u32], old: &[u32]) {
+    let words = new.iter().zip(old).enumerate();
+    if chip.quirks.contains(Quirks::MTA_REVERSE) {
+        // A write may disturb the word before it: all of them, from high to low, flushed one by one.
+        for (n, (new, _)) in words.rev() {
+            write_table(registers, chip, table, n as u32, *new);
         }
+        return;
+    }
+    for (n, (new, _)) in words.filter(|(_, (new, old))| new != old) {
+        write_table(registers, chip, table, n as u32, *new);
     }
 }
 

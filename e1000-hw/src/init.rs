@@ -70,8 +70,9 @@ pub(crate) fn program_mac(registers: &impl Registers, chip: &Chip, pause: Pause)
     registers.write(regs::VET, regs::VET_8021Q);
     // What pause frames look like; the offsets are something else on PCH (HF 6).
     if !chip.quirks.contains(Quirks::FEXTNVM) {
-        registers.write(regs::FCAL, regs::FCAL_PAUSE);
+        // 82544 in PCI-X mode may write FCAH into FCAL, too (erratum 9; NetBSD, `wm_set_filter`): FCAL comes later.
         registers.write(regs::FCAH, regs::FCAH_PAUSE);
+        registers.write(regs::FCAL, regs::FCAL_PAUSE);
         registers.write(regs::FCT, regs::FCT_PAUSE);
     }
     registers.write(regs::FCTTV, 0);
@@ -149,6 +150,8 @@ pub(crate) fn program_transmit_unit(registers: &impl Registers, chip: &Chip) {
         registers.write(regs::TXDCTL, txdctl);
         // Both queues, though one is used (Linux e1000e, `e1000_configure_tx`).
         registers.write(regs::TXDCTL1, txdctl);
+    } else if chip.quirks.contains(Quirks::NO_TX_WTHRESH) {
+        registers.write(regs::TXDCTL, 0);
     } else {
         registers.write(regs::TXDCTL, regs::DCTL_EACH_DESCRIPTOR);
     }

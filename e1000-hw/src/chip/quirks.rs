@@ -15,8 +15,9 @@ bitflags! {
         const DMA32 = 1 << 0;
         /// 82543, 82544: RCTL.SECRC does not exist; lengths include the FCS (8254x manual, 13.4.22).
         const NO_SECRC = 1 << 1;
-        /// 82544: write the multicast table from high to low with a flush after each (L1, `e1000_write_mta`
-        /// erratum).
+        /// 82544: in PCI-X mode a write to an odd register of MTA or VFTA, or to FCAH, may reach the register before it,
+        /// too (erratum 9; L1, `e1000_set_rx_mode`; NetBSD, `wm_set_filter`): both tables are written from high to low with
+        /// a flush after each.
         const MTA_REVERSE = 1 << 2;
         /// 8254x before revision 3 of 82545 and 82546: BIOSes set the longest read of PCI-X (MMRBC) too high; more than
         /// 2 KiB is not safe (L1, `e1000_reset`; F, `e1000_pcix_mmrbc_workaround_generic`). *Not the core's*: PCI
@@ -53,8 +54,8 @@ bitflags! {
         /// Kept by construction for standard frames, which are one buffer of at most 1518 bytes; the MTU stays at 1500
         /// there.
         const PCIX_TX_2015 = 1 << 14;
-        /// 82544 on PCI-X: transmit buffers may not end on certain dwords (L1, `e1000_tx_map`). Not handled: refused there
-        /// ([`Chip::hazard`](crate::chip::Chip::hazard)).
+        /// 82544 on PCI-X: transmit buffers of more than 4 bytes have to end in the upper dword of a quadword, or the last
+        /// bytes never arrive (L1, `e1000_tx_map`; illumos, `e1000g_fill_82544_desc`).
         const PCIX_82544_END = 1 << 15;
         /// 8254x: descriptors of a segmented frame, and of the frame after it, may be reported as done before they were
         /// fetched; the last 4 bytes get a descriptor of their own. No descriptor of a segmented frame may have more than
@@ -91,7 +92,8 @@ bitflags! {
         const LAA_RESTORE = 1 << 28;
         /// 82571: error correction of the packet buffer is off after reset (L2, `PBA_ECC`).
         const PACKET_BUFFER_ECC = 1 << 29;
-        /// 82571, 82572: CTRL_EXT.DMA_DYN_CLK_EN must be off (L2, hardware erratum).
+        /// 82571, 82572, 82573: CTRL_EXT.DMA_DYN_CLK_EN must be off, or DMA may hang (L2,
+        /// `e1000_initialize_hw_bits_82571`; 82573 specification update, erratum 15).
         const DMA_CLOCK = 1 << 30;
         /// 82571 to 82583: bits 30:27 of TARC0 must be zero (L2, `e1000_initialize_hw_bits_82571`).
         const TARC_8257X = 1 << 31;
@@ -147,5 +149,8 @@ bitflags! {
         /// 82579: K1 has to be off at 100 and 1000 Mbit/s (L2, `e1000_k1_workaround_lv`). Not handled: refused
         /// ([`Chip::hazard`](crate::chip::Chip::hazard)).
         const K1_OFF = 1 << 50;
+        /// 82543, 82544: TXDCTL.WTHRESH has to be zero, or descriptors are written back to wrong places (82543GC
+        /// specification update, erratum 35; L1, `e1000_init_hw`, leaves TXDCTL alone there).
+        const NO_TX_WTHRESH = 1 << 51;
     }
 }

@@ -8,6 +8,8 @@ use crate::offload::Offloads;
 use super::{Chip, DriverLoad, Interrupts, JumboSplit, Limits, Media, Moderation, Nvm, PhyAccess, Quirks};
 use super::{Reset, Semaphore};
 
+const CHECKSUMS: Offloads = Offloads::TX_CHECKSUM.union(Offloads::RX_CHECKSUM);
+
 const MAC_82543: Limits = Limits {
     mac: "82543",
     max_descriptors: 256,
@@ -25,13 +27,14 @@ const MAC_82543: Limits = Limits {
     driver_load: DriverLoad::None,
     moderation: Moderation::Delays,
     interrupts: Interrupts::Line,
-    offloads: Offloads::TX_CHECKSUM.union(Offloads::RX_CHECKSUM),
+    // Checksums come out wrong, and are reported wrong (82543GC specification update, erratum 15).
+    offloads: Offloads::empty(),
 };
 const MAC_82544: Limits = Limits {
     mac: "82544",
     max_descriptors: 4096,
     phy: PhyAccess::Mdic,
-    offloads: MAC_82543.offloads.union(Offloads::TSO_IPV4),
+    offloads: CHECKSUMS.union(Offloads::TSO_IPV4),
     ..MAC_82543
 };
 const MAC_82540: Limits = Limits {
@@ -73,7 +76,7 @@ const MAC_82547: Limits = Limits {
     packet_buffer_kib: 40,
     rx_packet_buffer_kib: 30,
     jumbo_split: JumboSplit::Above8192(22),
-    offloads: MAC_82543.offloads,
+    offloads: CHECKSUMS,
     ..MAC_82541
 };
 const MAC_82547R2: Limits = Limits {
@@ -159,12 +162,14 @@ const Q_8254X: Quirks = Quirks::DMA32
 const Q_82543: Quirks = Q_8254X
     .union(Quirks::PCIX_READ_2048)
     .union(Quirks::NO_SECRC)
+    .union(Quirks::NO_TX_WTHRESH)
     .union(Quirks::FORCE_SPEED)
     .union(Quirks::TBI)
     .union(Quirks::NO_TSO);
 const Q_82544: Quirks = Q_8254X
     .union(Quirks::PCIX_READ_2048)
     .union(Quirks::NO_SECRC)
+    .union(Quirks::NO_TX_WTHRESH)
     .union(Quirks::MTA_REVERSE)
     .union(Quirks::IO_RESET)
     .union(Quirks::PCIX_82544_END);
@@ -201,6 +206,7 @@ const Q_82572: Quirks = Q_8257X
     .union(Quirks::NO_ASPM_L1);
 const Q_82573: Quirks = Q_8257X
     .union(Quirks::HW_BITS_82573)
+    .union(Quirks::DMA_CLOCK)
     .union(Quirks::IPV6_EXT_DIS)
     .union(Quirks::RDTR_20)
     .union(Quirks::L1_WITHOUT_L0S)

@@ -58,6 +58,7 @@ impl<D: DmaRegion> TxRing<D> {
         Cut {
             piece_len,
             sentinel: self.after_segmentation || careful && context.mss.is_some(),
+            upper_dword: self.upper_dword,
             // 8257x pads by itself from 17 bytes on, which headers have. QEMU's counts padding as payload when it computes
             // a checksum.
             padded: if chip.quirks.contains(Quirks::PAD_17) {
