@@ -47,7 +47,7 @@ fn options(mut arguments: impl Iterator<Item = String>) -> Result<e1000d::platfo
                     .ok_or("--interrupts needs a kind: msi-x, msi, intx or polling")?;
                 options.interrupts = kind
                     .parse()
-                    .map_err(|error: e1000d::interrupts::UnknownKind| error.to_string())?;
+                    .map_err(|error: e1000d::redox::irq::UnknownKind| error.to_string())?;
             }
             "--pause" => {
                 let mode = arguments
@@ -80,7 +80,7 @@ fn options(mut arguments: impl Iterator<Item = String>) -> Result<e1000d::platfo
 mod tests {
     use e1000_hw::flow_control::Pause;
     use e1000_hw::moderation::Policy;
-    use e1000d::interrupts::Kind;
+    use e1000d::redox::irq::Kind;
 
     #[test]
     fn interrupts_pause_and_moderation_may_be_chosen() {

@@ -8,8 +8,8 @@ use e1000_hw::platform::Registers;
 use pcid_config::channel::Channel;
 use pcid_config::protocol::PciFunction;
 
-use crate::interrupts::Kind;
-use crate::proof::Limits;
+use crate::redox::irq::Kind;
+use crate::redox::irq::line_test::Limits;
 
 /// The machine under the daemon. Everything else the daemon does through libredox, the same on both sides.
 pub trait Platform {
@@ -90,14 +90,14 @@ pub struct Redox;
 
 #[cfg(target_os = "redox")]
 impl Platform for Redox {
-    type Registers = crate::mmio::Mmio;
+    type Registers = crate::redox::mmio::Mmio;
 
     fn map_registers(&mut self, channel: &Channel, function: &PciFunction) -> io::Result<Self::Registers> {
         use e1000_hw::regs::BAR_LEN;
         use pcid_config::bar::MappedBar;
 
         let bar = MappedBar::map(channel, function, 0, BAR_LEN).map_err(io::Error::other)?;
-        crate::mmio::Mmio::new(bar)
+        crate::redox::mmio::Mmio::new(bar)
     }
 
     fn remove_stale_scheme(&mut self, name: &str) -> io::Result<()> {

@@ -18,7 +18,7 @@
 //!   can keep.
 //! * **Fair drop** ([`FairDrop`]). If the ring fills up while it is the others' turn, frames of one flow that makes up
 //!   most of them are dropped. *May go* with the others' turn.
-//! * **Yield** ([`crate::service`]). June's scheduler accounts only for threads that use up their time slice (kernel,
+//! * **Yield** ([`crate::daemon::requests`]). June's scheduler accounts only for threads that use up their time slice (kernel,
 //!   `context/switch.rs`, `select_next_context`): a reader and its driver, which block before, keep everybody else from
 //!   running for as long as a flood lasts. So the thread that serves requests yields at the end of each budget, and every
 //!   256 frames sent. It costs a system call. *May go* when the scheduler accounts for them.

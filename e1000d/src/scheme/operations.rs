@@ -1,7 +1,7 @@
 //! What the operations on the scheme mean.
 //!
 //! Errors are the answer to whatever a client does wrong; nothing a client does through the file of frames changes more
-//! than its own handle, but that opening it may end the VLAN filter ([`crate::demand`]). Blocking is the business of [`crate::server`]: an operation that has to wait answers
+//! than its own handle, but that opening it may end the VLAN filter ([`crate::scheme::receive_mode`]). Blocking is the business of [`crate::driver`]: an operation that has to wait answers
 //! `EWOULDBLOCK` here, which is not the `EAGAIN` (11) that clients see.
 
 use e1000_hw::nic::MtuError;
@@ -18,10 +18,10 @@ use syscall::schemev2::NewFdFlags;
 use syscall::{Error, Result, Stat};
 
 use super::{Handle, NetworkScheme};
-use crate::files::{self, File};
-use crate::open_file::OpenFile;
 use crate::overload::{BEHIND, BudgetUse};
-use crate::subscriber::Subscriber;
+use crate::scheme::files::{self, File};
+use crate::scheme::notify::Subscriber;
+use crate::scheme::open_file::OpenFile;
 
 /// Most bytes that can be written to a file at once: more than the longest list of groups has.
 const MAX_TEXT: usize = 16 << 10;

@@ -14,7 +14,7 @@ use syscall::error::{EBUSY, EINVAL};
 use syscall::{Error, Result};
 
 use super::{Handle, NetworkScheme};
-use crate::files;
+use crate::scheme::files;
 
 /// Self-tests so far.
 #[derive(Debug, Default)]

@@ -9,7 +9,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use e1000_hw::fake::FAKE_MAC;
-use e1000d::server::Answers;
+use e1000d::driver::Answers;
 use redox_scheme::Response;
 use syscall::error::{EAGAIN, EBADF, EBADFD, EINTR, EINVAL, ENODEV, EWOULDBLOCK, Error, Result};
 use syscall::flag::EventFlags;

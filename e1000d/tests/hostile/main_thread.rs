@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use e1000_hw::platform::Clock;
-use e1000d::subscriber::Occasion;
+use e1000d::scheme::notify::Occasion;
 
 use super::requests::COST;
 use super::{BASE_COST, Case};

@@ -23,9 +23,9 @@ use e1000_hw::nic::{Nic, RingSizes};
 use e1000_hw::platform::Clock;
 use e1000_hw::regs;
 use e1000_hw::ring::RingSize;
-use e1000d::files::Description;
+use e1000d::driver::{BATCH, Server};
 use e1000d::scheme::NetworkScheme;
-use e1000d::server::{BATCH, Server};
+use e1000d::scheme::files::Description;
 use redox_scheme::Request;
 use redox_scheme::scheme::SchemeSync;
 

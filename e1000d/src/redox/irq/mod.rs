@@ -4,6 +4,8 @@
 //! each within two milliseconds ([`proof`]). What cannot be set up, or does not fire, is passed over; without any, the
 //! rings are polled.
 
+pub mod line_test;
+
 use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
@@ -16,9 +18,9 @@ use pcid_config::interrupt::{InterruptError, IrqLine, Serviced};
 use pcid_config::message::{self, MessageError, MessageVector, MsiX};
 use pcid_config::protocol::PciFunction;
 
+use self::line_test::{self as proof, Verdict};
 use crate::error::{DaemonError, Doing};
-use crate::events::{Events, Source};
-use crate::proof::{self, Verdict};
+use crate::redox::events::{Events, Source};
 
 /// How long a test message may take to be told of. A vector is nobody else's: its time proves nothing.
 const MESSAGE_LIMIT: Duration = Duration::from_millis(100);

@@ -5,6 +5,8 @@
 //! signals) at an event queue. They share the scheme under a lock; whichever has made something possible answers
 //! who waited for it.
 
+pub mod requests;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,20 +21,20 @@ use redox_scheme::Socket;
 use redox_scheme::scheme::SchemeSync;
 use syscall::error::{EINTR, ENODEV};
 
-use crate::alarm::Alarm;
-use crate::clock::SystemClock;
-use crate::config_space::{self, Tuning};
-use crate::dma::{DmaBlock, DmaMemory};
+use crate::daemon::requests::{Lock, Service, Shared, WATCH_INTERVAL, serve_requests};
+use crate::driver::Server;
 use crate::error::{DaemonError, Doing};
-use crate::events::{Events, Source};
-use crate::files::Description;
-use crate::interrupts::{Interrupts, Kind};
-use crate::namespace::Registration;
 use crate::platform::{Counters, Environment, Options, Platform};
+use crate::redox::clock::SystemClock;
+use crate::redox::config_space::{self, Tuning};
+use crate::redox::dma::{DmaBlock, DmaMemory};
+use crate::redox::events::{Events, Source};
+use crate::redox::irq::{Interrupts, Kind};
+use crate::redox::namespace::Registration;
+use crate::redox::timer::Alarm;
+use crate::redox::{logger, signals};
 use crate::scheme::NetworkScheme;
-use crate::server::Server;
-use crate::service::{Lock, Service, Shared, WATCH_INTERVAL, serve_requests};
-use crate::{logger, signals};
+use crate::scheme::files::Description;
 
 /// Longest wait for the link before the daemon reports that it is ready.
 ///

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 use event::{EventFlags, EventQueue, UserData};
 use libredox::error::Result;
 
-use crate::alarm::Alarm;
 use crate::error::{DaemonError, Doing};
+use crate::redox::timer::Alarm;
 
 /// What an event is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -10,13 +10,13 @@ use redox_scheme::{Request, SignalBehavior, Socket};
 use syscall::error::{EAGAIN, ENODEV};
 use syscall::{F_GETFL, F_SETFL};
 
-use crate::alarm::Alarm;
-use crate::dma::DmaBlock;
+use crate::driver::{BATCH, Server, refuse};
 use crate::error::{DaemonError, Doing};
-use crate::interrupts::Interrupts;
-use crate::server::{BATCH, Server, refuse};
-use crate::signals;
-use crate::subscriber::Occasion;
+use crate::redox::dma::DmaBlock;
+use crate::redox::irq::Interrupts;
+use crate::redox::signals;
+use crate::redox::timer::Alarm;
+use crate::scheme::notify::Occasion;
 
 /// Interval of looking at the link while frames wait for it, should its interrupt be lost.
 const LINK_INTERVAL: Duration = Duration::from_millis(500);

@@ -11,8 +11,8 @@ use e1000_hw::notes::Notes;
 use e1000_hw::platform::{DmaRegion, Registers};
 use e1000_hw::regs::{Ctrl, Rctl, Status, Tctl};
 
-use crate::config_space::Tuning;
-use crate::demand::Demand;
+use crate::redox::config_space::Tuning;
+use crate::scheme::receive_mode::Demand;
 
 /// A file of the scheme.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -14,10 +14,10 @@ use redox_scheme::{CallerCtx, Id, Request, RequestKind, Response, SignalBehavior
 use syscall::EventFlags;
 use syscall::error::{EAGAIN, EINTR, ENODEV, EOPNOTSUPP, EWOULDBLOCK, Error};
 
-use crate::clock::SystemClock;
+use crate::redox::clock::SystemClock;
 use crate::scheme::NetworkScheme;
-use crate::screen::screen;
-use crate::subscriber::Occasion;
+use crate::scheme::notify::Occasion;
+use crate::scheme::validate::screen;
 
 /// Requests read at once, at most.
 pub const BATCH: usize = 64;

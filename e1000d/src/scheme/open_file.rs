@@ -3,8 +3,8 @@
 use syscall::EventFlags;
 use syscall::flag::{O_ACCMODE, O_RDONLY};
 
-use crate::demand::Demand;
-use crate::files::File;
+use crate::scheme::files::File;
+use crate::scheme::receive_mode::Demand;
 
 /// One handle of a [`File`]: what it holds, and what its owner knows and wants.
 #[derive(Debug)]

@@ -4,12 +4,17 @@
 //! |---|---|
 //! | `` (empty) | frames: one read or write is one Ethernet frame, without FCS |
 //! | `mac` | the 6 bytes of the MAC address |
-//! | others | text ([`crate::files`]) |
+//! | others | text ([`crate::scheme::files`]) |
 //!
 //! What each operation means is in `scheme/operations.rs`.
 
+pub mod files;
+pub mod notify;
+pub mod open_file;
 mod operations;
+pub mod receive_mode;
 mod self_test;
+pub mod validate;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -23,12 +28,12 @@ use e1000_hw::watchdog::Finding;
 use syscall::flag::EventFlags;
 use syscall::{Error, Result, error::EBADF};
 
-use crate::clock::SystemClock;
-use crate::demand::Demand;
-use crate::files::{self, Activity, Description, File};
-use crate::open_file::OpenFile;
 use crate::overload::{FairDrop, Overload};
-use crate::subscriber::{Occasion, Subscriber};
+use crate::redox::clock::SystemClock;
+use crate::scheme::files::{Activity, Description, File};
+use crate::scheme::notify::{Occasion, Subscriber};
+use crate::scheme::open_file::OpenFile;
+use crate::scheme::receive_mode::Demand;
 
 /// The hardware's counters are not read again before this time has passed: a client that asks for them in a loop must
 /// not slow the NIC down.
