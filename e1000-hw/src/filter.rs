@@ -6,7 +6,7 @@
 //! unicast addresses there, too.
 
 use crate::chip::{Chip, Quirks};
-use crate::nvm::MacAddress;
+use crate::ethernet::MacAddress;
 use crate::platform::Registers;
 use crate::regs::{self, Rctl};
 
@@ -155,42 +155,60 @@ impl Filter {
         if self.multicast != empty {
             self.write_multicast(registers, chip, &empty);
         }
-        let empty = [0; VFTA_REGISTERS];
-        if self.vlans != empty {
-            self.write_vlans(registers, chip, &empty);
-        }
+        self.write_vlans(registers, chip, &[0; VFTA_REGISTERS]);
     }
 
     fn write_multicast(&self, registers: &impl Registers, chip: &Chip, old: &[u32; MTA_REGISTERS]) {
-        let count = chip.limits.mta_registers as usize;
-        let new = self.multicast.get(..count).unwrap_or(&self.multicast);
-        write_changes(registers, chip, regs::MTA, new, old);
+        let words = self.multicast.iter().zip(old);
+        let words = words.take(chip.limits.mta_registers as usize);
+        write_changes(registers, chip, regs::MTA, words);
     }
 
     fn write_vlans(&self, registers: &impl Registers, chip: &Chip, old: &[u32; VFTA_REGISTERS]) {
-        write_changes(registers, chip, regs::VFTA, &self.vlans, old);
+        write_changes(registers, chip, regs::VFTA, self.vlans.iter().zip(old));
     }
 }
 
-/// Writes the words of the table at `table` that differ from what it holds.
-fn write_changes(registers: &impl Registers, chip: &Chip, table: u32, new: &[u32], old: &[u32]) {
-    let words = new.iter().zip(old).enumerate();
-    if chip.quirks.contains(Quirks::MTA_REVERSE) {
-        // A write may disturb the word before it: all of them, from high to low, flushed one by one.
-        for (n, (new, _)) in words.rev() {
-            write_table(registers, chip, table, n as u32, *new);
+/// Clears the multicast and the VLAN table, whatever is in them.
+pub(crate) fn clear_tables(registers: &impl Registers, chip: &Chip) {
+    for (table, count) in [
+        (regs::MTA, chip.limits.mta_registers),
+        (regs::VFTA, regs::VFTA_REGISTERS),
+    ] {
+        let down = chip.quirks.contains(Quirks::TABLE_WRITES_SPILL);
+        for n in 0..count {
+            let n = if down { count - 1 - n } else { n };
+            write_word(registers, chip, table, n, 0);
+        }
+    }
+}
+
+/// Writes what is new in `words`, pairs of the new and the old word of the table at `table`.
+fn write_changes<'a>(
+    registers: &impl Registers,
+    chip: &Chip,
+    table: u32,
+    words: impl DoubleEndedIterator<Item = (&'a u32, &'a u32)> + ExactSizeIterator + Clone,
+) {
+    let words = words.enumerate();
+    if chip.quirks.contains(Quirks::TABLE_WRITES_SPILL) {
+        if words.clone().any(|(_, (new, old))| new != old) {
+            // A write may change the register before it, which is written after it here.
+            for (n, (new, _)) in words.rev() {
+                write_word(registers, chip, table, n as u32, *new);
+            }
         }
         return;
     }
     for (n, (new, _)) in words.filter(|(_, (new, old))| new != old) {
-        write_table(registers, chip, table, n as u32, *new);
+        write_word(registers, chip, table, n as u32, *new);
     }
 }
 
 /// Writes word `n` of the table at `table`.
-pub(crate) fn write_table(registers: &impl Registers, chip: &Chip, table: u32, n: u32, value: u32) {
+fn write_word(registers: &impl Registers, chip: &Chip, table: u32, n: u32, value: u32) {
     registers.write(table + 4 * n, value);
-    if chip.quirks.contains(Quirks::FLUSH_TABLES) {
+    if chip.quirks.contains(Quirks::WRITE_BURSTS_LOST) {
         registers.read(regs::STATUS);
     }
 }

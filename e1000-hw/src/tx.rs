@@ -11,6 +11,7 @@ mod offload;
 
 use core::sync::atomic::{Ordering, fence};
 
+use crate::ethernet::{HEADER_LEN, MIN_FRAME_LEN, STANDARD_FRAME_LEN, TAG_LEN};
 use crate::platform::{DmaAllocator, DmaRegion, Registers};
 use crate::regs;
 use crate::ring::{BUFFER_LEN, Buffers, DescriptorRing, MAX_DESCRIPTORS, OutOfDmaMemory, RingSize, Words};
@@ -26,27 +27,19 @@ const VLE: u32 = 1 << 30;
 /// Status, bits 3:0 of the high word: descriptor done.
 const DD: u32 = 1 << 0;
 
-/// Bytes of an Ethernet header, the shortest frame that is accepted.
-pub const MIN_FRAME_LEN: usize = 14;
-/// Bytes of an Ethernet header, which the MTU does not count.
-pub const HEADER_LEN: usize = 14;
-/// Bytes of a VLAN tag, which a frame may carry on top.
-pub const TAG_LEN: usize = 4;
-/// Bytes, without FCS, of the longest untagged frame with an MTU of 1500.
-pub const MAX_FRAME_LEN: usize = 1514;
 /// Bytes that one descriptor takes. The first descriptor of a frame must not have more than 2015 on 82545 and 82546
 /// on PCI-X (hardware-facts 13, PCIX_TX2015).
 pub const PIECE_LEN: usize = 1984;
 /// Shorter frames are filled up with zeroes to this length: padding by the MAC (TCTL.PSP) corrupts short frames
 /// on PCI and PCI-X parts, and 8257x wants at least 17 bytes.
-const PADDED_LEN: usize = 60;
+const PADDED_LEN: usize = MIN_FRAME_LEN;
 /// EtherTypes of a VLAN tag: 802.1Q and 802.1ad.
 const TAG_TYPES: [[u8; 2]; 2] = [[0x81, 0x00], [0x88, 0xA8]];
 
 /// Why a frame was not taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TransmitError {
-    /// Fewer bytes than an Ethernet header has ([`MIN_FRAME_LEN`]).
+    /// Fewer bytes than an Ethernet header has ([`HEADER_LEN`]).
     TooShort,
     /// More bytes than a frame may have with this MTU; a VLAN tag may come on top.
     TooLong {
@@ -110,7 +103,7 @@ struct Cut {
 /// Bytes of a dword, half of a quadword.
 const DWORD_LEN: usize = 4;
 
-/// Bytes of a sentinel, see [`crate::chip::Quirks::TSO_SENTINEL`].
+/// Bytes of a sentinel, see [`crate::chip::Quirks::PREMATURE_TSO_WRITE_BACK`].
 const SENTINEL_LEN: usize = 4;
 
 impl Cut {
@@ -142,7 +135,7 @@ impl Cut {
 
 /// Checks the length of a frame against that of the longest untagged one.
 fn check_len(frame: &[u8], max_len: usize) -> Result<(), TransmitError> {
-    if frame.len() < MIN_FRAME_LEN {
+    if frame.len() < HEADER_LEN {
         return Err(TransmitError::TooShort);
     }
     if frame.len() <= max_len {
@@ -184,7 +177,7 @@ impl<D: DmaRegion> TxRing<D> {
             posted: 0,
             filled: 0,
             held: 0,
-            max_len: MAX_FRAME_LEN,
+            max_len: STANDARD_FRAME_LEN,
             ends: [0; MAX_DESCRIPTORS as usize / 32],
             addresses_lost: false,
             after_segmentation: false,
@@ -227,6 +220,11 @@ impl<D: DmaRegion> TxRing<D> {
             .max(self.descriptors.bus_address() + u64::from(self.descriptors.byte_len()))
     }
 
+    /// Has pieces of frames end where 82544 in PCI-X mode can fetch them.
+    pub fn end_in_upper_dword(&mut self) {
+        self.upper_dword = true;
+    }
+
     /// Longest frame that the ring can take.
     pub(crate) fn capacity(&self) -> usize {
         (self.size.get() - 1 - self.apart()) as usize * PIECE_LEN
@@ -240,11 +238,6 @@ impl<D: DmaRegion> TxRing<D> {
     /// Refuses frames of more than `max_len` bytes, without FCS; a VLAN tag may come on top.
     pub fn set_max_len(&mut self, max_len: usize) {
         self.max_len = max_len.min(self.capacity() - TAG_LEN);
-    }
-
-    /// Has pieces of frames end where 82544 in PCI-X mode can fetch them.
-    pub fn end_in_upper_dword(&mut self) {
-        self.upper_dword = true;
     }
 
     /// Descriptors that the longest frame takes.

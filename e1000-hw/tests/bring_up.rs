@@ -4,12 +4,13 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use e1000_hw::chip::{CHIPS, Chip, Quirks, Reset, find};
+use e1000_hw::ethernet::MacAddress;
 use e1000_hw::fake::{FAKE_MAC, FakeDma, FakeEeprom, FakeMachine, FakeRegion, FakeRegisters, Faults};
 use e1000_hw::flow_control::Pause;
 use e1000_hw::interrupt::Routing;
 use e1000_hw::link::Link;
 use e1000_hw::nic::{BringUpError, Interrupt, Nic, RingSizes};
-use e1000_hw::nvm::{MacAddress, MacAddressError};
+use e1000_hw::nvm::MacAddressError;
 use e1000_hw::platform::{Clock, Registers};
 use e1000_hw::regs::{self, Causes, Rctl, Status, Tctl};
 
@@ -328,28 +329,19 @@ fn receiver_of_82574_is_only_stopped_by_reset() {
 }
 
 #[test]
-fn tables_of_82544_are_written_from_high_to_low() {
+fn multicast_table_of_82544_is_written_from_high_to_low() {
     let chip = chip(0x100C);
     let machine = FakeMachine::new(chip);
-    let mut nic = bring_up(&machine, chip).expect("bring-up");
-    let writes = |first: u32| -> Vec<u32> {
-        let writes = machine.take_accesses().writes;
-        let offsets = writes.iter().map(|(offset, _)| *offset);
-        offsets
-            .filter(|offset| (first..first + 512).contains(offset))
-            .collect()
-    };
-    let check = |table: &[u32]| {
-        assert_eq!(table.len(), 128);
-        assert!(table.is_sorted_by(|a, b| a > b));
-    };
-    check(&writes(regs::MTA));
-    nic.set_vlan_filter(Some([32, 64]));
-    check(&writes(regs::VFTA));
-    assert_eq!(machine.peek(regs::VFTA + 4), 1);
-    nic.restart(&machine).expect("a reset that ends");
-    let after_reset = writes(regs::VFTA);
-    check(&after_reset[after_reset.len() - 128..]);
+    let _nic = bring_up(&machine, chip).expect("bring-up");
+    let table: Vec<u32> = machine
+        .take_accesses()
+        .writes
+        .iter()
+        .map(|(offset, _)| *offset)
+        .filter(|offset| (regs::MTA..regs::MTA + 512).contains(offset))
+        .collect();
+    assert_eq!(table.len(), 128);
+    assert!(table.is_sorted_by(|a, b| a > b));
 }
 
 #[test]

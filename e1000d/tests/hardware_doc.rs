@@ -34,7 +34,7 @@ fn hardware_doc_has_a_row_for_each_chip_of_the_table() {
             [
                 format!("{:04X}", chip.device_id),
                 chip.name.to_owned(),
-                chip.limits.mac.to_owned(),
+                chip.mac().to_string(),
                 format!("{media}, frames to {}, {interrupts}", chip.limits.max_frame),
                 refusal(chip).to_owned(),
             ]

@@ -3,25 +3,22 @@
 use core::fmt;
 
 use super::Nic;
-use crate::chip::{Chip, Moderation, Quirks};
+use crate::chip::{Chip, Moderation};
+use crate::ethernet::{FCS_LEN, HEADER_LEN, MacAddress, STANDARD_MTU, TAG_LEN};
 use crate::filter::Filter;
 use crate::init;
-use crate::moderation::Policy;
-use crate::nvm::MacAddress;
+use crate::moderation::{self, Policy};
 use crate::packet_buffer;
 use crate::platform::{Clock, DmaRegion, Registers};
 use crate::regs::{self, Ctrl, Rctl};
 use crate::rx;
 use crate::stats::Statistics;
-use crate::tx::{HEADER_LEN, TAG_LEN};
 use crate::wait::TimedOut;
 
 /// The MTU after bring-up.
-pub const DEFAULT_MTU: usize = 1500;
+pub const DEFAULT_MTU: usize = STANDARD_MTU;
 /// The smallest MTU: less is no link for IPv4.
 pub const MIN_MTU: usize = 68;
-/// Bytes of the frame check sequence.
-const FCS_LEN: usize = 4;
 
 /// Why the MTU was not set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -212,7 +209,9 @@ impl<R: Registers, D: DmaRegion> Nic<R, D> {
         let chip = self.device.chip;
         if chip.limits.moderation != Moderation::Delays {
             let register = self.routing.throttle();
-            self.device.registers.write(register, chip.throttle(interval));
+            self.device
+                .registers
+                .write(register, moderation::for_chip(chip, interval));
         }
     }
 
@@ -233,7 +232,7 @@ impl<R: Registers, D: DmaRegion> Nic<R, D> {
 
     /// Reads every register that tells something and that reading does not change, with its name.
     pub fn dump_registers(&self, mut each: impl FnMut(&'static str, u32)) {
-        let pcie = self.device.chip.quirks.contains(Quirks::PCIE);
+        let pcie = self.device.chip.mac().is_pcie();
         for (name, offset, only_pcie) in regs::DUMP {
             if pcie || !only_pcie {
                 each(name, self.device.registers.read(offset));

@@ -19,9 +19,9 @@ pub mod validate;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use e1000_hw::ethernet::MacAddress;
 use e1000_hw::nic::{Interrupt, Nic};
 use e1000_hw::notes::Notes;
-use e1000_hw::nvm::MacAddress;
 use e1000_hw::platform::{Clock, DmaRegion, Registers};
 use e1000_hw::regs::Causes;
 use e1000_hw::watchdog::Finding;

@@ -14,7 +14,7 @@
 use std::collections::BTreeSet;
 use std::fmt::Write;
 
-use e1000_hw::nvm::MacAddress;
+use e1000_hw::ethernet::MacAddress;
 use syscall::error::{EINVAL, ENOSPC, Error, Result};
 
 /// Groups that one handle may ask for.
