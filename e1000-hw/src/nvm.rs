@@ -2,53 +2,15 @@
 
 mod microwire;
 
-use core::fmt;
 use core::time::Duration;
 
 use crate::chip::{Chip, Nvm, Quirks};
+use crate::ethernet::MacAddress;
 use crate::notes::Notes;
 use crate::platform::{Clock, Registers};
 use crate::regs::{self, Status};
 use crate::wait::{TimedOut, wait_until};
 use microwire::Grant;
-
-/// An Ethernet address, in the order of transmission.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub struct MacAddress(pub [u8; 6]);
-
-impl MacAddress {
-    /// Whether a NIC may have this address: not a group address and not all zeroes.
-    pub fn is_valid(self) -> bool {
-        self.0[0] & 1 == 0 && self.0 != [0; 6]
-    }
-
-    /// The values of RAL and RAH (without AV) for this address.
-    pub(crate) fn registers(self) -> (u32, u32) {
-        let [a, b, c, d, e, f] = self.0;
-        (
-            u32::from_le_bytes([a, b, c, d]),
-            u32::from(u16::from_le_bytes([e, f])),
-        )
-    }
-
-    fn from_registers(low: u32, high: u32) -> Self {
-        let ([a, b, c, d], [e, f, ..]) = (low.to_le_bytes(), high.to_le_bytes());
-        Self([a, b, c, d, e, f])
-    }
-}
-
-impl fmt::Display for MacAddress {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let [a, b, c, d, e, g] = self.0;
-        write!(f, "{a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{g:02x}")
-    }
-}
-
-impl fmt::Debug for MacAddress {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
 
 /// The two incompatible layouts of EERD.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -156,7 +118,7 @@ pub fn mac_address(
     clock: &impl Clock,
 ) -> Result<MacAddress, MacAddressError> {
     let high = registers.read(regs::RAH);
-    let loaded = MacAddress::from_registers(registers.read(regs::RAL), high);
+    let loaded = address_in(registers.read(regs::RAL), high);
     if high & regs::RAH_AV != 0 && high != regs::ALL_ONES && loaded.is_valid() {
         return Ok(loaded);
     }
@@ -172,7 +134,7 @@ pub fn mac_address(
         },
     };
     let [[a, b], [c, d], [e, f]] = words.map(u16::to_le_bytes);
-    let second_port = chip.quirks.contains(Quirks::DUAL_PORT_MAC)
+    let second_port = chip.quirks.contains(Quirks::ONE_ADDRESS_FOR_TWO_PORTS)
         && registers.read(regs::STATUS) & Status::FUNC.bits() == regs::STATUS_FUNC_1;
     let address = MacAddress([a, b, c, d, e, f ^ u8::from(second_port)]);
     // Judged as it stands in the NVM: an empty one is no address with a bit inverted.
@@ -181,6 +143,12 @@ pub fn mac_address(
     } else {
         Err(MacAddressError::Invalid(address))
     }
+}
+
+/// Returns the address that RAL and RAH hold.
+fn address_in(low: u32, high: u32) -> MacAddress {
+    let ([a, b, c, d], [e, f, ..]) = (low.to_le_bytes(), high.to_le_bytes());
+    MacAddress([a, b, c, d, e, f])
 }
 
 /// The pins of the EEPROM, on parts that have it on pins behind an EERD that gave no answer: that of bhyve's 82545EM

@@ -61,7 +61,7 @@ impl<R: Registers + Clone + Send + Sync + 'static> Daemon<R> {
             .map_registers(&function.channel, &function.config)
             .map_err(DaemonError::Registers)?;
         let tuning = tune(&function.channel, function.chip);
-        let hazard = check_hazard(&registers, function.chip, options.force)?;
+        let hazard = check_hazard(function.chip, options.force)?;
         stop_on_panic(registers.clone(), function.chip, Arc::clone(&function.channel));
         let mut nic = bring_up(registers, function.chip, memory, options, clock)?;
         let interrupts = Interrupts::choose(
@@ -124,12 +124,8 @@ fn tune(channel: &Channel, chip: &Chip) -> Tuning {
 }
 
 /// Refuses a part with a known defect, unless forced. Returns the defect.
-fn check_hazard(
-    registers: &impl Registers,
-    chip: &'static Chip,
-    force: bool,
-) -> Result<Option<&'static str>, DaemonError> {
-    let hazard = chip.hazard(registers);
+fn check_hazard(chip: &Chip, force: bool) -> Result<Option<&'static str>, DaemonError> {
+    let hazard = chip.hazard();
     if let Some(hazard) = hazard {
         if !force {
             return Err(DaemonError::Refused {

@@ -21,6 +21,7 @@ mod subscriber;
 
 use std::time::Duration;
 
+use e1000_hw::ethernet::MacAddress;
 use e1000_hw::nic::Nic;
 use e1000_hw::notes::Notes;
 use e1000_hw::platform::{Clock, DmaRegion, Registers};
@@ -156,7 +157,7 @@ impl<R: Registers, D: DmaRegion, C: Clock> NetworkScheme<R, D, C> {
             return;
         }
         let total = self.handles.receive_mode();
-        let groups = total.groups.iter().copied().map(e1000_hw::nvm::MacAddress);
+        let groups = total.groups.iter().copied().map(MacAddress);
         self.nic
             .set_filter(total.promiscuous, total.all_multicast, groups);
         let restrict = self.handles.all_readers_ask_for_vlans();

@@ -14,7 +14,7 @@
 use std::collections::BTreeSet;
 use std::fmt::Write;
 
-use e1000_hw::nvm::MacAddress;
+use e1000_hw::ethernet::MacAddress;
 use syscall::error::{EINVAL, ENOSPC, Error, Result};
 
 /// Most groups that one handle may ask for.
@@ -116,15 +116,8 @@ fn parse_vlan(text: &str) -> Option<u16> {
 }
 
 fn parse_group(text: &str) -> Option<[u8; 6]> {
-    let mut bytes = [0; 6];
-    let mut parts = text.split(':');
-    for byte in &mut bytes {
-        // `from_str_radix` would take a sign.
-        let is_hex = |part: &&str| part.len() == 2 && part.bytes().all(|byte| byte.is_ascii_hexdigit());
-        let part = parts.next().filter(is_hex)?;
-        *byte = u8::from_str_radix(part, 16).ok()?;
-    }
-    (parts.next().is_none() && bytes[0] & 1 != 0).then_some(bytes)
+    let address: MacAddress = text.parse().ok()?;
+    address.is_group().then_some(address.0)
 }
 
 #[cfg(test)]
