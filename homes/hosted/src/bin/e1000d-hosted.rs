@@ -17,7 +17,8 @@ use e1000_hosted::{pci, pcid};
 use e1000_hw::flow_control::Pause;
 use e1000_hw::moderation::{DEFAULT_POLICY, Policy};
 use e1000_hw::platform::Registers;
-use e1000d::platform::{Environment, Options};
+use e1000d::options::Options;
+use e1000d::platform::Environment;
 use pcid_config::environment::{INIT_NOTIFY, parse_fd};
 
 /// Runs the e1000d daemon against one of QEMU's NICs; prints `ready SCHEME-NAME` when clients can come.
