@@ -29,6 +29,14 @@ pub fn cargo() -> Command {
     command
 }
 
+/// The commit that programs are built from, and whether files differ from it.
+pub fn sources() -> String {
+    let mut git = Command::new("git");
+    git.current_dir(root())
+        .args(["describe", "--always", "--dirty=, with changes"]);
+    output(&mut git).map_or_else(|_| "unknown".to_owned(), |text| text.trim().to_owned())
+}
+
 /// PATH with that directory in front.
 pub fn path_with(directory: &Path) -> Result<OsString> {
     let path = std::env::var_os("PATH").unwrap_or_default();

@@ -63,19 +63,22 @@ impl Reporter {
 pub struct Steps<'a> {
     reporter: &'a mut Reporter,
     scenario: String,
+    /// Factor of all limits.
+    pub patience: u32,
     pub services: Services,
 }
 
 impl<'a> Steps<'a> {
-    pub fn new(reporter: &'a mut Reporter, scenario: &str) -> Self {
+    pub fn new(reporter: &'a mut Reporter, scenario: &str, patience: u32) -> Self {
         Self {
             reporter,
+            patience,
             scenario: scenario.to_owned(),
             services: Services::default(),
         }
     }
 
-    /// Carries a step out. One that is not over within `limit` has failed, and is left behind.
+    /// Carries a step out. One that is not over within `limit`, times patience, has failed, and is left behind.
     pub fn step(
         &mut self,
         name: &str,
@@ -86,6 +89,7 @@ impl<'a> Steps<'a> {
         let mut line = Step::begin(&self.scenario, name, title);
         self.reporter.print(&line);
         let start = Instant::now();
+        let limit = limit * self.patience;
         let verdict = within(limit, work)
             .unwrap_or_else(|| Err(format!("hangs: not over after {} s", limit.as_secs())));
         line.ms = u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX);

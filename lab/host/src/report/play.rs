@@ -1,6 +1,6 @@
 //! Carrying a job out: the image is prepared, the machine booted, its console followed.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use lab_protocol::{Outcome, STEP_MARKER, Step};
@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 use crate::image::{self, Copied, swap};
 use crate::system;
 use crate::system::accelerator::Accelerator;
-use crate::system::boot::Machine;
+use crate::system::boot::{Machine, QEMU};
 use crate::system::console::Findings;
 use crate::system::hardware::Hardware;
 
@@ -117,6 +117,7 @@ impl Player<'_> {
         let place = tempfile::tempdir().map_err(Error::host("create a directory"))?;
         let mut machine = Machine::boot(
             &Hardware {
+                qemu: Path::new(QEMU),
                 image: &self.image,
                 machine: job.machine,
                 smp: job.smp,

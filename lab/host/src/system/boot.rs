@@ -79,6 +79,7 @@ impl Machine {
             slot: None,
         };
         let hardware = Hardware {
+            qemu: Path::new(QEMU),
             image: configuration.image,
             machine: configuration.machine,
             smp: configuration.smp,
@@ -93,15 +94,13 @@ impl Machine {
     /// Starts QEMU.
     pub fn boot(hardware: &Hardware<'_>, place: &Path) -> Result<Self> {
         let monitor = place.join("monitor");
-        let mut command = Command::new(QEMU);
+        let mut command = Command::new(hardware.qemu);
         command.args(hardware.arguments(&monitor));
         command
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
-        let mut child = command
-            .spawn()
-            .map_err(FileError::new("start", Path::new(QEMU)))?;
+        let mut child = command.spawn().map_err(FileError::new("start", hardware.qemu))?;
         let log = File::create(hardware.log).map_err(FileError::new("create", hardware.log));
         let stderr = child.stderr.take().map(collect);
         let (sender, lines) = mpsc::channel();
