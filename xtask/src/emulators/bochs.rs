@@ -46,7 +46,11 @@ impl Machine {
         for path in [&console, &packets] {
             File::create(path).with_context(|| format!("cannot create {}", path.display()))?;
         }
-        write("network", format!("pktlog = {}\n", packets.display()))?;
+        // Without this first line Bochs refuses the file (iodev/network/eth_slirp.cc, parse_slirp_conf).
+        write(
+            "network",
+            format!("# slirp config\npktlog = {}\n", packets.display()),
+        )?;
         let configuration = Configuration {
             tree,
             disk,
