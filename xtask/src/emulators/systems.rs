@@ -27,6 +27,9 @@ const BOOTS: usize = 3;
 const IN_QEMU: &[&str] = &["boot", "transfer"];
 /// What it plays in Bochs.
 const IN_BOCHS: &[&str] = &["boot", "transfer", "restart"];
+/// The router of Bochs's network, which its DHCP server names only if asked (iodev/network/slirp/bootp.cc, bootp_reply).
+/// dhcpd does not ask.
+const ROUTER: &str = "10.0.2.2";
 
 /// The image of a system, and what to put on it.
 pub struct Given<'a> {
@@ -88,12 +91,13 @@ impl Image {
         self.place.path().join("image")
     }
 
-    /// Has the agent play these scenarios at the next start.
-    fn play(&self, scenarios: &[&str], host: &Host) -> Result<()> {
+    /// Has the agent play these scenarios at the next start, with these arguments besides the usual ones.
+    fn play(&self, scenarios: &[&str], more: &[&str], host: &Host) -> Result<()> {
         let (port, patience) = (host.port.to_string(), host.patience.to_string());
         let mut arguments = vec!["scenario"];
         arguments.extend(scenarios);
         arguments.extend(["--port", &port, "--patience", &patience, "--marker", STEP_MARKER]);
+        arguments.extend(more);
         swap::install_agent(&mut self.copied.open()?, &self.agent, &arguments)?;
         Ok(())
     }
@@ -107,7 +111,7 @@ impl Image {
         host: &Host,
         log: &str,
     ) -> Result<String> {
-        self.play(IN_QEMU, host)?;
+        self.play(IN_QEMU, &[], host)?;
         let image = self.path();
         again(|number| {
             let log = host.logs.join(format!("{log}.{number}.console"));
@@ -136,7 +140,7 @@ impl Image {
 
     /// Boots it in Bochs: lease, pings, TCP, and a driver that is ended and started again.
     pub fn in_bochs(&self, bin: &Path, tree: &Path, host: &Host, log: &str) -> Result<String> {
-        self.play(IN_BOCHS, host)?;
+        self.play(IN_BOCHS, &["--router", ROUTER], host)?;
         let disk = self.place.path().join("disk");
         let result = again(|number| {
             fs::copy(self.path(), &disk).context("cannot copy the image")?;

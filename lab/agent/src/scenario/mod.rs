@@ -11,6 +11,7 @@ mod restart;
 mod steps;
 mod transfer;
 
+use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
@@ -39,6 +40,10 @@ pub struct Arguments {
     /// The port of the host's echo server, for "transfer".
     #[arg(long, value_name = "PORT")]
     port: Option<u16>,
+
+    /// The router, if DHCP names none: Bochs's server names only what was asked for, and dhcpd asks for nothing.
+    #[arg(long, value_name = "ADDRESS")]
+    router: Option<Ipv4Addr>,
 
     /// Multiplies all limits of time, for a host that has a lot else to do.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=100))]
@@ -92,7 +97,7 @@ pub fn run(arguments: &Arguments) -> Outcome {
     for scenario in &arguments.scenarios {
         let name = scenario.to_possible_value();
         let name = name.as_ref().map_or("", |value| value.get_name());
-        let mut steps = Steps::new(&mut reporter, name, arguments.patience);
+        let mut steps = Steps::new(&mut reporter, name, arguments.patience, arguments.router);
         // A step that failed and without which the others make no sense has ended the scenario.
         let _ = scenario.run(&mut steps, arguments);
     }

@@ -1,6 +1,7 @@
 //! Steps, each with a time limit, and the lines that tell of them.
 
 use std::io::Write;
+use std::net::Ipv4Addr;
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
@@ -65,14 +66,17 @@ pub struct Steps<'a> {
     scenario: String,
     /// Factor of all limits.
     pub patience: u32,
+    /// The router, if it is not that of the default route.
+    pub router: Option<Ipv4Addr>,
     pub services: Services,
 }
 
 impl<'a> Steps<'a> {
-    pub fn new(reporter: &'a mut Reporter, scenario: &str, patience: u32) -> Self {
+    pub fn new(reporter: &'a mut Reporter, scenario: &str, patience: u32, router: Option<Ipv4Addr>) -> Self {
         Self {
             reporter,
             patience,
+            router,
             scenario: scenario.to_owned(),
             services: Services::default(),
         }

@@ -14,7 +14,7 @@ const LIMIT: Duration = Duration::from_secs(60);
 
 /// Sends to the port of the host and takes back what its echo server makes of it.
 pub fn transfer(steps: &mut Steps<'_>, port: Option<u16>) -> Flow {
-    let patience = steps.patience;
+    let (patience, router) = (steps.patience, steps.router);
     steps.step(
         "tcp",
         "1 MiB of TCP to the host and back, equal",
@@ -25,7 +25,7 @@ pub fn transfer(steps: &mut Steps<'_>, port: Option<u16>) -> Flow {
             let limit = format!("{}s", (LIMIT * patience).as_secs());
             // A process of its own, which ends with all that it has opened.
             let output = Command::new(std::env::current_exe().map_err(text)?)
-                .args(["--json", "system", "tcp", &format!("{}:{port}", gateway()?)])
+                .args(["--json", "system", "tcp", &format!("{}:{port}", gateway(router)?)])
                 .args([
                     "--hello",
                     "go",
