@@ -323,6 +323,9 @@ impl<R: Registers, D: DmaRegion> Nic<R, D> {
         let nic = Self::place(slot, Device { registers, chip }, mac, rx, tx);
         nic.notes = notes;
         nic.short_buffers = pcix && chip.quirks.contains(Quirks::PCIX_TX_2015);
+        if pcix && chip.quirks.contains(Quirks::PCIX_BUFFER_END_HANGS) {
+            nic.tx.end_in_upper_dword();
+        }
         let started = nic.allocate_buffers(allocator, config);
         if let Err(error) = started {
             // SAFETY: `place` has initialised it, and nobody uses it any more.

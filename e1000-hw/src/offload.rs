@@ -2,10 +2,10 @@
 //!
 //! To be sent: the NIC fills in checksums ([`Checksum`]), or cuts one long TCP segment into many that fit the MTU, each
 //! with its own headers ([`Segmentation`]). The caller describes the frame, has [`Offload::prepare`] put into its
-//! headers what the hardware counts on, and hands it to [`crate::nic::Nic::transmit_offloaded`]. Received: the NIC says
+//! headers what the hardware counts on, and hands it to [`crate::nic::Tx::send_with`]. Received: the NIC says
 //! of each frame whether its checksums are right ([`ChecksumResult`]).
 //!
-//! Everything is off until [`crate::nic::Nic::set_offloads`]. Sources: 8254x manual, 3.3 (descriptors) and 3.5
+//! Everything is off until [`crate::nic::Settings::set_offloads`]. Sources: 8254x manual, 3.3 (descriptors) and 3.5
 //! (segmentation); HF 8.6, 9.1, 9.4 and 9.5 (`e1000-hardware-facts.md`).
 
 mod headers;

@@ -19,7 +19,6 @@ use crate::pool::Pool;
 use crate::ring::{DescriptorRing, DescriptorStatus, RingSize};
 
 pub use by_address::{Segment, SentFrame};
-pub(crate) use ring::capacity;
 
 use by_address::Tokens;
 use cut::{Cut, PIECE_LEN};
@@ -90,6 +89,8 @@ pub(crate) struct Transmitter<D: DmaRegion> {
     offload_padding: usize,
     /// The frame before was segmented, by a part that needs a sentinel then.
     after_segmentation: bool,
+    /// Pieces end where 82544 in PCI-X mode can fetch them, see [`Cut::upper_dword`].
+    upper_dword: bool,
     tokens: Tokens,
     counters: TxCounters,
 }
@@ -128,6 +129,7 @@ impl<D: DmaRegion> Transmitter<D> {
                 0
             },
             after_segmentation: false,
+            upper_dword: false,
             tokens: Tokens::default(),
             counters: TxCounters::default(),
         }
@@ -157,14 +159,29 @@ impl<D: DmaRegion> Transmitter<D> {
         self.pool.end_address().max(self.ring.end_address())
     }
 
+    /// Has pieces of frames end where 82544 in PCI-X mode can fetch them.
+    pub fn end_in_upper_dword(&mut self) {
+        self.upper_dword = true;
+    }
+
+    /// Longest frame that the ring can take in one piece.
+    pub fn capacity(&self) -> usize {
+        (self.size().get() - 1 - self.apart()) as usize * PIECE_LEN
+    }
+
+    /// Descriptors that last bytes may take besides.
+    fn apart(&self) -> u32 {
+        u32::from(self.upper_dword)
+    }
+
     /// Refuses frames of more than `max_len` bytes, without FCS; a VLAN tag may come on top.
     pub fn set_max_len(&mut self, max_len: usize) {
-        self.max_len = max_len.min(capacity(self.size()) - TAG_LEN);
+        self.max_len = max_len.min(self.capacity() - TAG_LEN);
     }
 
     /// Descriptors that the longest frame takes.
     fn longest(&self) -> u32 {
-        (self.max_len + TAG_LEN).div_ceil(PIECE_LEN) as u32
+        (self.max_len + TAG_LEN).div_ceil(PIECE_LEN) as u32 + self.apart()
     }
 
     /// Returns true if a frame can be taken now, of any length that is allowed.
@@ -230,15 +247,15 @@ impl<D: DmaRegion> Transmitter<D> {
 
     /// The way in which a frame with this context, or with none, is spread over descriptors.
     fn cut(&self, context: Option<&Context>) -> Cut {
-        match context.and_then(|context| context.mss) {
-            Some(mss) if self.needs_sentinel => Cut {
-                piece_len: PIECE_LEN.min(4 * usize::from(mss)),
-                sentinel: true,
-            },
-            _ => Cut {
-                piece_len: PIECE_LEN,
-                sentinel: self.after_segmentation,
-            },
+        let mss = context.and_then(|context| context.mss);
+        let (piece_len, sentinel) = match mss {
+            Some(mss) if self.needs_sentinel => (PIECE_LEN.min(4 * usize::from(mss)), true),
+            _ => (PIECE_LEN, self.after_segmentation),
+        };
+        Cut {
+            piece_len,
+            sentinel,
+            upper_dword: self.upper_dword,
         }
     }
 

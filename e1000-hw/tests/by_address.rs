@@ -8,6 +8,7 @@ use e1000_hw::fake::{FakeMachine, Faults};
 use e1000_hw::nic::{Config, Nic, SelfTest, SendOptions};
 use e1000_hw::offload::{Headers, Offload, OffloadError, Offloads, Segmentation};
 use e1000_hw::platform::Clock;
+use e1000_hw::regs::{self, Status};
 use e1000_hw::{BufferStatus, ProvideError, RingSize, Segment, TransmitError};
 use owner::{FakeNic, Owner};
 use proptest::prelude::*;
@@ -362,6 +363,48 @@ fn segmentation_works_from_pieces_with_the_sentinel_of_8254x() {
         assert_eq!(machine.take_sent(), [frame.clone()]);
         assert_eq!(owner.reclaim(&mut nic), (1, 0));
     }
+}
+
+#[test]
+fn pieces_end_where_82544_in_pci_x_mode_can_fetch_them_wherever_they_begin() {
+    let machine = FakeMachine::new(chip(0x1008));
+    machine.poke(
+        regs::STATUS,
+        machine.peek(regs::STATUS) | Status::PCIX_MODE.bits(),
+    );
+    let ring = RingSize::new(64).expect("a ring size");
+    let config = Config::with_rings(ring, ring);
+    let mut nic = Nic::bring_up(
+        machine.registers(),
+        chip(0x1008),
+        config,
+        &mut machine.dma(),
+        &machine,
+    )
+    .expect("bring-up");
+    let mut owner = Owner::new(&machine, 64, 2048);
+    let (mut slot, mut apart) = (0, 0);
+    for len in 60..200 {
+        for pieces in [[1, 2, 3], [5, 6, 7], [9, 4, len]] {
+            let frame = numbered(len as u32, len);
+            sent(&mut owner, &mut nic, &frame, &pieces);
+            nic.tx().post();
+            assert_eq!(machine.take_sent(), [frame]);
+            assert_eq!(owner.reclaim(&mut nic), (1, 0));
+            let end = machine.peek(regs::TDT);
+            apart += usize::from((end + 64 - slot) % 64 > 4);
+            while slot != end {
+                let [address, _, low, _] = machine.peek_tx_descriptor(slot);
+                let len = low & 0xFFFF;
+                assert!(
+                    len <= 4 || (address + len - 1) & 4 != 0,
+                    "{address:x}, {len} bytes"
+                );
+                slot = (slot + 1) % 64;
+            }
+        }
+    }
+    assert!(apart > 100, "{apart}");
 }
 
 #[test]

@@ -96,6 +96,10 @@ fn descriptor_control_of_both_queues() {
             vec![W(regs::TXDCTL, 0x0141_0000), W(regs::TXDCTL1, 0x0141_0000)],
         ),
         (0x100E, vec![W(regs::TXDCTL, 0x0101_0000)]),
+        // 82543GC specification update, erratum 35: with a threshold, descriptors are written back to wrong places.
+        (0x1001, vec![W(regs::TXDCTL, 0)]),
+        (0x1004, vec![W(regs::TXDCTL, 0)]),
+        (0x100C, vec![W(regs::TXDCTL, 0)]),
     ] {
         assert_eq!(
             bring_up(id, &[], &[regs::TXDCTL, regs::TXDCTL1]),
@@ -107,13 +111,15 @@ fn descriptor_control_of_both_queues() {
 
 #[test]
 fn extended_control_of_each_family() {
-    // HF 3.3: "82573/4/83: CTRL_EXT bit 23 = 0, bit 22 = 1"; "82571/2: DMA_DYN_CLK_EN off"; DRV_LOAD bit 28. HF 13:
-    // 82546GB quad RO_DIS (bit 17). Linux: PCH bits 22 and 20.
+    // HF 3.3: "82573/4/83: CTRL_EXT bit 23 = 0, bit 22 = 1"; "82571/2: DMA_DYN_CLK_EN off", and of 82573 (specification
+    // update, erratum 15); DRV_LOAD bit 28. HF 13: 82546GB quad RO_DIS (bit 17). Linux: PCH bits 22 and 20.
     const BEFORE: u32 = 1 << 23 | 1 << 19;
     for (id, want) in [
         (0x105E, Some(1 << 28 | 1 << 23)),
         (0x107D, Some(1 << 28 | 1 << 23)),
-        (0x109A, Some(1 << 22 | 1 << 19)),
+        (0x108B, Some(1 << 22)),
+        (0x108C, Some(1 << 22)),
+        (0x109A, Some(1 << 22)),
         (0x10D3, Some(1 << 28 | 1 << 22 | 1 << 19)),
         (0x150C, Some(1 << 28 | 1 << 22 | 1 << 19)),
         (
@@ -278,9 +284,10 @@ fn gap_moderation_and_packet_buffer_are_those_of_the_part() {
 
 #[test]
 fn pause_frames_are_described_except_where_that_is_something_else() {
-    // HF 6: FCAL, FCAH, FCT; "double as FEXTNVM on ICH: do not write".
+    // HF 6: FCAL, FCAH, FCT; "double as FEXTNVM on ICH: do not write". FCAL after FCAH: 82544 in PCI-X mode may write
+    // FCAH into FCAL, too (erratum 9; NetBSD, `wm_set_filter`).
     let registers = [0x28, 0x2C, 0x30];
-    let want = [W(0x28, 0x00C2_8001), W(0x2C, 0x0100), W(0x30, 0x8808)];
+    let want = [W(0x2C, 0x0100), W(0x28, 0x00C2_8001), W(0x30, 0x8808)];
     for chip in CHIPS {
         let steps = bring_up(chip.device_id, &[], &registers);
         if chip.mac().is_pch() {

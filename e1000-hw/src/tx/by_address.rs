@@ -91,10 +91,9 @@ impl<D: DmaRegion> Transmitter<D> {
         tag: Option<u16>,
         offload: Option<&Offload>,
     ) -> Result<Token, OffloadError> {
-        let lengths = segments.iter().map(|segment| segment.len);
-        let len = lengths
-            .clone()
-            .try_fold(0, usize::checked_add)
+        let len = segments
+            .iter()
+            .try_fold(0usize, |sum, segment| sum.checked_add(segment.len))
             .unwrap_or(usize::MAX);
         let context = match offload {
             Some(offload) => Some(offload.context(head, len, self.max_len)?),
@@ -110,7 +109,7 @@ impl<D: DmaRegion> Transmitter<D> {
             return Err(TransmitError::Full.into());
         }
         let cut = self.cut(context.as_ref());
-        let needed = u32::from(context.is_some()) + cut.count_segments(lengths);
+        let needed = u32::from(context.is_some()) + cut.count_segments(segments, len);
         if needed >= self.size().get() {
             return Err(TransmitError::TooManySegments.into());
         }
@@ -119,7 +118,7 @@ impl<D: DmaRegion> Transmitter<D> {
         let mut rest = len;
         for Segment { mut address, mut len } in segments.iter().copied() {
             while len > 0 {
-                let piece = cut.piece(rest).min(len);
+                let piece = cut.piece(address, len, rest);
                 rest -= piece;
                 let mark = if rest == 0 {
                     Mark::ByAddressEnd

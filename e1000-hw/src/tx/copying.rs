@@ -59,7 +59,7 @@ impl<D: DmaRegion> Transmitter<D> {
     ) -> Result<u32, TransmitError> {
         let mut padded = [0; PADDED_LEN];
         let mut rest = frame;
-        // The sentinel comes after the padding.
+        // The last bytes, where they are apart, come after the padding.
         if frame.len() < padding
             && let Some(begin) = padded.get_mut(..frame.len())
         {
@@ -67,7 +67,7 @@ impl<D: DmaRegion> Transmitter<D> {
             rest = &padded;
         }
         while !rest.is_empty() {
-            let (piece, after) = rest.split_at(cut.piece(rest.len()));
+            let (piece, after) = rest.split_at(cut.piece(0, rest.len(), rest.len()));
             let mark = if after.is_empty() {
                 Mark::CopiedEnd
             } else {

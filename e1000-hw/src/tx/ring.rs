@@ -9,7 +9,6 @@
 
 use core::sync::atomic::{Ordering, fence};
 
-use super::cut::PIECE_LEN;
 use crate::platform::{DmaRegion, Registers};
 use crate::regs;
 use crate::ring::{DescriptorRing, DescriptorStatus, MAX_DESCRIPTORS, RingSize};
@@ -22,11 +21,6 @@ const IFCS: u32 = 1 << 25;
 const RS: u32 = 1 << 27;
 /// Status, bits 3:0 of the high word: descriptor done.
 const DD: u32 = 1 << 0;
-
-/// Longest frame that a ring of `size` can take.
-pub(crate) fn capacity(size: RingSize) -> usize {
-    (size.get() - 1) as usize * PIECE_LEN
-}
 
 /// Options of all descriptors of a frame.
 #[derive(Clone, Copy, Debug)]
