@@ -202,7 +202,7 @@ fn readers_killed_while_parked_take_no_frame_with_them() {
         .collect();
     for reader in &mut readers {
         let mut output = reader.output();
-        assert!(output.any(|line| line.ends_with(netstack_client::contract::READING)));
+        assert!(output.any(|line| line.ends_with(lab_agent::contract::READING)));
     }
     thread::sleep(Duration::from_millis(200));
     for reader in &mut readers {
