@@ -2,6 +2,7 @@
 
 mod model;
 mod netdev;
+mod virtual_time;
 
 use std::ffi::OsString;
 use std::fs::{self, File};
@@ -11,6 +12,7 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
+use std::sync::mpsc::channel;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -21,6 +23,8 @@ use crate::qtest::{Interrupt, Qtest};
 
 pub use model::{NicModel, UnknownModel};
 pub use netdev::{Netdev, UnknownNetdev};
+pub use virtual_time::TimeStands;
+use virtual_time::VirtualTime;
 
 /// The name of the NIC's back end, for the monitor and the capture.
 pub const NETDEV: &str = "n0";
@@ -57,6 +61,9 @@ pub struct MachineOptions {
     pub directory: Option<PathBuf>,
     /// Called from a thread for each change of an IOAPIC pin.
     pub on_interrupt: OnInterrupt,
+    /// The devices' time is not that of this machine: it jumps to whatever a device waits for, and is moved by
+    /// [`Machine::advance`].
+    pub virtual_time: bool,
 }
 
 impl MachineOptions {
@@ -72,6 +79,7 @@ impl MachineOptions {
             monitor: None,
             directory: None,
             on_interrupt: Arc::new(|_| {}),
+            virtual_time: false,
         }
     }
 
@@ -130,6 +138,7 @@ pub struct Machine {
     ram: File,
     ram_size: u64,
     slot: u8,
+    time: Option<VirtualTime>,
     _temporary: Option<TempDir>,
 }
 
@@ -182,11 +191,21 @@ impl Machine {
         let stream =
             accept(&listener, &mut child).ok_or_else(|| MachineError::NotConnected { stderr: said() })?;
         let on_interrupt = Arc::clone(&options.on_interrupt);
-        let qtest =
-            Qtest::start(stream, move |interrupt| on_interrupt(interrupt)).map_err(MachineError::Spawn)?;
+        let (timer, fired) = channel();
+        let on_interrupt = move |interrupt: Interrupt| {
+            if interrupt.pin == virtual_time::PIN && interrupt.raised {
+                // Nobody waits for it where time is real.
+                let _ = timer.send(());
+            }
+            on_interrupt(interrupt);
+        };
+        let qtest = Qtest::start(stream, on_interrupt).map_err(MachineError::Spawn)?;
         if !qtest.intercept_ioapic() {
             return Err(MachineError::Unusable { stderr: said() });
         }
+        let time = options
+            .virtual_time
+            .then(|| VirtualTime::start(qtest.clone(), fired));
         // QEMU has them open. What has no name is not left behind, however this process ends.
         for file in [&bios, &ram, &socket] {
             let _ = fs::remove_file(file);
@@ -199,6 +218,7 @@ impl Machine {
             ram: ram_file,
             ram_size,
             slot: options.slot,
+            time,
             _temporary: temporary,
         })
     }
@@ -225,6 +245,15 @@ impl Machine {
     /// Size of RAM in bytes.
     pub fn ram_size(&self) -> u64 {
         self.ram_size
+    }
+
+    /// Has `duration` of the devices' time pass: all that falls into it has happened afterwards.
+    ///
+    /// # Errors
+    ///
+    /// [`TimeStands`], also where time is real ([`MachineOptions::virtual_time`]).
+    pub fn advance(&self, duration: Duration) -> Result<(), TimeStands> {
+        self.time.as_ref().ok_or(TimeStands)?.advance(duration)
     }
 
     /// Plugs in (`true`) or pulls out the cable.
@@ -321,6 +350,9 @@ fn command(options: &MachineOptions, bios: &Path, ram: &Path, socket: &Path, mon
                 options.nic, options.slot
             ),
         ]);
+    if options.virtual_time {
+        command.args(virtual_time::ARGUMENTS);
+    }
     if let Some(capture) = &options.capture {
         command.arg("-object").arg(joined(
             &format!("filter-dump,id=capture,netdev={NETDEV},file="),
