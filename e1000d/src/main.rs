@@ -14,7 +14,8 @@ fn main() -> ExitCode {
 
 #[cfg(target_os = "redox")]
 fn e1000d_main() -> Result<(), Box<dyn std::error::Error>> {
-    use e1000d::platform::{Environment, Redox};
+    use e1000d::platform::Environment;
+    use e1000d::redox::machine::Redox;
     use pcid_config::environment::{INIT_NOTIFY, PCID_CLIENT_CHANNEL, parse_fd};
 
     let channel = parse_fd(
@@ -30,15 +31,15 @@ fn e1000d_main() -> Result<(), Box<dyn std::error::Error>> {
 
 #[cfg(not(target_os = "redox"))]
 fn e1000d_main() -> Result<(), Box<dyn std::error::Error>> {
-    Err("this program drives a NIC on Redox; `cargo xtask demo` runs its code on Linux against QEMU".into())
+    Err("this program is for Redox; on Linux, `cargo xtask demo` runs e1000d-hosted, the same code against QEMU".into())
 }
 
 /// The command line of a match file: nothing, `--interrupts KIND`, the first kind to try, `--pause MODE`, the pause frames
 /// that are wanted, `--moderation POLICY`, how long the NIC waits between two interrupts, and `--force`, which has parts
 /// driven that are known not to be right.
 #[cfg(any(target_os = "redox", test))]
-fn options(mut arguments: impl Iterator<Item = String>) -> Result<e1000d::platform::Options, String> {
-    let mut options = e1000d::platform::Options::default();
+fn options(mut arguments: impl Iterator<Item = String>) -> Result<e1000d::options::Options, String> {
+    let mut options = e1000d::options::Options::default();
     while let Some(argument) = arguments.next() {
         match argument.as_str() {
             "--interrupts" => {
@@ -47,7 +48,7 @@ fn options(mut arguments: impl Iterator<Item = String>) -> Result<e1000d::platfo
                     .ok_or("--interrupts needs a kind: msi-x, msi, intx or polling")?;
                 options.interrupts = kind
                     .parse()
-                    .map_err(|error: e1000d::interrupts::UnknownKind| error.to_string())?;
+                    .map_err(|error: e1000d::redox::irq::UnknownKind| error.to_string())?;
             }
             "--pause" => {
                 let mode = arguments
@@ -80,7 +81,7 @@ fn options(mut arguments: impl Iterator<Item = String>) -> Result<e1000d::platfo
 mod tests {
     use e1000_hw::flow_control::Pause;
     use e1000_hw::moderation::Policy;
-    use e1000d::interrupts::Kind;
+    use e1000d::redox::irq::Kind;
 
     #[test]
     fn interrupts_pause_and_moderation_may_be_chosen() {

@@ -6,6 +6,7 @@ mod demo;
 mod emulators;
 mod play;
 mod process;
+mod programs;
 mod redox;
 mod rust_src;
 mod steps;

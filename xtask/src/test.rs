@@ -6,7 +6,7 @@ use std::process::Command;
 use anyhow::Result;
 use clap::Args;
 
-use crate::bench::hosted;
+use crate::bench::counts;
 use crate::process::{cargo, path_with, run as run_command, target};
 use crate::{check_redox, tools};
 
@@ -46,7 +46,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     eprintln!("== tests: beside the code, against QEMU's device models, through the scheme");
     run_command(cargo().args(["test", "--locked", "--workspace"]))?;
     eprintln!("== register accesses and instructions a frame, against the baseline");
-    hosted::check(&hosted::baseline(), false)?;
+    counts::check(&counts::baseline(), false)?;
     eprintln!("== documentation");
     let mut doc = cargo();
     doc.args(["doc", "--locked", "--workspace", "--no-deps", "--quiet"]);

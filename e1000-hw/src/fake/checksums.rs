@@ -1,8 +1,6 @@
 //! Checksums of the Internet protocols, as hardware finds and fills them in. Written without a look at the code of the
 //! driver, [`crate::offload`]: a test of the one against the other is worth something.
 
-use std::vec::Vec;
-
 /// What was found out of a checksum.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
@@ -115,7 +113,7 @@ impl Place {
     }
 
     /// Fills the checksum in: the complement of the sum, over whatever is in its place.
-    pub(super) fn fill_in(self, frame: &mut Vec<u8>) {
+    pub(super) fn fill_in(self, frame: &mut [u8]) {
         let end = if self.end == 0 {
             frame.len()
         } else {

@@ -7,7 +7,7 @@ use std::vec::Vec;
 
 use super::receive::{MPC, RNBC};
 use super::{FakeEeprom, Inner};
-use crate::chip::{Media, PhyAccess, Quirks};
+use crate::chip::{Media, PhyAccess};
 use crate::nvm::CHECKSUM;
 use crate::phy::{Bmcr, Bmsr, register};
 use crate::regs::{self, Causes, Ctrl, Status};
@@ -89,7 +89,7 @@ impl Inner {
             regs::ICR => {
                 let asserted = self.interrupts() || self.oddities.masked_causes_are_asserted;
                 match self.registers.insert(offset, 0).unwrap_or(0) {
-                    causes if causes != 0 && asserted && self.chip.quirks.contains(Quirks::PCIE) => {
+                    causes if causes != 0 && asserted && self.chip.mac().is_pcie() => {
                         causes | Causes::INT_ASSERTED.bits()
                     }
                     causes => causes,
@@ -215,10 +215,17 @@ impl Inner {
             n @ 0..3 => self.eeprom_words[n],
             0x3F => CHECKSUM
                 .wrapping_sub(sum)
+                .wrapping_sub(self.init_control_2())
                 .wrapping_add(u16::from(self.faults.nvm_checksum_wrong)),
+            0x0F => self.init_control_2(),
             _ => 0,
         };
         u32::from(word) << 16 | done
+    }
+
+    /// Word 0x0F of the NVM: bit 0 says that deep smart power down is off.
+    fn init_control_2(&self) -> u16 {
+        u16::from(!self.faults.deep_smart_power_down)
     }
 
     /// One access through MDIC, which ends at once, like QEMU's.

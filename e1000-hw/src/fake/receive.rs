@@ -5,8 +5,8 @@ use std::vec::Vec;
 use super::checksums::Verdict;
 use super::{Arrival, Inner, Oddities, checksums};
 use crate::chip::Quirks;
+use crate::ethernet::MacAddress;
 use crate::filter::hash;
-use crate::nvm::MacAddress;
 use crate::regs::{self, Causes, Ctrl, Rctl};
 use crate::ring::{BUFFER_LEN, DESCRIPTOR_LEN};
 
@@ -103,8 +103,7 @@ impl Inner {
         }
         // RFCTL.ACKD_DIS, which bring-up leaves 0, would leave out those with data (82574 datasheet, 10.2.5.16).
         let acknowledges = checksums::examine(arrived, self.vlan_type()).is_some_and(|found| found.ack);
-        let heeded =
-            self.chip.quirks.contains(Quirks::PCIE) && self.get(regs::RFCTL) & regs::RFCTL_ACK_DIS == 0;
+        let heeded = self.chip.mac().is_pcie() && self.get(regs::RFCTL) & regs::RFCTL_ACK_DIS == 0;
         if acknowledges && heeded {
             self.raise(ACK);
         }
@@ -163,10 +162,11 @@ impl Inner {
 
     /// Whether an entry of the receive addresses has this address.
     fn is_own(&self, address: [u8; 6]) -> bool {
-        let (low, high) = MacAddress(address).registers();
+        let [a, b, c, d, e, f] = address;
+        let (low, high) = (u32::from_le_bytes([a, b, c, d]), u16::from_le_bytes([e, f]));
         (0..16).any(|entry| {
             let found = self.get(regs::rah(entry));
-            found & regs::RAH_AV != 0 && found as u16 == high as u16 && self.get(regs::ral(entry)) == low
+            found & regs::RAH_AV != 0 && found as u16 == high && self.get(regs::ral(entry)) == low
         })
     }
 
@@ -189,7 +189,7 @@ impl Inner {
         }
         if rxcsum & TUOFL != 0 {
             // One bit for both protocols on PCI parts, UDP has its own on PCIe parts.
-            let pcie = self.chip.quirks.contains(Quirks::PCIE);
+            let pcie = self.chip.mac().is_pcie();
             let checked = if found.udp && pcie { UDPCS } else { TCPCS };
             high |= match found.transport {
                 Verdict::None => 0,

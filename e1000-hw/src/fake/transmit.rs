@@ -57,7 +57,7 @@ impl Context {
     }
 
     /// Fills in the checksums that a data descriptor asks for.
-    fn fill_in(&self, frame: &mut Vec<u8>, options: u32) {
+    fn fill_in(&self, frame: &mut [u8], options: u32) {
         // That of the IP header is in no sum of the transport's.
         if options & IXSM != 0 {
             self.ip.fill_in(frame);

@@ -23,7 +23,7 @@ use e1000_hw::chip;
 use e1000_hw::nic::{Interrupt, Nic, RingSizes};
 use e1000_hw::platform::Registers;
 use e1000_hw::ring::RingSize;
-use e1000d::clock::SystemClock;
+use e1000d::redox::clock::SystemClock;
 use netstack_client::MacAddress;
 use netstack_client::benchmark::Generator;
 use serde::Serialize;

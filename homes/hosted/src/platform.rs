@@ -8,7 +8,7 @@ use std::{fs, io};
 use e1000_hw::platform::Registers;
 use e1000_hw::regs::{self, Rctl, Tctl};
 use e1000d::platform::{Counters, Platform};
-use e1000d::proof::Limits;
+use e1000d::redox::irq::line_test::Limits;
 use pcid_config::channel::Channel;
 use pcid_config::protocol::PciFunction;
 use serde::{Deserialize, Serialize};

@@ -1,42 +1,23 @@
 //! `cargo xtask bench`: compares drivers on a real system, or counts what frames cost against QEMU's device models.
 
-mod calls;
-mod chart;
-mod drivers;
-mod guest;
-pub mod hosted;
-mod load;
-pub mod measures;
-pub mod network;
-pub mod part;
-mod report;
-mod sender;
-mod server;
-mod statistics;
-mod table;
-mod values;
+pub mod counts;
+mod source;
 
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};
+use lab_host::bench::{self, Options, Part};
+use lab_host::system::accelerator::Accelerator;
+use lab_host::system::boot::QEMU;
 
-use crate::process::{output, target};
-use crate::redox::accelerator::Accelerator;
-use crate::redox::boot::QEMU;
+use crate::process::target;
+use crate::programs::{self, Programs};
 use crate::steps::Steps;
 use crate::tools;
-use drivers::Source;
-pub use drivers::{STOCK, Subject};
-pub use guest::{Results, Setup, failures};
-use part::Part;
-pub use report::summary_text;
-use report::{Boot, Driver, Report};
-pub use statistics::Summary;
-pub use values::values;
+use source::Choice;
 
 /// Options of `cargo xtask bench`.
 #[derive(Args)]
@@ -60,7 +41,7 @@ pub struct Arguments {
     /// A driver to compare, again for each one: "stock" for the one of the image, "build" for the one of this
     /// workspace, or a file [default: stock and build].
     #[arg(long = "driver", value_name = "stock|build|[NAME=]FILE")]
-    drivers: Vec<Source>,
+    drivers: Vec<Choice>,
 
     /// netstack-client, already built for the image's architecture [default: build it].
     #[arg(long, value_name = "FILE")]
@@ -161,53 +142,51 @@ impl Arguments {
     }
 }
 
-/// Boots the system once for a part of the benchmark.
-pub fn boot(subject: &Subject, part: Part, setup: &Setup<'_>) -> Result<Results> {
-    match part {
-        Part::Calls => calls::bursts(subject, setup),
-        Part::Sustained => calls::sustained(subject, setup),
-        Part::Overrun => calls::overrun(subject, setup),
-        Part::Exchanges => calls::exchanges(subject, setup),
-        Part::Ping | Part::Tcp | Part::Udp | Part::Mixed => network::run(subject, setup, &part.steps()),
-    }
-}
-
 /// Carries the command out.
 pub fn run(arguments: &Arguments) -> Result<()> {
     let steps = Steps::new(arguments.json);
     steps.step("QEMU", || tools::qemu().map(|()| ((), String::new())))?;
     let Some(image) = &arguments.image else {
-        let baseline = arguments.baseline.clone().unwrap_or_else(hosted::baseline);
-        return hosted::check(&baseline, arguments.write_baseline);
+        let baseline = arguments.baseline.clone().unwrap_or_else(counts::baseline);
+        return counts::check(&baseline, arguments.write_baseline);
     };
-    let accelerator = Accelerator::choose(arguments.accel, QEMU, &steps)?;
+    let accelerator = Accelerator::choose(arguments.accel, QEMU, steps.lab())?;
     let place = arguments.output.clone().unwrap_or_else(|| target().join("bench"));
     fs::create_dir_all(&place).with_context(|| format!("cannot create {}", place.display()))?;
-    let sources = if arguments.drivers.is_empty() {
-        Source::usual()
+    let kind = programs::inspect(image, &place.join("scratch.img"), &steps)?;
+    if !kind.architecture.is_x86() {
+        bail!("QEMU for x86 cannot boot an image for {}", kind.architecture);
+    }
+    let choices = if arguments.drivers.is_empty() {
+        Choice::usual()
     } else {
         arguments.drivers.clone()
     };
-    let subjects: Vec<_> = sources
+    let programs = Programs::new(kind.architecture, &steps);
+    let sources = choices
         .iter()
-        .enumerate()
-        .map(|(index, source)| {
-            let same = sources[..index].iter().any(|other| other.label == source.label);
-            ensure!(!same, "two drivers are called {:?}: give NAME=FILE", source.label);
-            Subject::prepare(source, image, arguments.client.as_deref(), &place, &steps)
-        })
-        .collect::<Result<_>>()?;
-    let result = compare(arguments, accelerator, &steps, &subjects, &place);
-    for subject in &subjects {
-        // They have done their service; what they showed is in the results.
-        let _ = fs::remove_file(&subject.image);
-    }
-    let report = result?;
+        .map(|choice| choice.source(&programs))
+        .collect::<Result<Vec<_>>>()?;
+    let client = programs.get("netstack-client", arguments.client.as_deref())?;
+    let options = Options {
+        image,
+        sources: &sources,
+        client: &client,
+        parts: &arguments.parts(),
+        repeats: arguments.repeats,
+        nic: &arguments.nic,
+        smp: arguments.smp,
+        icount: arguments.icount,
+        accelerator,
+        limit: Duration::from_secs(arguments.timeout),
+        place: &place,
+    };
+    let report = bench::run(&options, steps.lab())?;
 
     let json = serde_json::to_string_pretty(&report)?;
     for (name, text) in [
         ("bench.json", &json),
-        ("bench.svg", &chart::draw(&report)),
+        ("bench.svg", &bench::draw(&report)),
         ("bench.md", &report.table()),
     ] {
         let path = place.join(name);
@@ -221,68 +200,6 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         println!("results: {}/bench.{{json,svg,md}}", place.display());
     }
     Ok(())
-}
-
-/// Boots all drivers in turn, as often as wanted.
-fn compare(
-    arguments: &Arguments,
-    accelerator: Accelerator,
-    steps: &Steps,
-    subjects: &[Subject],
-    place: &Path,
-) -> Result<Report> {
-    let mut drivers: Vec<_> = subjects
-        .iter()
-        .map(|subject| Driver {
-            label: subject.label.clone(),
-            sha256: subject.sha256.clone(),
-            values: Default::default(),
-        })
-        .collect();
-    let mut boots = Vec::new();
-    let log = place.join("console.log");
-    for part in arguments.parts() {
-        for round in 1..=arguments.repeats {
-            for (subject, driver) in subjects.iter().zip(&mut drivers) {
-                let setup = Setup {
-                    nic: &arguments.nic,
-                    smp: arguments.smp,
-                    icount: arguments.icount && part.is_counted(),
-                    accelerator,
-                    limit: Duration::from_secs(arguments.timeout),
-                    log: &log,
-                };
-                let name = format!("{part:?} {round}/{}: {}", arguments.repeats, subject.label);
-                let results = steps.step(&name, || {
-                    let results = boot(subject, part, &setup)?;
-                    let mut words = failures(&results);
-                    words.extend(values::incomplete(&results));
-                    Ok((results, words.join("; ")))
-                })?;
-                for (name, value) in values(&results) {
-                    driver.values.entry(name).or_default().push(value);
-                }
-                boots.push(Boot {
-                    driver: subject.label.clone(),
-                    results,
-                });
-            }
-        }
-    }
-    let version = output(Command::new("qemu-system-x86_64").arg("--version"))?;
-    Ok(Report {
-        date: output(Command::new("date").args(["-u", "+%Y-%m-%d"]))?
-            .trim()
-            .to_owned(),
-        qemu: format!("{}, {accelerator}", version.lines().next().unwrap_or_default()),
-        nic: arguments.nic.clone(),
-        icount: arguments.icount,
-        smp: arguments.smp,
-        repeats: arguments.repeats,
-        rows: report::rows(&drivers, arguments.icount, arguments.smp),
-        drivers,
-        boots,
-    })
 }
 
 #[cfg(test)]

@@ -1,21 +1,7 @@
 //! `cargo xtask redox`: swaps the driver into an image of Redox, or back, and tries it there.
 
-pub mod accelerator;
 mod acceptance;
-pub mod boot;
-pub mod build;
-pub mod console;
-pub mod copy;
-pub mod elf;
-pub mod error;
-mod hardware;
-pub mod locate;
-mod monitor;
 mod report;
-pub mod swap;
-#[cfg(test)]
-mod tests;
-pub mod volume;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -23,20 +9,20 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
+use lab_host::image::locate::{self, Location};
+use lab_host::image::volume::Volume;
+use lab_host::image::{copy, swap};
+use lab_host::system;
+use lab_host::system::accelerator::Accelerator;
+use lab_host::system::boot::{Configuration, Machine, QEMU};
+use lab_host::system::console::Findings;
+use lab_host::units::mebibytes;
 
 use crate::process::target;
+use crate::programs::Programs;
 use crate::steps::Steps;
 use crate::tools;
-use accelerator::Accelerator;
-use boot::{Configuration, Machine, QEMU};
-use build::Toolchain;
-use console::Findings;
-use elf::Architecture;
-pub use error::Error;
-use error::mebibytes;
-use locate::Location;
 use report::{Report, Run};
-use volume::Volume;
 
 /// How often load is measured unless told otherwise.
 const LOAD_REPEATS: u32 = 3;
@@ -176,7 +162,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let steps = Steps::new(json);
     let accelerator = if arguments.run {
         steps.step("QEMU", || tools::qemu().map(|()| ((), String::new())))?;
-        Some(Accelerator::choose(arguments.accel, QEMU, &steps)?)
+        Some(Accelerator::choose(arguments.accel, QEMU, steps.lab())?)
     } else {
         None
     };
@@ -203,8 +189,8 @@ pub fn run(arguments: &Arguments) -> Result<()> {
 
 fn is_boot_failure(error: &anyhow::Error) -> bool {
     matches!(
-        error.downcast_ref::<Error>(),
-        Some(Error::Stuck { .. } | Error::Died { .. })
+        error.downcast_ref::<system::Error>(),
+        Some(system::Error::Stuck { .. } | system::Error::Died { .. })
     )
 }
 
@@ -229,12 +215,22 @@ fn on_copy(
         );
         Ok(((place, architecture, volume), word))
     })?;
-    if arguments.run && !matches!(architecture, Architecture::X86_64 | Architecture::I586) {
-        return Err(Error::NotBootable(architecture).into());
+    if arguments.run && !architecture.is_x86() {
+        bail!("--run can boot x86_64 and i586 images, this one is for {architecture}");
     }
-    let programs = Programs::get(arguments, steps, architecture)?;
+    let programs = Programs::new(architecture, steps);
+    let driver = if arguments.undo {
+        None
+    } else {
+        Some(programs.get("e1000d", arguments.driver.as_deref())?)
+    };
+    let client = if arguments.run {
+        programs.find("netstack-client", arguments.client.as_deref())?
+    } else {
+        None
+    };
 
-    if let Some(driver) = &programs.driver {
+    if let Some(driver) = &driver {
         steps.step("swap", || {
             swap::install(&mut volume, driver)?;
             let word = format!(
@@ -257,7 +253,7 @@ fn on_copy(
         layout: place.layout.name(),
         offset: place.start,
         architecture: architecture.to_string(),
-        driver: if programs.driver.is_some() {
+        driver: if driver.is_some() {
             swap::DRIVER_NAME
         } else {
             "e1000d"
@@ -266,7 +262,7 @@ fn on_copy(
         run: None,
     };
     if let Some(accelerator) = accelerator {
-        let before = match &programs.client {
+        let before = match &client {
             // The report may take a part of the whole time.
             Some(client) => Some(swap::install_report(
                 &mut volume,
@@ -284,55 +280,6 @@ fn on_copy(
         report.run = Some(run?);
     }
     Ok(report)
-}
-
-/// What goes onto the image.
-struct Programs {
-    /// `None`: the swap is undone.
-    driver: Option<Vec<u8>>,
-    /// `None`: there is no run, or nothing that could build it.
-    client: Option<Vec<u8>>,
-}
-
-impl Programs {
-    /// Reads what was given and builds the rest.
-    fn get(arguments: &Arguments, steps: &Steps, architecture: Architecture) -> Result<Self> {
-        let given = |path: &Option<PathBuf>| path.as_ref().map(|path| read(path, architecture)).transpose();
-        let mut programs = Self {
-            driver: given(&arguments.driver)?,
-            client: given(&arguments.client)?,
-        };
-        let driver_missing = programs.driver.is_none() && !arguments.undo;
-        let client_missing = programs.client.is_none() && (arguments.run || arguments.report);
-        let toolchain = match Toolchain::find(architecture) {
-            Ok(toolchain) => toolchain,
-            Err(error) if driver_missing => return Err(error.into()),
-            Err(_) => return Ok(programs),
-        };
-        for (missing, package, program) in [
-            (driver_missing, "e1000d", &mut programs.driver),
-            (client_missing, "netstack-client", &mut programs.client),
-        ] {
-            if missing {
-                *program = Some(steps.build(&format!("build {package}"), |bar| {
-                    let program = toolchain.build_with(architecture, package, bar)?;
-                    elf::require(package, &program, architecture)?;
-                    Ok((
-                        program,
-                        format!("{}, {}", architecture.triple(), toolchain.name()),
-                    ))
-                })?);
-            }
-        }
-        Ok(programs)
-    }
-}
-
-/// Reads a program and makes sure that the image can run it.
-pub fn read(path: &Path, architecture: Architecture) -> Result<Vec<u8>, Error> {
-    let program = fs::read(path).map_err(Error::io("read", path))?;
-    elf::require(&path.display().to_string(), &program, architecture)?;
-    Ok(program)
 }
 
 /// Boots the copy and follows it until the network has been tried.

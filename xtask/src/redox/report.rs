@@ -3,13 +3,13 @@
 use std::path::PathBuf;
 
 use anyhow::{Result, bail};
+use lab_host::system::accelerator::Accelerator;
+use lab_host::system::boot::Machine;
+use lab_host::system::console::{Driver, Findings, Network};
+use lab_host::units::mebibytes;
 use serde::Serialize;
 
 use super::Arguments;
-use super::accelerator::Accelerator;
-use super::boot::Machine;
-use super::console::{Driver, Findings, Network};
-use super::error::mebibytes;
 
 /// The object that `--json` prints.
 #[derive(Serialize)]

@@ -17,7 +17,8 @@ use e1000_hosted::{pci, pcid};
 use e1000_hw::flow_control::Pause;
 use e1000_hw::moderation::{DEFAULT_POLICY, Policy};
 use e1000_hw::platform::Registers;
-use e1000d::platform::{Environment, Options};
+use e1000d::options::Options;
+use e1000d::platform::Environment;
 use pcid_config::environment::{INIT_NOTIFY, parse_fd};
 
 /// Runs the e1000d daemon against one of QEMU's NICs; prints `ready SCHEME-NAME` when clients can come.
@@ -38,7 +39,7 @@ struct Arguments {
     /// Directory of scheme sockets, where the clients look, too; REDOX_SHIM_DIR if not given.
     #[arg(long)]
     scheme_dir: Option<PathBuf>,
-    /// Where to put the socket of QEMU's monitor.
+    /// Where to put the socket of QEMU's monitor (QMP).
     #[arg(long)]
     monitor: Option<PathBuf>,
     /// Capture all frames into this pcap file.

@@ -5,6 +5,8 @@ use std::net::{Ipv4Addr, SocketAddrV4};
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use qemu_process::escape;
+
 use super::NETDEV;
 
 /// What is at the other end of the cable.
@@ -40,7 +42,7 @@ impl Netdev {
                 )
             }
             Netdev::Stream(path) => {
-                let path = path.display().to_string().replace(',', ",,");
+                let path = escape(path);
                 format!("stream,id={NETDEV},server=off,addr.type=unix,addr.path={path}")
             }
         }

@@ -6,6 +6,7 @@
 //! HPET, whose interrupt says that it has passed, and all timers before it with it.
 
 use std::sync::mpsc::Receiver;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::qtest::Qtest;
@@ -37,7 +38,7 @@ pub struct TimeStands;
 
 pub(super) struct VirtualTime {
     qtest: Qtest,
-    fired: Receiver<()>,
+    fired: Mutex<Receiver<()>>,
 }
 
 impl VirtualTime {
@@ -47,13 +48,17 @@ impl VirtualTime {
         qtest.outb(0x43, 0x30);
         qtest.outb(0x40, 1);
         qtest.outb(0x40, 0);
-        Self { qtest, fired }
+        Self {
+            qtest,
+            fired: Mutex::new(fired),
+        }
     }
 
     pub(super) fn advance(&self, duration: Duration) -> Result<(), TimeStands> {
         let ticks = (duration.as_nanos() / TICK.as_nanos()) as u64;
+        let fired = self.fired.lock().unwrap_or_else(PoisonError::into_inner);
         // One that fired of itself is not this one.
-        let _ = self.fired.try_iter().count();
+        let _ = fired.try_iter().count();
         // The counter can only be set while it stands.
         let post = |register: u64, value: u64| self.qtest.post(&format!("writeq {register:#x} {value:#x}"));
         post(CONFIGURATION, 0);
@@ -64,6 +69,6 @@ impl VirtualTime {
         self.qtest
             .command(&format!("writeq {CONFIGURATION:#x} {ENABLE:#x}"))
             .ok_or(TimeStands)?;
-        self.fired.recv_timeout(LIMIT).map_err(|_| TimeStands)
+        fired.recv_timeout(LIMIT).map_err(|_| TimeStands)
     }
 }

@@ -1,7 +1,7 @@
 //! Carries out a step: all that this test knows of the core's API.
 
+use e1000_hw::ethernet::MacAddress;
 use e1000_hw::nic::{Interrupt, Nic, RingSizes};
-use e1000_hw::nvm::MacAddress;
 use e1000_hw::offload::{Checksum, ChecksumResult, Headers, Offload, Offloads, Segmentation, Transport};
 use e1000_hw::platform::DmaAllocator;
 use e1000_hw::regs::{self, Ctrl};

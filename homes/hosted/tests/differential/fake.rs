@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 use std::time::Duration;
 
-use e1000_hw::chip::{Chip, Quirks};
+use e1000_hw::chip::Chip;
 use e1000_hw::fake::{Arrival, FakeDma, FakeMachine, FakeRegisters};
 use e1000_hw::platform::{Clock, Registers};
 use e1000_hw::regs::{self, Rctl, Status};
@@ -185,7 +185,7 @@ impl FakeWorld {
         }
         let back_end = Rc::new(RefCell::new(BackEnd {
             machine: machine.clone(),
-            is_e1000e: chip.quirks.contains(Quirks::PCIE),
+            is_e1000e: chip.mac().is_pcie(),
             link: true,
             queue: VecDeque::new(),
             socket: VecDeque::new(),

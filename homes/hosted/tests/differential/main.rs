@@ -23,7 +23,7 @@ use script::{Script, Step};
 use world::{QemuWorld, World as _};
 
 /// Scripts for each model in the usual test.
-const CASES: u64 = 100;
+const CASES: u64 = 60;
 
 /// Why a script failed.
 struct Failure {

@@ -12,7 +12,7 @@ use std::time::Duration;
 use e1000_hosted::machine::{Machine, MachineOptions, Netdev, NicModel};
 use e1000_hosted::memory::SharedRam;
 use e1000_hosted::pci;
-use e1000_hw::chip::{self, Chip, Quirks};
+use e1000_hw::chip::{self, Chip};
 use e1000_hw::fake::FAKE_MAC;
 use e1000_hw::platform::{Clock, DmaAllocator, Registers};
 use e1000_hw::regs;
@@ -177,7 +177,7 @@ impl QemuWorld {
         let (base, _) = nic.function.bars[0].memory().expect("registers");
         let id = nic.function.id;
         let chip = chip::find(id.vendor, id.device).expect("a chip that is known");
-        let pcie = chip.quirks.contains(Quirks::PCIE);
+        let pcie = chip.mac().is_pcie();
         Self {
             clock: QemuClock {
                 machine: Rc::clone(&machine),

@@ -1,0 +1,271 @@
+//! A Redox system in QEMU, and its console.
+
+use std::collections::VecDeque;
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::path::Path;
+use std::process::{Child, ChildStderr, Command, Stdio};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use super::accelerator::Accelerator;
+use super::console::{Findings, plain};
+use super::error::{Error, Result};
+use super::hardware::{Hardware, Nic, nic_id};
+use super::monitor::Monitor;
+use crate::file::FileError;
+
+/// The program that runs systems.
+pub const QEMU: &str = "qemu-system-x86_64";
+/// How many lines of the console a message repeats.
+const LAST_LINES: usize = 15;
+/// What each line of the kernel's log begins with. From there on the boot loader asks no more.
+const KERNEL: &str = "kernel::";
+/// How often Enter is pressed for the boot loader, which asks for a resolution and waits for ever.
+const KEY_INTERVAL: Duration = Duration::from_secs(2);
+/// How long QEMU may take until its monitor is there.
+const MONITOR_LIMIT: Duration = Duration::from_secs(10);
+
+/// QEMU's version, as it says it; `None` if it cannot be started.
+pub fn version() -> Option<String> {
+    let output = Command::new(QEMU).arg("--version").output().ok()?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    text.lines().next().map(str::to_owned)
+}
+
+/// Which machine, with one network card.
+pub struct Configuration<'a> {
+    /// The image. What the system writes is thrown away.
+    pub image: &'a Path,
+    /// QEMU's name of the NIC.
+    pub nic: &'a str,
+    /// QEMU's name of the machine.
+    pub machine: &'a str,
+    /// Processors.
+    pub smp: u32,
+    /// What the card is connected to: QEMU's `-netdev` without the id.
+    pub netdev: &'a str,
+    /// Let the clock count instructions.
+    pub icount: bool,
+    /// How it is executed, unless instructions are counted.
+    pub accelerator: Accelerator,
+    /// Where everything on the console is kept.
+    pub log: &'a Path,
+}
+
+/// A running machine. It ends with this value.
+pub struct Machine {
+    child: Child,
+    stderr: Option<JoinHandle<String>>,
+    lines: Receiver<String>,
+    last: VecDeque<String>,
+    findings: Findings,
+    start: Instant,
+    spawned: Option<Duration>,
+    monitor: Monitor,
+    accelerator: Accelerator,
+    /// Whether the boot loader may ask.
+    loading: bool,
+}
+
+impl Machine {
+    /// Starts QEMU with one network card.
+    pub fn start(configuration: &Configuration<'_>, place: &Path) -> Result<Self> {
+        let nic = Nic {
+            model: configuration.nic,
+            netdev: configuration.netdev,
+            link: true,
+            slot: None,
+        };
+        let hardware = Hardware {
+            image: configuration.image,
+            machine: configuration.machine,
+            smp: configuration.smp,
+            nics: &[nic],
+            icount: configuration.icount,
+            accelerator: configuration.accelerator,
+            log: configuration.log,
+        };
+        Self::boot(&hardware, place)
+    }
+
+    /// Starts QEMU.
+    pub fn boot(hardware: &Hardware<'_>, place: &Path) -> Result<Self> {
+        let monitor = place.join("monitor");
+        let mut command = Command::new(QEMU);
+        command.args(hardware.arguments(&monitor));
+        command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        let mut child = command
+            .spawn()
+            .map_err(FileError::new("start", Path::new(QEMU)))?;
+        let log = File::create(hardware.log).map_err(FileError::new("create", hardware.log));
+        let stderr = child.stderr.take().map(collect);
+        let (sender, lines) = mpsc::channel();
+        let stdout = child.stdout.take();
+        let mut machine = Self {
+            child,
+            stderr,
+            lines,
+            last: VecDeque::new(),
+            findings: Findings::default(),
+            start: Instant::now(),
+            spawned: None,
+            monitor: Monitor::new(&monitor),
+            accelerator: hardware.accelerator(),
+            loading: true,
+        };
+        let mut log = log?;
+        if let Some(stdout) = stdout {
+            std::thread::spawn(move || {
+                for line in BufReader::new(stdout).split(b'\n').map_while(|line| line.ok()) {
+                    let line = plain(&line);
+                    // The log is a help only; the run goes on without.
+                    let _ = writeln!(log, "{line}");
+                    if sender.send(line).is_err() {
+                        break;
+                    }
+                }
+            });
+        }
+        machine.last.reserve(LAST_LINES);
+        if hardware.links_down().next().is_some() {
+            // It waits for that, stopped.
+            machine.monitor.connect(MONITOR_LIMIT);
+            hardware
+                .links_down()
+                .for_each(|number| machine.set_link(number, false));
+            machine.monitor.command("cont");
+        }
+        Ok(machine)
+    }
+
+    /// Connects the card with that number, or pulls the plug.
+    pub fn set_link(&mut self, number: usize, up: bool) {
+        let state = if up { "on" } else { "off" };
+        self.monitor
+            .command(&format!("set_link {} {state}", nic_id(number)));
+    }
+
+    /// When pcid-spawner started a driver for a NIC, since the start.
+    pub fn spawned(&self) -> Option<Duration> {
+        self.spawned
+    }
+
+    /// What is known by now.
+    pub fn findings(&self) -> &Findings {
+        &self.findings
+    }
+
+    /// Since the start.
+    pub fn time(&self) -> Duration {
+        self.start.elapsed()
+    }
+
+    /// Reads the console until it has said what is waited for.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Stuck`] if that does not happen until `limit` after the start, [`Error::Died`] if it cannot.
+    pub fn wait(
+        &mut self,
+        limit: Duration,
+        what: &'static str,
+        done: impl Fn(&Findings) -> bool,
+    ) -> Result<()> {
+        while !done(&self.findings) {
+            if let Some(panic) = &self.findings.panic {
+                return Err(self.died(panic.clone()));
+            }
+            let left = limit.saturating_sub(self.time());
+            if left.is_zero() {
+                return Err(Error::Stuck {
+                    what,
+                    seconds: limit.as_secs(),
+                    accelerator: self.accelerator,
+                    console: self.console(),
+                });
+            }
+            match self.lines.recv_timeout(left.min(KEY_INTERVAL)) {
+                Ok(line) => self.line(line),
+                Err(RecvTimeoutError::Timeout) => {
+                    if self.loading {
+                        // Most systems do not ask.
+                        self.monitor.command("sendkey ret");
+                    }
+                }
+                Err(RecvTimeoutError::Disconnected) => return Err(self.ended()),
+            }
+        }
+        Ok(())
+    }
+
+    fn line(&mut self, line: String) {
+        if line.contains(KERNEL) {
+            self.loading = false;
+        }
+        self.findings.line(&line);
+        if self.findings.spawned.is_some() && self.spawned.is_none() {
+            self.spawned = Some(self.time());
+        }
+        if self.last.len() == LAST_LINES {
+            self.last.pop_front();
+        }
+        self.last.push_back(line);
+    }
+
+    /// The last lines of the console.
+    fn console(&self) -> String {
+        if self.last.is_empty() {
+            return "    (nothing)".to_owned();
+        }
+        let lines: Vec<_> = self.last.iter().map(|line| format!("    {line}")).collect();
+        lines.join("\n")
+    }
+
+    /// An error that ends the run, with what the console said last.
+    pub fn died(&self, what: String) -> Error {
+        Error::Died {
+            what,
+            console: self.console(),
+        }
+    }
+
+    /// QEMU's output is at its end, and so is QEMU.
+    fn ended(&mut self) -> Error {
+        let status = self
+            .child
+            .wait()
+            .map_or_else(|error| error.to_string(), |status| status.to_string());
+        let reason = self
+            .stderr
+            .take()
+            .and_then(|thread| thread.join().ok())
+            .unwrap_or_default();
+        self.died(
+            format!("QEMU ended ({status}) {}", reason.trim())
+                .trim_end()
+                .to_owned(),
+        )
+    }
+}
+
+impl Drop for Machine {
+    fn drop(&mut self) {
+        // What the system wrote goes with it.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Reads to the end, on a thread of its own so that QEMU is not held up.
+fn collect(mut stderr: ChildStderr) -> JoinHandle<String> {
+    std::thread::spawn(move || {
+        let mut text = Vec::new();
+        let _ = stderr.read_to_end(&mut text);
+        String::from_utf8_lossy(&text).into_owned()
+    })
+}

@@ -1,0 +1,35 @@
+//! What can go wrong with a system in QEMU.
+
+use crate::file::FileError;
+use crate::system::accelerator::Accelerator;
+
+/// The result of everything about systems.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// A system that does not do what it should, or cannot be started.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The operating system of this machine refused something.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// The system did not get as far as it should.
+    #[error("{what} within {seconds} s under {accelerator}; the console ended with:\n{console}")]
+    Stuck {
+        /// What was waited for, as a sentence: "the driver did not say that it is up".
+        what: &'static str,
+        /// How long.
+        seconds: u64,
+        /// How it was executed.
+        accelerator: Accelerator,
+        /// The last lines of the console.
+        console: String,
+    },
+    /// The system or QEMU failed.
+    #[error("{what}; the console ended with:\n{console}")]
+    Died {
+        /// What happened.
+        what: String,
+        /// The last lines of the console.
+        console: String,
+    },
+}

@@ -1,0 +1,82 @@
+//! `cargo xtask redox --report`
+
+use std::fs;
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+use lab_host::program::Architecture;
+use lab_host::report::{self, Header, Matrix, Options};
+use lab_host::system::accelerator::Accelerator;
+use lab_host::system::boot::QEMU;
+
+use super::Arguments;
+use crate::process::{output, root, target};
+use crate::programs::{self, Programs};
+use crate::steps::Steps;
+use crate::tools;
+
+/// Makes the report. That a driver fails is a result and no error.
+pub fn run(arguments: &Arguments) -> Result<()> {
+    let steps = Steps::new(false);
+    steps.step("QEMU", || tools::qemu().map(|()| ((), String::new())))?;
+    let accelerator = Accelerator::choose(arguments.accel, QEMU, steps.lab())?;
+    let place = target().join("redox/report");
+    let kind = programs::inspect(&arguments.image, &place.join("scratch.img"), &steps)?;
+    if kind.architecture != Architecture::X86_64 {
+        bail!(
+            "--report boots images for x86_64, this one is for {}",
+            kind.architecture
+        );
+    }
+    let programs = Programs::new(kind.architecture, &steps);
+    let driver = programs.get("e1000d", arguments.driver.as_deref())?;
+    let client = programs.get("netstack-client", arguments.client.as_deref())?;
+    let (header, matrix) = report::run(&Options {
+        image: &arguments.image,
+        kind,
+        driver: &driver,
+        client: &client,
+        accelerator,
+        place,
+        only: &arguments.only,
+        soak: arguments.soak,
+        load_repeats: arguments.load_repeats,
+        jobs: arguments.jobs,
+        command: arguments.report_command(),
+        sources: sources(),
+    })?;
+    finish(arguments, &header, &matrix)
+}
+
+/// Writes what was asked for and says how it went.
+fn finish(arguments: &Arguments, header: &Header, matrix: &Matrix) -> Result<()> {
+    let markdown = matrix.markdown(header);
+    if let Some(path) = &arguments.markdown {
+        fs::write(path, &markdown).with_context(|| format!("writing {}", path.display()))?;
+    }
+    match &arguments.json {
+        Some(Some(path)) => {
+            fs::write(path, matrix.json(header)?).with_context(|| format!("writing {}", path.display()))?
+        }
+        Some(None) => println!("{}", matrix.json(header)?),
+        None if arguments.markdown.is_none() => println!("{markdown}"),
+        None => {}
+    }
+    let worse = matrix.worse();
+    if worse.is_empty() {
+        eprintln!("  nothing is worse than with the stock driver");
+        return Ok(());
+    }
+    for line in &worse {
+        eprintln!("  WORSE than the stock driver: {line}");
+    }
+    bail!("{} result(s) are worse than the stock driver's", worse.len())
+}
+
+/// Which sources the driver is built from.
+fn sources() -> String {
+    let mut git = Command::new("git");
+    git.current_dir(root())
+        .args(["describe", "--always", "--dirty=, with changes"]);
+    output(&mut git).map_or_else(|_| "unknown".to_owned(), |text| text.trim().to_owned())
+}
