@@ -18,7 +18,7 @@ pub const POSTED_LIMIT: usize = 256;
 pub struct Interrupt {
     /// Number of the pin at the intercepted controller.
     pub pin: u32,
-    /// Whether the pin is asserted now.
+    /// State of the pin: true while it is asserted.
     pub raised: bool,
 }
 
@@ -140,7 +140,7 @@ impl Qtest {
         }
     }
 
-    /// Whether QEMU stopped answering.
+    /// Tells if QEMU has stopped answering.
     pub fn is_gone(&self) -> bool {
         self.channel.lock().unwrap_or_else(PoisonError::into_inner).gone
     }
