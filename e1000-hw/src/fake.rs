@@ -1,7 +1,8 @@
 //! A fake of the world that the core sees: registers that behave like a NIC's, DMA memory, a clock.
 //!
-//! For tests. It counts every register access, so that the cost of a frame is an assertion, and it can be told to misbehave in ways that no emulator does: a reset that does not end, a device that is gone, descriptors with
-//! any bits at any time.
+//! For tests. It counts every register access, so that the cost of a frame is an assertion, and it can be told to
+//! misbehave in ways that no emulator does: a reset that does not end, a device that is gone, descriptors with any
+//! bits at any time.
 
 mod checksums;
 mod device;
@@ -128,7 +129,8 @@ struct Inner {
     regions: Rc<RefCell<Regions>>,
     next_bus_address: u64,
     largest_block: usize,
-    sent: Vec<Vec<u8>>,
+    /// Frames sent, and whether there was a link.
+    sent: Vec<(Vec<u8>, bool)>,
     /// Descriptors that are done, which was not written yet: ring, slot, low word.
     late: Vec<(u64, u32, u32)>,
     /// The last context descriptor, and POPTS of the frame that is being fetched.
@@ -149,7 +151,8 @@ pub struct FakeRegisters(FakeMachine);
 pub struct FakeDma(FakeMachine);
 
 impl FakeMachine {
-    /// A machine with one NIC, powered on, its PHY with a link; copper parts show it once CTRL.SLU is set, as metal does.
+    /// A machine with one NIC, powered on, its PHY with a link; copper parts show it once CTRL.SLU is set, as metal
+    /// does.
     pub fn new(chip: &'static Chip) -> Self {
         let mac = FAKE_MAC;
         let words = [0, 2, 4].map(|i| u16::from_le_bytes([mac[i], mac[i + 1]]));
@@ -293,7 +296,15 @@ impl FakeMachine {
 
     /// Frames that the NIC put on the wire since the last time.
     pub fn take_sent(&self) -> Vec<Vec<u8>> {
-        core::mem::take(&mut self.0.borrow_mut().sent)
+        let sent = core::mem::take(&mut self.0.borrow_mut().sent);
+        let on_wire = sent.into_iter().filter(|(_, link)| *link);
+        on_wire.map(|(frame, _)| frame).collect()
+    }
+
+    /// As [`Self::take_sent`], with the frames that were lost because there was no link.
+    pub fn take_sent_and_lost(&self) -> Vec<Vec<u8>> {
+        let sent = core::mem::take(&mut self.0.borrow_mut().sent);
+        sent.into_iter().map(|(frame, _)| frame).collect()
     }
 
     /// Sends what a stalled transmitter kept.

@@ -1,5 +1,5 @@
-//! The fake does what the manuals say of frames: filter, limits, counters, tags, checksums, causes. The differential test of
-//! the hosted home compares all of it with QEMU's models.
+//! The fake does what the manuals say of frames: filter, limits, counters, tags, checksums, causes. The differential
+//! test of the hosted home compares all of it with QEMU's models.
 
 use e1000_hw::chip::{self, Chip};
 use e1000_hw::ethernet::MacAddress;

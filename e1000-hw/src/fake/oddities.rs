@@ -1,11 +1,12 @@
 //! What emulators do that hardware does not.
 
-/// Oddities of emulators that the fake can be given, all off at the start. The differential test of the hosted home finds
-/// out which of them a model of QEMU's has, and then expects them of it; functions are those of QEMU.
+/// Oddities of emulators that the fake can be given, all off at the start. The differential test of the hosted home
+/// finds out which of them a model of QEMU's has, and then expects them of it; functions are those of QEMU.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Oddities {
     /// A frame below 60 bytes is filled up with zeroes and received; hardware takes it for a fragment. hw/net/e1000.c,
-    /// `e1000_receive_iov`; hw/net/e1000e_core.c, `e1000e_receive_internal`; net/net.c, `qemu_send_packet_async` from 8.0 on.
+    /// `e1000_receive_iov`; hw/net/e1000e_core.c, `e1000e_receive_internal`; net/net.c, `qemu_send_packet_async` from
+    /// 8.0 on.
     pub short_frames_are_padded: bool,
     /// The limit of 1522 bytes, and with RCTL.LPE of 16384, is compared with a length that does not count the FCS.
     /// hw/net/e1000x_common.c, `e1000x_is_oversized`.
@@ -35,7 +36,8 @@ pub struct Oddities {
     /// What the multicast table lets in is counted in MPRC by the filter, even if it then finds no room.
     /// hw/net/e1000x_common.c, `e1000x_rx_group_filter`.
     pub table_counts: bool,
-    /// So are all other frames to groups and to everybody, and none of them afterwards. hw/net/e1000.c, `receive_filter`.
+    /// So are all other frames to groups and to everybody, and none of them afterwards. hw/net/e1000.c,
+    /// `receive_filter`.
     pub filter_counts: bool,
     /// With RCTL.MPE, frames to everybody are counted as frames to groups. hw/net/e1000.c, `receive_filter`;
     /// hw/net/e1000x_common.c, `e1000x_rx_group_filter`.

@@ -238,7 +238,8 @@ impl Inner {
         let head = (head + pieces.len() as u32) % size;
         self.registers.insert(regs::RDH, head);
         let left = free - pieces.len() as u32;
-        // RCTL.RDMTS, 0: it is told when the number of free descriptors becomes half of the ring (8254x manual, 13.4.22).
+        // RCTL.RDMTS, 0: it is told when the number of free descriptors becomes half of the ring (8254x manual,
+        // 13.4.22).
         let threshold = size >> ((rctl >> 8 & 3) + 1);
         let is_low = match self.oddities {
             Oddities {

@@ -179,9 +179,7 @@ impl Inner {
                 self.count_sent(frame);
             }
         }
-        if goes_out {
-            self.sent.append(&mut out);
-        }
+        self.sent.extend(out.into_iter().map(|frame| (frame, goes_out)));
     }
 
     /// Completes or cuts a frame.

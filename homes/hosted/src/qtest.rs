@@ -110,8 +110,8 @@ impl Qtest {
         self.commands(&[command]).pop().flatten()
     }
 
-    /// Sends up to [`POSTED_LIMIT`] commands together; of each the words behind `OK`, or `None` if QEMU refused. Nothing,
-    /// if it is gone.
+    /// Sends up to [`POSTED_LIMIT`] commands together; of each the words behind `OK`, or `None` if QEMU refused.
+    /// Nothing, if it is gone.
     pub fn commands(&self, commands: &[&str]) -> Vec<Option<String>> {
         let mut channel = self.channel.lock().unwrap_or_else(PoisonError::into_inner);
         if channel.gone {
@@ -125,8 +125,8 @@ impl Qtest {
         answers.into_iter().map(words).collect()
     }
 
-    /// Has a command sent, behind which nothing is done before the next one that wants an answer: with that one, or with
-    /// many like it. Its own answer is not looked at.
+    /// Has a command sent, behind which nothing is done before the next one that wants an answer: with that one, or
+    /// with many like it. Its own answer is not looked at.
     pub fn post(&self, command: &str) {
         let mut channel = self.channel.lock().unwrap_or_else(PoisonError::into_inner);
         if channel.gone {

@@ -22,8 +22,8 @@ pub enum Netdev {
         /// The port that it sends to.
         peer: u16,
     },
-    /// A Unix socket that somebody listens at: frames follow each other, each behind its length in four bytes, in network
-    /// order.
+    /// A Unix socket that somebody listens at: frames follow each other, each behind its length in four bytes, in
+    /// network order.
     Stream(PathBuf),
 }
 

@@ -2,8 +2,8 @@
 //!
 //! QEMU counts the processor's instructions instead of nanoseconds (`-icount`), and the processor halts for ever. With
 //! `sleep=off` time then jumps to whatever a device has set a timer for (QEMU, accel/tcg/icount-common.c,
-//! `icount_start_warp_timer`); without a timer it stands. To have a certain time pass, one more timer is set: one of the
-//! HPET, whose interrupt says that it has passed, and all timers before it with it.
+//! `icount_start_warp_timer`); without a timer it stands. To have a certain time pass, one more timer is set: one of
+//! the HPET, whose interrupt says that it has passed, and all timers before it with it.
 
 use std::sync::mpsc::Receiver;
 use std::sync::{Mutex, PoisonError};

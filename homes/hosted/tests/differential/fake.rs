@@ -19,7 +19,8 @@ const PHY: [u8; 6] = [0, 1, 4, 5, 9, 10];
 /// Counters of frames that found no room: MPC and RNBC.
 const MISSED: [u32; 2] = [0x4010, 0x40A0];
 
-/// Most bytes of frames that wait: what QEMU reads from a socket at once (include/net/net.h, `NET_BUFSIZE`), and a bit less.
+/// Most bytes of frames that wait: what QEMU reads from a socket at once (include/net/net.h, `NET_BUFSIZE`), and a bit
+/// less.
 const WAITING_LIMIT: usize = 60_000;
 
 /// QEMU's network between the cable's other end and the model (net/queue.c, net/stream.c), which keeps frames that the
@@ -34,7 +35,8 @@ struct BackEnd {
     /// Frames behind them, which were not read from the socket.
     socket: VecDeque<Vec<u8>>,
     reading: bool,
-    /// The model took nothing the last time, and is not asked before it says that it can (net/net.c, `receive_disabled`).
+    /// The model took nothing the last time, and is not asked before it says that it can (net/net.c,
+    /// `receive_disabled`).
     refused: bool,
     /// RCTL was written, and nothing is received for a second (hw/net/e1000.c, `set_rx_control`).
     paused: bool,

@@ -159,7 +159,8 @@ fn number(name: &str, default: u64) -> u64 {
     std::env::var(name).map_or(default, |text| text.parse().expect("a number"))
 }
 
-/// Plays so many scripts on each model. DIFFERENTIAL_SEED is the seed of the first; DIFFERENTIAL_MODEL names the only one.
+/// Plays so many scripts on each model. DIFFERENTIAL_SEED is the seed of the first; DIFFERENTIAL_MODEL names the only
+/// one.
 fn run_all(cases: u64) {
     let seed = number("DIFFERENTIAL_SEED", 0);
     let only = std::env::var("DIFFERENTIAL_MODEL").ok();

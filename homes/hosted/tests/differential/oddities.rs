@@ -1,4 +1,5 @@
-//! What QEMU's models, and its network, do that hardware does not: found out at the start, not concluded from a version.
+//! What QEMU's models, and its network, do that hardware does not: found out at the start, not concluded from a
+//! version.
 
 use e1000_hw::fake;
 use e1000_hw::offload::{ChecksumResult, Ip, Offloads, Transport};

@@ -20,9 +20,9 @@ use e1000_hw::regs;
 /// Time that passes for the driver in one step.
 pub const STEP: Duration = Duration::from_secs(3);
 
-/// Time that passes for a model in one step, or when the driver waits: more than whatever it waits for. QEMU's e1000 receives
-/// nothing for a second after RCTL was written; e1000e looks at an interrupt that is pending again and again, as often as
-/// ITR says, so that more would take long.
+/// Time that passes for a model in one step, or when the driver waits: more than whatever it waits for. QEMU's e1000
+/// receives nothing for a second after RCTL was written; e1000e looks at an interrupt that is pending again and again,
+/// as often as ITR says, so that more would take long.
 const MODEL_STEP: Duration = Duration::from_millis(1100);
 const MODEL_STEP_PCIE: Duration = Duration::from_millis(2);
 
@@ -61,7 +61,8 @@ pub struct PostedRegisters {
     base: u64,
 }
 
-/// Has QEMU do what was posted, and look at its sockets: in the turn in which it answers, or before it answers the next time.
+/// Has QEMU do what was posted, and look at its sockets: in the turn in which it answers, or before it answers the
+/// next time.
 fn sync(machine: &Machine) {
     machine.qtest().inb(0x80);
 }
@@ -113,7 +114,8 @@ impl Registers for PostedRegisters {
     }
 }
 
-/// Time of QEMU's devices, which passes when the driver waits. Whatever they wait for happens then, however short the wait.
+/// Time of QEMU's devices, which passes when the driver waits. Whatever they wait for happens then, however short the
+/// wait.
 pub struct QemuClock {
     machine: Rc<Machine>,
     step: Duration,
