@@ -4,7 +4,7 @@ mod microwire;
 
 use core::time::Duration;
 
-use crate::chip::{Chip, Nvm, Quirks};
+use crate::chip::{Chip, MacType, Nvm, Quirks};
 use crate::ethernet::MacAddress;
 use crate::notes::Notes;
 use crate::platform::{Clock, Registers};
@@ -182,18 +182,36 @@ fn eerd_words(registers: &impl Registers, clock: &impl Clock) -> Result<[u16; 3]
 
 /// What bring-up notes of the NVM; a bit-banged one is not asked for its checksum, which would take 170 ms.
 pub(crate) fn check(registers: &impl Registers, chip: &Chip, clock: &impl Clock) -> Notes {
-    let sum = match chip.limits.nvm {
+    let contents = match chip.limits.nvm {
         Nvm::Microwire | Nvm::Flash => return Notes::empty(),
-        Nvm::EerdSmall | Nvm::EerdLarge => eerd_sum(registers, clock),
+        Nvm::EerdSmall | Nvm::EerdLarge => eerd_contents(registers, clock),
     };
-    match sum {
-        Ok(CHECKSUM) => Notes::empty(),
-        Ok(_) => Notes::NVM_CHECKSUM,
+    match contents {
+        Ok(contents) if contents.sum != CHECKSUM => Notes::NVM_CHECKSUM,
+        Ok(contents)
+            if chip.mac() == MacType::I82573 && contents.init_control_2 & NO_DEEP_POWER_DOWN == 0 =>
+        {
+            Notes::DEEP_SMART_POWER_DOWN
+        }
+        Ok(_) => Notes::empty(),
         // It answers: the machine is busy, and the checksum stays unknown.
         Err(late) if late.waited_for == ALL_WORDS => Notes::empty(),
         Err(silent) if pins(registers, chip, clock, silent).is_ok() => Notes::empty(),
         Err(_) => Notes::NVM_SILENT,
     }
+}
+
+/// Word that says how the part is initialized.
+const INIT_CONTROL_2: u8 = 0x0F;
+/// [`INIT_CONTROL_2`] of 82573: deep smart power down is off.
+const NO_DEEP_POWER_DOWN: u16 = 1 << 0;
+
+/// What is of interest in an NVM.
+struct Contents {
+    /// Sum of the words that the checksum covers.
+    sum: u16,
+    /// Word [`INIT_CONTROL_2`].
+    init_control_2: u16,
 }
 
 /// Words that the checksum covers.
@@ -220,8 +238,8 @@ pub fn checksum_is_good(
     let sum = match chip.limits.nvm {
         Nvm::Flash => return Ok(None),
         Nvm::Microwire => microwire_sum(registers, clock),
-        Nvm::EerdSmall | Nvm::EerdLarge => match eerd_sum(registers, clock) {
-            Ok(sum) => sum,
+        Nvm::EerdSmall | Nvm::EerdLarge => match eerd_contents(registers, clock) {
+            Ok(contents) => contents.sum,
             Err(silent) => {
                 let _grant = pins(registers, chip, clock, silent)?;
                 microwire_sum(registers, clock)
@@ -237,9 +255,12 @@ fn microwire_sum(registers: &impl Registers, clock: &impl Clock) -> u16 {
     })
 }
 
-fn eerd_sum(registers: &impl Registers, clock: &impl Clock) -> Result<u16, TimedOut> {
+fn eerd_contents(registers: &impl Registers, clock: &impl Clock) -> Result<Contents, TimedOut> {
     let (layout, first) = detect_eerd(registers, clock)?;
-    let mut sum = first;
+    let mut contents = Contents {
+        sum: first,
+        init_control_2: 0,
+    };
     let start = clock.now();
     for word in 1..CHECKSUM_WORDS {
         if clock.now().saturating_sub(start) >= CHECKSUM_LIMIT {
@@ -248,7 +269,11 @@ fn eerd_sum(registers: &impl Registers, clock: &impl Clock) -> Result<u16, Timed
                 limit: CHECKSUM_LIMIT,
             });
         }
-        sum = sum.wrapping_add(read_word(registers, clock, layout, word)?);
+        let value = read_word(registers, clock, layout, word)?;
+        contents.sum = contents.sum.wrapping_add(value);
+        if word == INIT_CONTROL_2 {
+            contents.init_control_2 = value;
+        }
     }
-    Ok(sum)
+    Ok(contents)
 }

@@ -5,7 +5,7 @@
 //! ([`Qemu::wait_for`], [`Qemu::wait`], [`Qemu::monitor`]) has a limit, and ends early, with what QEMU wrote on its
 //! standard error, when QEMU ends. [`Monitor`] speaks QMP; another process may open it, too, by its path.
 //!
-//! Which machine to start is the caller's: hosted mode takes one without a guest and drives it by QEMU's test
+//! The machine to start is the caller's choice: hosted mode takes one without a guest and drives it by QEMU's test
 //! protocol (`e1000_hosted::machine`), a test of a whole system takes one with an image and reads its console.
 //!
 //! ```no_run
@@ -26,7 +26,11 @@
 //!     .console();
 //! let mut qemu = launch.start()?;
 //! let console = qemu.take_console().expect("asked for, and not yet taken");
-//! std::thread::spawn(move || BufReader::new(console).lines().map_while(Result::ok).for_each(|line| println!("{line}")));
+//! std::thread::spawn(move || {
+//!     for line in BufReader::new(console).lines().map_while(Result::ok) {
+//!         println!("{line}");
+//!     }
+//! });
 //! let mut monitor = qemu.monitor(Duration::from_secs(10))?;
 //! monitor.press("ret")?;
 //! monitor.set_link("nic0", false)?;

@@ -31,7 +31,7 @@ struct Arguments {
     /// PCI slot of the NIC, which is in the scheme's name.
     #[arg(long, default_value_t = DEFAULT_SLOT, value_parser = clap::value_parser!(u8).range(2..32))]
     slot: u8,
-    /// What the NIC is connected to: `user`, `user,OPTIONS` or `udp:LOCALPORT:PEERPORT`.
+    /// The other end of the NIC's cable: `user`, `user,OPTIONS` or `udp:LOCALPORT:PEERPORT`.
     #[arg(long, default_value = "user")]
     netdev: Netdev,
     /// Address of the NIC.
@@ -40,7 +40,7 @@ struct Arguments {
     /// Directory of scheme sockets, where the clients look, too; REDOX_SHIM_DIR if not given.
     #[arg(long)]
     scheme_dir: Option<PathBuf>,
-    /// Where to put the socket of QEMU's monitor (QMP).
+    /// Path for the socket of QEMU's monitor (QMP).
     #[arg(long)]
     monitor: Option<PathBuf>,
     /// Capture all frames into this pcap file.
