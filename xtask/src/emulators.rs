@@ -15,7 +15,7 @@ use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};
 use lab_host::system::accelerator::Accelerator;
 
-use crate::process::{cargo, output, path_with, sources, target};
+use crate::process::{cargo, output, path_with, root, sources, target};
 use crate::steps::Steps;
 use crate::tools::{self, QEMU};
 use systems::{Given, Host, Image};
@@ -208,6 +208,8 @@ struct Run<'a> {
     arguments: &'a Arguments,
     place: PathBuf,
     steps: Steps,
+    /// Programs of the hosted tests.
+    tests: Vec<PathBuf>,
     images: Vec<Image>,
     host: Host,
     sources: String,
@@ -226,6 +228,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
             logs: place.join("logs"),
         },
         steps: Steps::new(false),
+        tests: Vec::new(),
         images: Vec::new(),
         sources: sources(),
         arguments,
@@ -239,11 +242,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     })?;
     let emulators = run.emulators()?;
     if arguments.wants(Column::Tests) && emulators.iter().any(|emulator| emulator.bochs.is_none()) {
-        // Built once, before any of them waits for it.
-        run_logged(
-            cargo().args(["test", "--locked", "--package", "e1000-hosted", "--no-run"]),
-            None,
-        )?;
+        run.tests = build_tests()?;
     }
     if arguments.wants(Column::Redox) {
         for given in &given {
@@ -375,7 +374,7 @@ impl Run<'_> {
             return Ok(());
         }
         let log = self.host.logs.join(log_name(&[&emulator.name, "tests"]));
-        let results = hosted_tests(&emulator.bin, &log)?;
+        let results = hosted_tests(&self.tests, &emulator.bin, &log)?;
         for nic in NICS {
             let result = results.cell(nic).map_err(anyhow::Error::msg);
             self.record(emulator, nic, TESTS, result)?;
@@ -467,28 +466,55 @@ fn demo(directory: &Path, nic: &str) -> Result<String> {
     ))
 }
 
-/// Runs all tests of the hosted machine; what they say goes to `log`.
-fn hosted_tests(directory: &Path, log: &Path) -> Result<results::Results> {
+/// Builds the tests of the hosted machine, once for all emulators: the programs.
+fn build_tests() -> Result<Vec<PathBuf>> {
     let mut command = cargo();
     command
-        .args(["test", "--locked", "--package", "e1000-hosted", "--no-fail-fast"])
-        .env("PATH", path_with(directory)?);
-    // That tests fail is a result.
-    let _ = run_logged(&mut command, Some(log));
-    let said = fs::read_to_string(log).with_context(|| format!("cannot read {}", log.display()))?;
-    results::parse(&said).with_context(|| format!("no test ran; see {}", log.display()))
+        .args(["test", "--locked", "--package", "e1000-hosted", "--no-run"])
+        .arg("--message-format=json-render-diagnostics")
+        .stderr(Stdio::inherit());
+    let output = command.output().context("cannot start cargo")?;
+    if !output.status.success() {
+        bail!("the hosted tests cannot be built");
+    }
+    let programs = test_programs(&String::from_utf8_lossy(&output.stdout));
+    if programs.is_empty() {
+        bail!("there are no hosted tests");
+    }
+    Ok(programs)
 }
 
-/// Runs the command with its output in the file, or on the terminal.
-fn run_logged(command: &mut Command, log: Option<&Path>) -> Result<()> {
-    if let Some(log) = log {
-        let file = File::create(log).with_context(|| format!("cannot create {}", log.display()))?;
+/// Programs of tests among cargo's messages, in their order.
+fn test_programs(messages: &str) -> Vec<PathBuf> {
+    let program = |line: &str| {
+        let message: serde_json::Value = serde_json::from_str(line).ok()?;
+        (message["profile"]["test"] == true).then_some(())?;
+        message["executable"].as_str().map(PathBuf::from)
+    };
+    let mut programs: Vec<_> = messages.lines().filter_map(program).collect();
+    programs.sort_unstable();
+    programs
+}
+
+/// Runs all tests of the hosted machine; what they say goes to `log`.
+fn hosted_tests(programs: &[PathBuf], directory: &Path, log: &Path) -> Result<results::Results> {
+    let failed = || format!("cannot write {}", log.display());
+    let file = File::create(log).with_context(failed)?;
+    for program in programs {
+        let mut command = Command::new(program);
+        // As cargo does it, but without building anew what has changed meanwhile. That tests fail is a result.
         command
+            .current_dir(root().join("homes/hosted"))
+            .env("PATH", path_with(directory)?)
             .stdin(Stdio::null())
-            .stderr(file.try_clone()?)
-            .stdout(file);
+            .stdout(file.try_clone().with_context(failed)?)
+            .stderr(file.try_clone().with_context(failed)?)
+            .status()
+            .with_context(|| format!("cannot start {}", program.display()))?;
     }
-    crate::process::run(command)
+    let said = fs::read(log).with_context(|| format!("cannot read {}", log.display()))?;
+    results::parse(&String::from_utf8_lossy(&said))
+        .with_context(|| format!("no test ran; see {}", log.display()))
 }
 
 #[cfg(test)]
@@ -542,6 +568,15 @@ mod tests {
         assert!(arguments.wants(Column::Demo) && !arguments.wants(Column::Redox));
         assert!(arguments.wants_emulator("Bochs 3.0 (trixie)") && !arguments.wants_emulator("QEMU 7.2.22"));
         assert_eq!(arguments.nics().collect::<Vec<_>>(), ["e1000e"]);
+    }
+
+    #[test]
+    fn programs_of_tests_are_found_among_what_cargo_says() {
+        let messages = r#"{"reason":"compiler-artifact","profile":{"test":false},"executable":"/t/bin"}
+            {"reason":"compiler-artifact","profile":{"test":true},"executable":"/t/b"}
+            {"reason":"compiler-artifact","profile":{"test":true},"executable":"/t/a"}
+            {"reason":"build-finished","success":true}"#;
+        assert_eq!(test_programs(messages), [Path::new("/t/a"), Path::new("/t/b")]);
     }
 
     #[test]

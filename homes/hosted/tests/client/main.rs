@@ -1,10 +1,11 @@
 //! `netstack-client` against a scheme in another process, through the same calls as on Redox.
 
 mod fake;
+mod schemes;
 
 use std::fs::File;
 use std::path::Path;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::Stdio;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -13,11 +14,8 @@ use netstack_client::benchmark::Generator;
 use netstack_client::{Adapter, FrameIo, MacAddress, Mode, Readiness, Wait, Woken};
 use pcap_file::pcap::PcapReader;
 use redox_shim as _;
+use schemes::{DIRECTORY, NAME, ONE, Schemes, this_executable};
 use serde_json::Value;
-use tempfile::TempDir;
-
-const DIRECTORY: &str = "REDOX_SHIM_DIR";
-const NAME: &str = "NETSTACK_CLIENT_TEST_SCHEME";
 
 /// The process of a scheme, not a test: the tests start it with the variables that it needs.
 #[test]
@@ -63,93 +61,6 @@ fn client() {
     }
 }
 
-/// Running schemes, and where clients find them.
-struct Schemes {
-    directory: TempDir,
-    servers: Vec<Child>,
-}
-
-impl Drop for Schemes {
-    fn drop(&mut self) {
-        for server in &mut self.servers {
-            server.kill().unwrap();
-            server.wait().unwrap();
-        }
-    }
-}
-
-impl Schemes {
-    fn start(names: &[&str]) -> Self {
-        let directory = TempDir::new().unwrap();
-        let server = |name: &&str| {
-            this_executable("server")
-                .env(DIRECTORY, directory.path())
-                .env(NAME, name)
-                .stdout(Stdio::null())
-                .spawn()
-                .unwrap()
-        };
-        let servers = names.iter().map(server).collect();
-        let schemes = Self { directory, servers };
-        let start = Instant::now();
-        while schemes.adapters() < names.len() {
-            assert!(
-                start.elapsed() < Duration::from_secs(20),
-                "the schemes do not appear"
-            );
-            thread::sleep(Duration::from_millis(20));
-        }
-        schemes
-    }
-
-    fn adapters(&self) -> usize {
-        let output = self.command("list --json").output().unwrap();
-        let list: Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
-        list["adapters"].as_array().map_or(0, Vec::len)
-    }
-
-    fn command(&self, line: &str) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_netstack-client-hosted"));
-        command
-            .args(line.split(' '))
-            .env(DIRECTORY, self.directory.path());
-        command
-    }
-
-    fn output(&self, line: &str) -> Output {
-        self.command(line).output().unwrap()
-    }
-
-    /// Output of a command, which must succeed.
-    fn text(&self, line: &str) -> String {
-        let output = self.output(line);
-        let text = String::from_utf8(output.stdout).unwrap();
-        assert!(
-            output.status.success(),
-            "{line}: {text}{}",
-            String::from_utf8_lossy(&output.stderr)
-        );
-        text
-    }
-
-    /// The same as an object.
-    fn json(&self, line: &str) -> Value {
-        serde_json::from_str(&self.text(&format!("{line} --json"))).unwrap()
-    }
-
-    /// The message of a command, which must fail.
-    fn failure(&self, line: &str) -> String {
-        let output = self.output(line);
-        assert_eq!(
-            output.status.code(),
-            Some(1),
-            "{line}: {}",
-            String::from_utf8_lossy(&output.stdout)
-        );
-        String::from_utf8(output.stderr).unwrap()
-    }
-}
-
 #[test]
 fn waits_last_as_long_as_asked_for_whatever_timers_were_set_before() {
     let schemes = Schemes::start(ONE);
@@ -161,15 +72,6 @@ fn waits_last_as_long_as_asked_for_whatever_timers_were_set_before() {
     let text = String::from_utf8_lossy(&client.stdout);
     assert!(client.status.success() && text.contains("1 passed"), "{text}");
 }
-
-/// This file's test of that name, in a process of its own.
-fn this_executable(test: &str) -> Command {
-    let mut command = Command::new(std::env::current_exe().unwrap());
-    command.args(["--ignored", "--exact", test]);
-    command
-}
-
-const ONE: &[&str] = &["network.fake"];
 
 #[test]
 fn list_and_info_show_what_the_scheme_tells() {
