@@ -350,8 +350,7 @@ impl Run<'_> {
         if self.images.is_empty() {
             return Ok(());
         }
-        let accelerator =
-            Accelerator::choose(self.arguments.accel, &program.to_string_lossy(), self.steps.lab())?;
+        let accelerator = Accelerator::choose_for(&program, self.arguments.accel, self.steps.lab())?;
         for image in &self.images {
             for nic in self.arguments.nics() {
                 if self.is_open(emulator, nic, &image.name)? {

@@ -69,14 +69,15 @@ impl Image {
         let place = TempDir::new_in(place).context("cannot make a directory for the copy")?;
         let copied = Copied::make(&given.path, &place.path().join("image"))?;
         let mut volume = copied.open()?;
-        let architecture = swap::architecture(&mut volume)?;
-        if !architecture.is_x86() {
+        let target = swap::target(&mut volume)?;
+        if !target.architecture.is_x86() {
             bail!(
-                "{} is for {architecture}; emulators of PCs do not boot it",
-                given.path.display()
+                "{} is for {}; emulators of PCs do not boot it",
+                given.path.display(),
+                target.architecture
             );
         }
-        let programs = Programs::new(architecture, steps);
+        let programs = Programs::new(target, steps);
         swap::install(&mut volume, &programs.get("e1000d", given.driver)?)?;
         let agent = programs.get("lab-agent", given.agent)?;
         Ok(Self {

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use lab_protocol::{Outcome, STEP_MARKER, Step};
+use qemu_process::PROGRAM;
 
 use super::matrix::{Cell, Figure, Mark};
 use super::plan::{Group, Host, Job};
@@ -12,7 +13,7 @@ use crate::error::{Error, Result};
 use crate::image::{self, Copied, swap};
 use crate::system;
 use crate::system::accelerator::Accelerator;
-use crate::system::boot::{Machine, QEMU};
+use crate::system::boot::Machine;
 use crate::system::console::Findings;
 use crate::system::hardware::Hardware;
 
@@ -117,7 +118,7 @@ impl Player<'_> {
         let place = tempfile::tempdir().map_err(Error::host("create a directory"))?;
         let mut machine = Machine::boot(
             &Hardware {
-                qemu: Path::new(QEMU),
+                qemu: Path::new(PROGRAM),
                 image: &self.image,
                 machine: job.machine,
                 smp: job.smp,

@@ -22,8 +22,8 @@ const LAST_LINES: usize = 15;
 const KERNEL: &str = "kernel::";
 /// How often Enter is pressed for the boot loader, which asks for a resolution and waits for ever.
 const KEY_INTERVAL: Duration = Duration::from_secs(2);
-/// How long QEMU may take until its monitor is there.
-const MONITOR_LIMIT: Duration = Duration::from_secs(10);
+/// How long QEMU may take until its monitor is there. A busy machine takes long.
+const MONITOR_LIMIT: Duration = Duration::from_secs(60);
 /// How long QEMU may take to end when its console has.
 const END_LIMIT: Duration = Duration::from_secs(10);
 
@@ -78,7 +78,7 @@ impl Machine {
             slot: None,
         };
         let hardware = Hardware {
-            qemu: Path::new(QEMU),
+            qemu: Path::new(PROGRAM),
             image: configuration.image,
             machine: configuration.machine,
             smp: configuration.smp,
@@ -92,27 +92,14 @@ impl Machine {
 
     /// Starts QEMU.
     pub fn boot(hardware: &Hardware<'_>, place: &Path) -> Result<Self> {
-<<<<<<< HEAD
-        let monitor = place.join("monitor");
-        let mut command = Command::new(hardware.qemu);
-        command.args(hardware.arguments(&monitor));
-        command
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
-        let mut child = command.spawn().map_err(FileError::new("start", hardware.qemu))?;
-        let log = File::create(hardware.log).map_err(FileError::new("create", hardware.log));
-        let stderr = child.stderr.take().map(collect);
-=======
         let mut log = File::create(hardware.log).map_err(FileError::new("create", hardware.log))?;
-        let mut qemu = Launch::new()
+        let mut qemu = Launch::of_program(hardware.qemu)
             .args(hardware.arguments())
             .monitor(place.join("monitor"))
             .console()
             .start()?;
         let console = qemu.take_console();
         let monitor = qemu.monitor(MONITOR_LIMIT)?;
->>>>>>> main
         let (sender, lines) = mpsc::channel();
         let mut machine = Self {
             qemu,
