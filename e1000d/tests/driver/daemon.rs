@@ -5,10 +5,10 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use e1000_hw::RingSize;
 use e1000_hw::chip::find;
 use e1000_hw::fake::{FakeMachine, FakeRegion, FakeRegisters};
-use e1000_hw::nic::{Nic, RingSizes};
-use e1000_hw::ring::RingSize;
+use e1000_hw::nic::{Config, Nic};
 use e1000d::driver::{BATCH, Driver};
 use e1000d::redox::clock::SystemClock;
 use e1000d::scheme::NetworkScheme;
@@ -99,7 +99,7 @@ fn serve(ring: u32, commands: &Receiver<Command>, ready: &Sender<()>) {
     let chip = find(0x8086, 0x100E).expect("82540EM");
     let machine = FakeMachine::new(chip);
     let size = RingSize::new(ring).expect("a ring size");
-    let sizes = RingSizes { rx: size, tx: size };
+    let sizes = Config::with_rings(size, size);
     let nic =
         Nic::bring_up(machine.registers(), chip, sizes, &mut machine.dma(), &machine).expect("bring-up");
     let clock = SystemClock::default();

@@ -71,7 +71,7 @@ fn warnings_of_a_reset_are_logged_once_and_stay_in_the_file_info() {
         machine.set_link(false);
         machine.poke_phy(2, 0xFFFF);
         machine.poke_phy(3, 0xFFFF);
-        scheme.nic().restart(machine).expect("a reset");
+        scheme.nic().recovery().restart(machine).expect("a reset");
         [scheme.take_warnings(), scheme.take_warnings()]
     });
     assert_eq!(warnings, [Some(Notes::PHY_SILENT), None]);

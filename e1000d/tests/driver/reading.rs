@@ -144,6 +144,6 @@ fn frames_that_came_for_others_are_not_read() {
     assert_eq!(next_frame(&third), None);
     daemon.deliver(5);
     assert_eq!(next_frame(&third), Some(5));
-    let dropped = daemon.with(|_, driver| driver.scheme().nic().rx_counters().dropped);
+    let dropped = daemon.with(|_, driver| driver.scheme().nic().state().rx_counters().dropped);
     assert_eq!(dropped, 6 + 1);
 }

@@ -78,7 +78,7 @@ fn stuck_transmitter_costs_a_writer_two_seconds_and_its_frame() {
         "an error would be dropped just so, with a log line each"
     );
     assert_eq!(
-        daemon.with(|_, driver| driver.scheme().nic().tx_counters().dropped),
+        daemon.with(|_, driver| driver.scheme().nic().state().tx_counters().dropped),
         1
     );
 }

@@ -18,13 +18,13 @@ mod wire;
 
 use std::time::Duration;
 
+use e1000_hw::RingSize;
 use e1000_hw::chip::find;
 use e1000_hw::fake::{FAKE_MAC, FakeMachine, FakeRegion, Faults};
 use e1000_hw::interrupt::Routing;
-use e1000_hw::nic::{Nic, RingSizes};
+use e1000_hw::nic::{Config, Nic};
 use e1000_hw::platform::Clock;
 use e1000_hw::regs;
-use e1000_hw::ring::RingSize;
 use e1000d::driver::{BATCH, Driver};
 use e1000d::scheme::NetworkScheme;
 use e1000d::scheme::files::Description;
@@ -104,15 +104,12 @@ impl Case {
         let machine = FakeMachine::new(chip);
         let ring = if hostility & 4 != 0 { LARGE_RING } else { RING };
         let registers = HostileRegisters::new(&machine, ring);
-        let sizes = RingSizes {
-            rx: RingSize::new(ring)?,
-            tx: RingSize::new(TX_RING)?,
-        };
+        let sizes = Config::with_rings(RingSize::new(ring)?, RingSize::new(TX_RING)?);
         let mut nic = Nic::bring_up(registers.clone(), chip, sizes, &mut machine.dma(), &machine)
             .unwrap_or_else(|error| panic!("{id:04x}: {error}"));
         let routing = Routing::for_vectors(chip, u16::from(hostility >> 4) % 4);
-        nic.route_interrupts(routing.unwrap_or(Routing::Single));
-        nic.enable_interrupts();
+        nic.interrupts().route(routing.unwrap_or(Routing::Single));
+        nic.interrupts().enable();
         let description = Description::default();
         let mut scheme = NetworkScheme::new("network.hostile".to_owned(), nic, description, machine.clone());
         let kernel = Kernel::new(scheme.scheme_root().ok()?);
@@ -226,7 +223,7 @@ impl Case {
         self.driver.next_tick();
         let scheme = self.driver.scheme();
         let due = scheme.self_test_due();
-        let (tests, gone) = (scheme.nic().is_testing(), scheme.nic().is_gone());
+        let (tests, gone) = (scheme.nic().state().is_testing(), scheme.nic().state().is_gone());
         assert_eq!(due.is_some(), tests && !gone, "a self-test was forgotten");
         self.kernel.inner().gone |= gone;
         self.look_at_wire();
@@ -239,12 +236,15 @@ impl Case {
             assert!(reads == 0 || !scheme.has_frame(), "a reader was forgotten");
         }
         let nic = scheme.nic();
-        assert!(writes == 0 || nic.needs_watching(), "a writer was forgotten");
+        assert!(
+            writes == 0 || nic.state().needs_watching(),
+            "a writer was forgotten"
+        );
     }
 
     /// Frames that the driver received and dropped.
     fn dropped(&mut self) -> u64 {
-        let counters = self.driver.scheme().nic().rx_counters();
+        let counters = self.driver.scheme().nic().state().rx_counters();
         counters.oversized + counters.bad_length + counters.errors + counters.dropped
     }
 
@@ -254,7 +254,7 @@ impl Case {
         if std::mem::replace(&mut self.resets.1, resets) != resets {
             kernel.wire.reset(dropped);
         }
-        for frame in self.machine.take_sent() {
+        for frame in self.machine.take_sent_and_lost() {
             if frame.get(..12) == Some(&[FAKE_MAC, FAKE_MAC].concat()) {
                 // Only a broken or slow device sends the frames of a self-test.
                 assert!(self.stalled, "a frame of the self-test on the wire");
