@@ -6,7 +6,7 @@
 //! unicast addresses there, too.
 
 use crate::chip::{Chip, Quirks};
-use crate::nvm::MacAddress;
+use crate::ethernet::MacAddress;
 use crate::platform::Registers;
 use crate::regs::{self, Rctl};
 
@@ -159,32 +159,56 @@ impl Filter {
     }
 
     fn write_multicast(&self, registers: &impl Registers, chip: &Chip, old: &[u32; MTA_REGISTERS]) {
-        let count = chip.limits.mta_registers as usize;
-        let words = self.multicast.iter().zip(old).enumerate().take(count);
-        if chip.quirks.contains(Quirks::MTA_REVERSE) {
-            // A write may disturb the registers after it: all of them, from high to low, flushed one by one.
-            for (n, (new, _)) in words.rev() {
-                write_table(registers, chip, regs::MTA, n as u32, *new);
-            }
-            return;
-        }
-        for (n, (new, _)) in words.filter(|(_, (new, old))| new != old) {
-            write_table(registers, chip, regs::MTA, n as u32, *new);
-        }
+        let words = self.multicast.iter().zip(old);
+        let words = words.take(chip.limits.mta_registers as usize);
+        write_changes(registers, chip, regs::MTA, words);
     }
 
     fn write_vlans(&self, registers: &impl Registers, chip: &Chip, old: &[u32; VFTA_REGISTERS]) {
-        let words = self.vlans.iter().zip(old).enumerate();
-        for (n, (new, _)) in words.filter(|(_, (new, old))| new != old) {
-            write_table(registers, chip, regs::VFTA, n as u32, *new);
+        write_changes(registers, chip, regs::VFTA, self.vlans.iter().zip(old));
+    }
+}
+
+/// Clears the multicast and the VLAN table, whatever is in them.
+pub(crate) fn clear_tables(registers: &impl Registers, chip: &Chip) {
+    for (table, count) in [
+        (regs::MTA, chip.limits.mta_registers),
+        (regs::VFTA, regs::VFTA_REGISTERS),
+    ] {
+        let down = chip.quirks.contains(Quirks::TABLE_WRITES_SPILL);
+        for n in 0..count {
+            let n = if down { count - 1 - n } else { n };
+            write_word(registers, chip, table, n, 0);
         }
     }
 }
 
+/// Writes what is new in `words`, pairs of the new and the old word of the table at `table`.
+fn write_changes<'a>(
+    registers: &impl Registers,
+    chip: &Chip,
+    table: u32,
+    words: impl DoubleEndedIterator<Item = (&'a u32, &'a u32)> + ExactSizeIterator + Clone,
+) {
+    let words = words.enumerate();
+    if chip.quirks.contains(Quirks::TABLE_WRITES_SPILL) {
+        if words.clone().any(|(_, (new, old))| new != old) {
+            // A write may change the register before it, which is written after it here.
+            for (n, (new, _)) in words.rev() {
+                write_word(registers, chip, table, n as u32, *new);
+            }
+        }
+        return;
+    }
+    for (n, (new, _)) in words.filter(|(_, (new, old))| new != old) {
+        write_word(registers, chip, table, n as u32, *new);
+    }
+}
+
 /// Writes word `n` of the table at `table`.
-pub(crate) fn write_table(registers: &impl Registers, chip: &Chip, table: u32, n: u32, value: u32) {
+fn write_word(registers: &impl Registers, chip: &Chip, table: u32, n: u32, value: u32) {
     registers.write(table + 4 * n, value);
-    if chip.quirks.contains(Quirks::FLUSH_TABLES) {
+    if chip.quirks.contains(Quirks::WRITE_BURSTS_LOST) {
         registers.read(regs::STATUS);
     }
 }

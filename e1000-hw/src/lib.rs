@@ -33,6 +33,7 @@ extern crate std;
 
 pub mod chip;
 mod errata;
+pub mod ethernet;
 #[cfg(any(test, feature = "fake"))]
 pub mod fake;
 mod fiber;

@@ -104,7 +104,7 @@ pub fn program(registers: &impl Registers, chip: &Chip, link: Link) {
         let mode = if mbit_s == 1000 { regs::TARC0_SPEED_MODE } else { 0 };
         change(registers, regs::TARC0, regs::TARC0_SPEED_MODE, mode);
     }
-    if chip.quirks.contains(Quirks::HW_BITS_PCH) {
+    if chip.mac().is_pch() {
         let gap = if mbit_s == 10 && !full_duplex { 0xFF } else { 8 };
         change(registers, regs::TIPG, regs::TIPG_IPGT, gap);
     }

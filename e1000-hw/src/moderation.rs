@@ -10,6 +10,8 @@
 use core::fmt;
 use core::str::FromStr;
 
+use crate::chip::{Chip, Quirks};
+
 /// What kind of traffic it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Class {
@@ -101,6 +103,17 @@ impl FromStr for Policy {
 /// The policy after bring-up: at most 20 000 interrupts a second. Measurements and the reason are in
 /// `docs/hardware.md`.
 pub const DEFAULT_POLICY: Policy = Policy::Fixed(Class::Low.interval());
+
+/// Returns the value of ITR (or EITR) closest to `interval`, in units of 256 ns between interrupts, that this part takes.
+pub fn for_chip(chip: &Chip, interval: u32) -> u32 {
+    /// 75 000 interrupts a second: 1e9 / (75 000 * 256), rounded up.
+    const SHORTEST: u32 = 53;
+    if chip.quirks.contains(Quirks::ITR_ZERO_HANGS) {
+        interval.max(SHORTEST)
+    } else {
+        interval
+    }
+}
 
 /// What is known of one direction.
 #[derive(Clone, Copy, Debug)]
@@ -271,5 +284,15 @@ mod tests {
         moderator.set_policy(Policy::Fixed(0));
         assert_eq!(moderator.update((100, 150_000), (0, 0)), None);
         assert_eq!(moderator.interval(), 0);
+    }
+
+    #[test]
+    fn interval_of_82547_is_never_zero() {
+        let of = |id| {
+            let chip = crate::chip::find(0x8086, id)?;
+            Some((for_chip(chip, 0), for_chip(chip, 195)))
+        };
+        assert_eq!(of(0x1019), Some((53, 195)));
+        assert_eq!(of(0x100E), Some((0, 195)));
     }
 }

@@ -2,53 +2,15 @@
 
 mod microwire;
 
-use core::fmt;
 use core::time::Duration;
 
-use crate::chip::{Chip, Nvm, Quirks};
+use crate::chip::{Chip, MacType, Nvm, Quirks};
+use crate::ethernet::MacAddress;
 use crate::notes::Notes;
 use crate::platform::{Clock, Registers};
 use crate::regs::{self, Status};
 use crate::wait::{TimedOut, wait_until};
 use microwire::Grant;
-
-/// An Ethernet address, in the order of transmission.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub struct MacAddress(pub [u8; 6]);
-
-impl MacAddress {
-    /// Whether a NIC may have this address: not a group address and not all zeroes.
-    pub fn is_valid(self) -> bool {
-        self.0[0] & 1 == 0 && self.0 != [0; 6]
-    }
-
-    /// The values of RAL and RAH (without AV) for this address.
-    pub(crate) fn registers(self) -> (u32, u32) {
-        let [a, b, c, d, e, f] = self.0;
-        (
-            u32::from_le_bytes([a, b, c, d]),
-            u32::from(u16::from_le_bytes([e, f])),
-        )
-    }
-
-    fn from_registers(low: u32, high: u32) -> Self {
-        let ([a, b, c, d], [e, f, ..]) = (low.to_le_bytes(), high.to_le_bytes());
-        Self([a, b, c, d, e, f])
-    }
-}
-
-impl fmt::Display for MacAddress {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let [a, b, c, d, e, g] = self.0;
-        write!(f, "{a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{g:02x}")
-    }
-}
-
-impl fmt::Debug for MacAddress {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
 
 /// The two incompatible layouts of EERD.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -156,7 +118,7 @@ pub fn mac_address(
     clock: &impl Clock,
 ) -> Result<MacAddress, MacAddressError> {
     let high = registers.read(regs::RAH);
-    let loaded = MacAddress::from_registers(registers.read(regs::RAL), high);
+    let loaded = address_in(registers.read(regs::RAL), high);
     if high & regs::RAH_AV != 0 && high != regs::ALL_ONES && loaded.is_valid() {
         return Ok(loaded);
     }
@@ -172,7 +134,7 @@ pub fn mac_address(
         },
     };
     let [[a, b], [c, d], [e, f]] = words.map(u16::to_le_bytes);
-    let second_port = chip.quirks.contains(Quirks::DUAL_PORT_MAC)
+    let second_port = chip.quirks.contains(Quirks::ONE_ADDRESS_FOR_TWO_PORTS)
         && registers.read(regs::STATUS) & Status::FUNC.bits() == regs::STATUS_FUNC_1;
     let address = MacAddress([a, b, c, d, e, f ^ u8::from(second_port)]);
     // Judged as it stands in the NVM: an empty one is no address with a bit inverted.
@@ -181,6 +143,12 @@ pub fn mac_address(
     } else {
         Err(MacAddressError::Invalid(address))
     }
+}
+
+/// Returns the address that RAL and RAH hold.
+fn address_in(low: u32, high: u32) -> MacAddress {
+    let ([a, b, c, d], [e, f, ..]) = (low.to_le_bytes(), high.to_le_bytes());
+    MacAddress([a, b, c, d, e, f])
 }
 
 /// The pins of the EEPROM, on parts that have it on pins behind an EERD that gave no answer: that of bhyve's 82545EM
@@ -214,18 +182,36 @@ fn eerd_words(registers: &impl Registers, clock: &impl Clock) -> Result<[u16; 3]
 
 /// What bring-up notes of the NVM; a bit-banged one is not asked for its checksum, which would take 170 ms.
 pub(crate) fn check(registers: &impl Registers, chip: &Chip, clock: &impl Clock) -> Notes {
-    let sum = match chip.limits.nvm {
+    let contents = match chip.limits.nvm {
         Nvm::Microwire | Nvm::Flash => return Notes::empty(),
-        Nvm::EerdSmall | Nvm::EerdLarge => eerd_sum(registers, clock),
+        Nvm::EerdSmall | Nvm::EerdLarge => eerd_contents(registers, clock),
     };
-    match sum {
-        Ok(CHECKSUM) => Notes::empty(),
-        Ok(_) => Notes::NVM_CHECKSUM,
+    match contents {
+        Ok(contents) if contents.sum != CHECKSUM => Notes::NVM_CHECKSUM,
+        Ok(contents)
+            if chip.mac() == MacType::I82573 && contents.init_control_2 & NO_DEEP_POWER_DOWN == 0 =>
+        {
+            Notes::DEEP_SMART_POWER_DOWN
+        }
+        Ok(_) => Notes::empty(),
         // It answers: the machine is busy, and the checksum stays unknown.
         Err(late) if late.waited_for == ALL_WORDS => Notes::empty(),
         Err(silent) if pins(registers, chip, clock, silent).is_ok() => Notes::empty(),
         Err(_) => Notes::NVM_SILENT,
     }
+}
+
+/// Word that says how the part is initialized.
+const INIT_CONTROL_2: u8 = 0x0F;
+/// [`INIT_CONTROL_2`] of 82573: deep smart power down is off.
+const NO_DEEP_POWER_DOWN: u16 = 1 << 0;
+
+/// What is of interest in an NVM.
+struct Contents {
+    /// Sum of the words that the checksum covers.
+    sum: u16,
+    /// Word [`INIT_CONTROL_2`].
+    init_control_2: u16,
 }
 
 /// Words that the checksum covers.
@@ -252,8 +238,8 @@ pub fn checksum_is_good(
     let sum = match chip.limits.nvm {
         Nvm::Flash => return Ok(None),
         Nvm::Microwire => microwire_sum(registers, clock),
-        Nvm::EerdSmall | Nvm::EerdLarge => match eerd_sum(registers, clock) {
-            Ok(sum) => sum,
+        Nvm::EerdSmall | Nvm::EerdLarge => match eerd_contents(registers, clock) {
+            Ok(contents) => contents.sum,
             Err(silent) => {
                 let _grant = pins(registers, chip, clock, silent)?;
                 microwire_sum(registers, clock)
@@ -269,9 +255,12 @@ fn microwire_sum(registers: &impl Registers, clock: &impl Clock) -> u16 {
     })
 }
 
-fn eerd_sum(registers: &impl Registers, clock: &impl Clock) -> Result<u16, TimedOut> {
+fn eerd_contents(registers: &impl Registers, clock: &impl Clock) -> Result<Contents, TimedOut> {
     let (layout, first) = detect_eerd(registers, clock)?;
-    let mut sum = first;
+    let mut contents = Contents {
+        sum: first,
+        init_control_2: 0,
+    };
     let start = clock.now();
     for word in 1..CHECKSUM_WORDS {
         if clock.now().saturating_sub(start) >= CHECKSUM_LIMIT {
@@ -280,7 +269,11 @@ fn eerd_sum(registers: &impl Registers, clock: &impl Clock) -> Result<u16, Timed
                 limit: CHECKSUM_LIMIT,
             });
         }
-        sum = sum.wrapping_add(read_word(registers, clock, layout, word)?);
+        let value = read_word(registers, clock, layout, word)?;
+        contents.sum = contents.sum.wrapping_add(value);
+        if word == INIT_CONTROL_2 {
+            contents.init_control_2 = value;
+        }
     }
-    Ok(sum)
+    Ok(contents)
 }

@@ -12,26 +12,11 @@ mod headers;
 
 use core::fmt;
 
-use bitflags::bitflags;
+use crate::ethernet::TAG_LEN;
+use crate::tx::TransmitError;
 
-use crate::tx::{TAG_LEN, TransmitError};
-
+pub use crate::chip::Offloads;
 pub use headers::{Headers, Ip, Transport};
-
-bitflags! {
-    /// What a part can, or was told to do.
-    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-    pub struct Offloads: u8 {
-        /// Fills in checksums of frames to be sent.
-        const TX_CHECKSUM = 1 << 0;
-        /// Cuts TCP over IPv4.
-        const TSO_IPV4 = 1 << 1;
-        /// Cuts TCP over IPv6.
-        const TSO_IPV6 = 1 << 2;
-        /// Checks checksums of received frames.
-        const RX_CHECKSUM = 1 << 3;
-    }
-}
 
 /// The smallest MSS that is taken: less than any TCP uses (Linux, `TCP_MIN_SND_MSS`).
 pub const MIN_MSS: u16 = 48;

@@ -2,10 +2,11 @@
 //!
 //! Pure functions of the chip's limits; source HF 6 (`e1000-hardware-facts.md`).
 
-use crate::chip::{Chip, JumboSplit, Limits, Quirks};
+use crate::chip::{Chip, JumboSplit, Limits};
+use crate::ethernet::STANDARD_WIRE_LEN;
 
-/// Longest frame that is not a jumbo: 1514 bytes, a VLAN tag and the FCS.
-pub const STANDARD_FRAME: u32 = 1522;
+/// Longest frame that is not a jumbo.
+const STANDARD_FRAME: u32 = STANDARD_WIRE_LEN as u32;
 /// Bytes of a transmit descriptor, kept beside each frame in the buffer, less those of the FCS, which is not.
 const TRANSMIT_OVERHEAD: u32 = 16 - 4;
 
@@ -47,7 +48,7 @@ pub struct Thresholds {
 /// The upper level is 90 % of the buffer, or what leaves room for one frame, whichever is less; PCH2 and later have
 /// values of their own (Linux e1000e, `e1000e_reset`).
 pub fn thresholds(chip: &Chip, max_frame: u32) -> Thresholds {
-    if chip.quirks.contains(Quirks::FEXTNVM) {
+    if chip.mac().is_pch() {
         return Thresholds {
             high: 0x5C20,
             low: 0x5048,
@@ -60,11 +61,7 @@ pub fn thresholds(chip: &Chip, max_frame: u32) -> Thresholds {
         high,
         low: high.saturating_sub(8),
         // Linux: 0xFFFF on e1000, 858 us on e1000e.
-        pause_time: if chip.quirks.contains(Quirks::PCIE) {
-            0x0680
-        } else {
-            0xFFFF
-        },
+        pause_time: if chip.mac().is_pcie() { 0x0680 } else { 0xFFFF },
     }
 }
 

@@ -68,7 +68,7 @@ fn stop_receiver(registers: &impl Registers, clock: &impl Clock) {
 
 /// Has PCIe parts end their requests as a bus master. Returns whether they did, as others always do.
 fn disable_bus_master(registers: &impl Registers, chip: &Chip, clock: &impl Clock) -> bool {
-    if !chip.limits.reset.stops_bus_master() {
+    if !chip.mac().is_pcie() {
         return true;
     }
     let ctrl = registers.read(regs::CTRL);
@@ -112,9 +112,10 @@ pub fn quiesce(registers: &impl Registers, chip: &Chip, clock: &impl Clock) -> N
 
 /// Quiesces the device, resets it, and leaves it with interrupts masked and receiver and transmitter off.
 ///
-/// The steps are those of HF 3.2 to 3.4 for the part's [`Reset`]. One deviation: parts with [`Quirks::IO_RESET`] are
-/// reset through memory like the others, since the core has no I/O BAR; emulators take that, and metal of those
-/// parts was not tried.
+/// The steps are those of Linux e1000 (`e1000_reset_hw`) and e1000e (`e1000_reset_hw_82571`, `e1000_reset_hw_ich8lan`) for the
+/// part's [`Reset`]. One deviation: Linux resets 82544, 82540, 82545, 82546 and 82541 through the I/O BAR, since they may not
+/// acknowledge the write to memory that resets them. The core has no I/O BAR; emulators take the write to memory, and
+/// those parts were not tried.
 ///
 /// # Errors
 ///
@@ -122,7 +123,7 @@ pub fn quiesce(registers: &impl Registers, chip: &Chip, clock: &impl Clock) -> N
 pub fn reset(registers: &impl Registers, chip: &Chip, clock: &impl Clock) -> Result<Notes, TimedOut> {
     let mut notes = quiesce(registers, chip, clock);
     let kind = chip.limits.reset;
-    if chip.quirks.contains(Quirks::PHY_FIRST) {
+    if chip.quirks.contains(Quirks::PHY_RESET_FIRST) {
         let ctrl = registers.read(regs::CTRL);
         registers.write(regs::CTRL, ctrl | Ctrl::PHY_RST.bits());
         registers.read(regs::STATUS);

@@ -12,6 +12,7 @@
 use core::sync::atomic::{Ordering, fence};
 
 use crate::chip::{Chip, Quirks};
+use crate::ethernet::{FCS_LEN, HEADER_LEN};
 use crate::offload::ChecksumResult;
 use crate::platform::{DmaAllocator, DmaRegion, Registers};
 use crate::regs;
@@ -26,10 +27,6 @@ const VP: u32 = 1 << 3;
 /// Error byte, bits 15:8 of the high word: CE, SE, SEQ, CXE and RXE make a frame bad. TCPE and IPE do not, they
 /// only say that a checksum is not good.
 const FRAME_ERRORS: u32 = (1 << 0 | 1 << 1 | 1 << 2 | 1 << 4 | 1 << 7) << 8;
-/// Bytes of an Ethernet header; less is no frame.
-const HEADER_LEN: usize = 14;
-/// Bytes of the frame check sequence, on parts that cannot strip it.
-const FCS_LEN: usize = 4;
 /// Buffers returned to the hardware with one write of RDT.
 const TAIL_BATCH: u32 = 16;
 

@@ -11,6 +11,7 @@ mod offload;
 
 use core::sync::atomic::{Ordering, fence};
 
+use crate::ethernet::{HEADER_LEN, MIN_FRAME_LEN, STANDARD_FRAME_LEN, TAG_LEN};
 use crate::platform::{DmaAllocator, DmaRegion, Registers};
 use crate::regs;
 use crate::ring::{BUFFER_LEN, Buffers, DescriptorRing, MAX_DESCRIPTORS, OutOfDmaMemory, RingSize, Words};
@@ -26,27 +27,19 @@ const VLE: u32 = 1 << 30;
 /// Status, bits 3:0 of the high word: descriptor done.
 const DD: u32 = 1 << 0;
 
-/// Bytes of an Ethernet header, the shortest frame that is accepted.
-pub const MIN_FRAME_LEN: usize = 14;
-/// Bytes of an Ethernet header, which the MTU does not count.
-pub const HEADER_LEN: usize = 14;
-/// Bytes of a VLAN tag, which a frame may carry on top.
-pub const TAG_LEN: usize = 4;
-/// Bytes, without FCS, of the longest untagged frame with an MTU of 1500.
-pub const MAX_FRAME_LEN: usize = 1514;
 /// Bytes that one descriptor takes. The first descriptor of a frame must not have more than 2015 on 82545 and 82546
 /// on PCI-X (hardware-facts 13, PCIX_TX2015).
 pub const PIECE_LEN: usize = 1984;
 /// Shorter frames are filled up with zeroes to this length: padding by the MAC (TCTL.PSP) corrupts short frames
 /// on PCI and PCI-X parts, and 8257x wants at least 17 bytes.
-const PADDED_LEN: usize = 60;
+const PADDED_LEN: usize = MIN_FRAME_LEN;
 /// EtherTypes of a VLAN tag: 802.1Q and 802.1ad.
 const TAG_TYPES: [[u8; 2]; 2] = [[0x81, 0x00], [0x88, 0xA8]];
 
 /// Why a frame was not taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TransmitError {
-    /// Fewer bytes than an Ethernet header has ([`MIN_FRAME_LEN`]).
+    /// Fewer bytes than an Ethernet header has ([`HEADER_LEN`]).
     TooShort,
     /// More bytes than a frame may have with this MTU; a VLAN tag may come on top.
     TooLong {
@@ -86,6 +79,8 @@ pub struct TxRing<D: DmaRegion> {
     addresses_lost: bool,
     /// The frame before was segmented, by a part for which that makes a difference.
     after_segmentation: bool,
+    /// Where pieces may end, see [`Cut::upper_dword`].
+    upper_dword: bool,
     counters: TxCounters,
 }
 
@@ -96,11 +91,19 @@ struct Cut {
     piece_len: usize,
     /// The last [`SENTINEL_LEN`] bytes have one of their own.
     sentinel: bool,
+    /// A piece of more than 4 bytes has to end in the upper dword of a quadword: 82544 in PCI-X mode otherwise waits
+    /// for its last bytes for ever. What it is too long by gets a descriptor of its own, as in Linux e1000
+    /// (`e1000_tx_map`), FreeBSD lem (`lem_fill_descriptors`) and illumos (`e1000g_fill_82544_desc`, which tells why).
+    /// Buffers begin on a quadword.
+    upper_dword: bool,
     /// Bytes to which the first is filled up.
     padded: usize,
 }
 
-/// Bytes of a sentinel, see [`crate::chip::Quirks::TSO_SENTINEL`].
+/// Bytes of a dword, half of a quadword.
+const DWORD_LEN: usize = 4;
+
+/// Bytes of a sentinel, see [`crate::chip::Quirks::PREMATURE_TSO_WRITE_BACK`].
 const SENTINEL_LEN: usize = 4;
 
 impl Cut {
@@ -111,7 +114,12 @@ impl Cut {
         } else {
             rest
         };
-        most.min(self.piece_len)
+        let len = most.min(self.piece_len);
+        if self.upper_dword && len > DWORD_LEN && (len - 1) & DWORD_LEN == 0 {
+            len - DWORD_LEN
+        } else {
+            len
+        }
     }
 
     /// Descriptors that a frame of `len` bytes takes.
@@ -127,7 +135,7 @@ impl Cut {
 
 /// Checks the length of a frame against that of the longest untagged one.
 fn check_len(frame: &[u8], max_len: usize) -> Result<(), TransmitError> {
-    if frame.len() < MIN_FRAME_LEN {
+    if frame.len() < HEADER_LEN {
         return Err(TransmitError::TooShort);
     }
     if frame.len() <= max_len {
@@ -141,11 +149,6 @@ fn check_len(frame: &[u8], max_len: usize) -> Result<(), TransmitError> {
         return Err(TransmitError::TooLong { limit });
     }
     Ok(())
-}
-
-/// Longest frame that a ring of `size` can take.
-pub(crate) fn capacity(size: RingSize) -> usize {
-    (size.get() - 1) as usize * PIECE_LEN
 }
 
 impl<D: DmaRegion> TxRing<D> {
@@ -174,10 +177,11 @@ impl<D: DmaRegion> TxRing<D> {
             posted: 0,
             filled: 0,
             held: 0,
-            max_len: MAX_FRAME_LEN,
+            max_len: STANDARD_FRAME_LEN,
             ends: [0; MAX_DESCRIPTORS as usize / 32],
             addresses_lost: false,
             after_segmentation: false,
+            upper_dword: false,
             counters,
         })
     }
@@ -216,14 +220,29 @@ impl<D: DmaRegion> TxRing<D> {
             .max(self.descriptors.bus_address() + u64::from(self.descriptors.byte_len()))
     }
 
+    /// Has pieces of frames end where 82544 in PCI-X mode can fetch them.
+    pub fn end_in_upper_dword(&mut self) {
+        self.upper_dword = true;
+    }
+
+    /// Longest frame that the ring can take.
+    pub(crate) fn capacity(&self) -> usize {
+        (self.size.get() - 1 - self.apart()) as usize * PIECE_LEN
+    }
+
+    /// Descriptors that last bytes may take besides.
+    fn apart(&self) -> u32 {
+        u32::from(self.upper_dword)
+    }
+
     /// Refuses frames of more than `max_len` bytes, without FCS; a VLAN tag may come on top.
     pub fn set_max_len(&mut self, max_len: usize) {
-        self.max_len = max_len.min(capacity(self.size) - TAG_LEN);
+        self.max_len = max_len.min(self.capacity() - TAG_LEN);
     }
 
     /// Descriptors that the longest frame takes.
     fn longest(&self) -> u32 {
-        (self.max_len + TAG_LEN).div_ceil(PIECE_LEN) as u32
+        (self.max_len + TAG_LEN).div_ceil(PIECE_LEN) as u32 + self.apart()
     }
 
     /// Descriptors that are free now.
@@ -269,6 +288,7 @@ impl<D: DmaRegion> TxRing<D> {
         let cut = Cut {
             piece_len: PIECE_LEN,
             sentinel: self.after_segmentation,
+            upper_dword: self.upper_dword,
             padded: PADDED_LEN,
         };
         self.make_room(cut.count(frame.len().max(PADDED_LEN)))?;
@@ -296,9 +316,9 @@ impl<D: DmaRegion> TxRing<D> {
     fn put(&mut self, frame: &[u8], command: u32, high: u32, cut: Cut) -> Result<(), TransmitError> {
         let mut short = [0; PADDED_LEN];
         let (mut rest, mut filled, mut padded) = (frame, self.filled, cut.padded);
-        // The sentinel comes after the padding.
+        // The last bytes, where they are apart, come after the padding.
         if let Some(begin) = short.get_mut(..frame.len())
-            && cut.sentinel
+            && (cut.sentinel || cut.upper_dword)
             && frame.len() < padded
         {
             begin.copy_from_slice(frame);

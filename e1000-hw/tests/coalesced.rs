@@ -5,9 +5,9 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use e1000_hw::chip::find;
+use e1000_hw::ethernet::MacAddress;
 use e1000_hw::fake::{FakeMachine, FakeRegion, FakeRegisters};
 use e1000_hw::nic::{Interrupt, Nic, RingSizes};
-use e1000_hw::nvm::MacAddress;
 use e1000_hw::platform::Registers;
 use e1000_hw::regs;
 use e1000_hw::ring::RingSize;

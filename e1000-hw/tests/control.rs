@@ -1,12 +1,12 @@
 //! What may be changed while the NIC runs: filter, MTU, VLAN tags; and what is counted. Against the fake.
 
-use e1000_hw::chip::{CHIPS, Chip, Moderation, find};
+use e1000_hw::chip::{CHIPS, Chip, MacType, Moderation, find};
+use e1000_hw::ethernet::MacAddress;
 use e1000_hw::fake::{FakeMachine, FakeRegion, FakeRegisters, Faults};
 use e1000_hw::filter::hash;
 use e1000_hw::interrupt::Routing;
 use e1000_hw::moderation::Policy;
 use e1000_hw::nic::{MtuError, Nic, RingSizes};
-use e1000_hw::nvm::MacAddress;
 use e1000_hw::regs::{self, Rctl};
 use e1000_hw::ring::RingSize;
 use e1000_hw::stats::COUNTERS;
@@ -341,7 +341,7 @@ fn interval_between_interrupts_is_written_where_the_part_has_it_and_only_when_it
             chip.name
         );
         nic.set_moderation(Policy::Fixed(0));
-        let shortest = if chip.limits.mac.starts_with("82547") {
+        let shortest = if matches!(chip.mac(), MacType::I82547 | MacType::I82547R2) {
             53
         } else {
             0

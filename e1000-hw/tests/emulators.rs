@@ -7,10 +7,11 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::Duration;
 
+use e1000_hw::ethernet::MacAddress;
 use e1000_hw::fake::{FakeMachine, FakeRegion};
 use e1000_hw::link::Link;
 use e1000_hw::nic::{Interrupt, Nic, RingSizes};
-use e1000_hw::nvm::{self, MacAddress};
+use e1000_hw::nvm;
 use e1000_hw::platform::{Clock, SHORT_WAIT};
 use e1000_hw::regs::{self, Causes, Ctrl, Rctl, Status};
 use recorder::{Recorder, chip};

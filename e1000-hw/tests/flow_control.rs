@@ -200,7 +200,7 @@ fn phy_that_does_not_answer_costs_a_bounded_wait_and_means_no_pause() {
 #[test]
 fn speed_of_82543_is_copied_from_the_phy_whenever_the_link_comes_up() {
     let id = 0x1004;
-    assert!(chip(id).quirks.contains(Quirks::FORCE_SPEED));
+    assert!(chip(id).quirks.contains(Quirks::NO_SPEED_DETECTION));
     let machine = FakeMachine::new(chip(id));
     machine.set_link(false);
     let mut nic = bring_up(&machine, chip(id));

@@ -4,7 +4,7 @@ mod recorder;
 
 use std::time::Duration;
 
-use e1000_hw::chip::{CHIPS, Quirks, Reset};
+use e1000_hw::chip::{CHIPS, PhyAccess, Quirks, Reset};
 use e1000_hw::fake::{FakeMachine, FakeRegion, Faults};
 use e1000_hw::nic::{BringUpError, Nic, RingSizes};
 use e1000_hw::notes::Notes;
@@ -230,7 +230,7 @@ fn memory_is_kept_from_a_bus_master_that_does_not_end() {
             });
             let start = machine.now();
             let halted = nic.halt(&machine);
-            let tells = chip.limits.reset.stops_bus_master() || stuck == u32::MAX;
+            let tells = chip.mac().is_pcie() || stuck == u32::MAX;
             assert_eq!(halted.dma_ended(), !tells, "{}: {what}", chip.name);
             assert!(
                 machine.now() - start < Duration::from_millis(500),
@@ -346,7 +346,7 @@ fn stop_without_a_nic_pushes_its_writes_out_and_waits() {
         recorder.on_read(|_, _| u32::MAX);
         let time = recorder.time(|| {
             let ended = reset::stop_now(&recorder, chip, &recorder);
-            assert_eq!(ended, !chip.limits.reset.stops_bus_master(), "{}", chip.name);
+            assert_eq!(ended, !chip.mac().is_pcie(), "{}", chip.name);
         });
         assert!(time < Duration::from_millis(110), "{}: {time:?}", chip.name);
         // Also a receiver that a reset leaves on, as in QEMU 7.2.
@@ -376,7 +376,7 @@ fn nothing_that_never_happens_is_waited_for_without_end() {
         assert!(time < Duration::from_millis(400), "{}: {time:?}", chip.name);
         let notes = result.expect("called").expect("goes on");
         let pcie = chip.limits.reset == Reset::Pcie;
-        let later = chip.quirks.contains(Quirks::PCIE);
+        let later = chip.mac().is_pcie();
         assert_eq!(notes.contains(Notes::BUS_MASTER_BUSY), later, "{}", chip.name);
         assert_eq!(
             notes.contains(Notes::SEMAPHORE_BUSY),
@@ -442,10 +442,7 @@ fn firmware_learns_of_start_and_stop() {
 
 #[test]
 fn phy_is_never_reset_where_that_breaks_it() {
-    for chip in CHIPS
-        .iter()
-        .filter(|chip| chip.quirks.contains(Quirks::NO_PHY_RST))
-    {
+    for chip in CHIPS.iter().filter(|chip| chip.limits.phy == PhyAccess::Firmware) {
         let machine = FakeMachine::new(chip);
         let nic = Nic::bring_up(
             machine.registers(),

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use e1000_hw::chip::{CHIPS, Chip, Media, Nvm, PhyAccess, find};
+use e1000_hw::ethernet::MacAddress;
 use e1000_hw::fake::{FakeEeprom, FakeMachine, FakeRegion, FakeRegisters, Faults};
 use e1000_hw::interrupt::Routing;
 use e1000_hw::nic::{Nic, RingSizes, SelfTest};
-use e1000_hw::nvm::MacAddress;
 use e1000_hw::platform::Clock;
 use e1000_hw::regs::{self, Causes};
 use e1000_hw::self_test::{Failure, Outcome, Report};

@@ -5,11 +5,12 @@ mod recorder;
 use std::time::Duration;
 
 use e1000_hw::chip::{CHIPS, Nvm, Semaphore};
+use e1000_hw::ethernet::MacAddress;
 use e1000_hw::fake::{FAKE_MAC, FakeEeprom};
 use e1000_hw::firmware::{Claim, Purpose};
 use e1000_hw::nic::{Nic, RingSizes};
 use e1000_hw::notes::Notes;
-use e1000_hw::nvm::{self, MacAddress, MacAddressError};
+use e1000_hw::nvm::{self, MacAddressError};
 use e1000_hw::platform::Clock;
 use e1000_hw::regs::{self, Ctrl};
 use recorder::Step::{R, W};

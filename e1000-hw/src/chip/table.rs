@@ -1,232 +1,52 @@
-//! The table of chips: limits of each MAC type, then every device id.
+//! The table of chips: every device id, with the limits of its MAC type and its faults.
 //!
-//! Sources: HF 1.1 and 1.2 (`e1000-hardware-facts.md`), which restate Linux e1000 (`e1000_set_mac_type`) and e1000e
-//! (`e1000_info` records).
+//! Sources: Linux e1000 (`e1000_set_mac_type`, `e1000_set_media_type`) and e1000e (`e1000_pci_tbl`).
 
-use crate::offload::Offloads;
-
-use super::{Chip, DriverLoad, Interrupts, JumboSplit, Limits, Media, Moderation, Nvm, PhyAccess, Quirks};
-use super::{Reset, Semaphore};
-
-const MAC_82543: Limits = Limits {
-    mac: "82543",
-    max_descriptors: 256,
-    packet_buffer_kib: 64,
-    rx_packet_buffer_kib: 48,
-    jumbo_split: JumboSplit::Above8192(40),
-    max_frame: 16128,
-    dma_bits: 32,
-    receive_addresses: 15,
-    mta_registers: 128,
-    nvm: Nvm::Microwire,
-    phy: PhyAccess::BitBang,
-    reset: Reset::ReloadEeprom,
-    semaphore: Semaphore::None,
-    driver_load: DriverLoad::None,
-    moderation: Moderation::Delays,
-    interrupts: Interrupts::Line,
-    offloads: Offloads::TX_CHECKSUM.union(Offloads::RX_CHECKSUM),
+use super::limits::{
+    MAC_82540, MAC_82541, MAC_82541R2, MAC_82543, MAC_82544, MAC_82545, MAC_82545R3, MAC_82546, MAC_82546R3,
+    MAC_82547, MAC_82547R2, MAC_82571, MAC_82572, MAC_82573, MAC_82574, MAC_82583, MAC_LPT, MAC_PCH2,
 };
-const MAC_82544: Limits = Limits {
-    mac: "82544",
-    max_descriptors: 4096,
-    phy: PhyAccess::Mdic,
-    offloads: MAC_82543.offloads.union(Offloads::TSO_IPV4),
-    ..MAC_82543
-};
-const MAC_82540: Limits = Limits {
-    mac: "82540",
-    nvm: Nvm::EerdSmall,
-    reset: Reset::Eeprom,
-    moderation: Moderation::Itr,
-    ..MAC_82544
-};
-const MAC_82545: Limits = Limits {
-    mac: "82545",
-    ..MAC_82540
-};
-const MAC_82545R3: Limits = Limits {
-    mac: "82545r3",
-    jumbo_split: JumboSplit::Computed,
-    ..MAC_82540
-};
-const MAC_82546: Limits = Limits {
-    mac: "82546",
-    ..MAC_82540
-};
-const MAC_82546R3: Limits = Limits {
-    mac: "82546r3",
-    ..MAC_82545R3
-};
-const MAC_82541: Limits = Limits {
-    mac: "82541",
-    nvm: Nvm::EerdLarge,
-    reset: Reset::EepromSlow,
-    ..MAC_82540
-};
-const MAC_82541R2: Limits = Limits {
-    mac: "82541r2",
-    ..MAC_82541
-};
-const MAC_82547: Limits = Limits {
-    mac: "82547",
-    packet_buffer_kib: 40,
-    rx_packet_buffer_kib: 30,
-    jumbo_split: JumboSplit::Above8192(22),
-    offloads: MAC_82543.offloads,
-    ..MAC_82541
-};
-const MAC_82547R2: Limits = Limits {
-    mac: "82547r2",
-    ..MAC_82547
-};
-const MAC_82571: Limits = Limits {
-    mac: "82571",
-    packet_buffer_kib: 48,
-    rx_packet_buffer_kib: 38,
-    jumbo_split: JumboSplit::Computed,
-    max_frame: 9234,
-    dma_bits: 64,
-    // Entry 14 holds the second copy of the address.
-    receive_addresses: 14,
-    nvm: Nvm::EerdLarge,
-    reset: Reset::Pcie,
-    semaphore: Semaphore::Swsm,
-    driver_load: DriverLoad::CtrlExt,
-    interrupts: Interrupts::Msi,
-    offloads: Offloads::all(),
-    ..MAC_82540
-};
-const MAC_82572: Limits = Limits {
-    mac: "82572",
-    receive_addresses: 15,
-    ..MAC_82571
-};
-const MAC_82573: Limits = Limits {
-    mac: "82573",
-    packet_buffer_kib: 32,
-    rx_packet_buffer_kib: 20,
-    // 82573L takes 9234 if its NVM says that ASPM is off (word 0x1A); not asked.
-    max_frame: 1522,
-    reset: Reset::PciePhyFromNvm,
-    semaphore: Semaphore::SwsmMdio,
-    driver_load: DriverLoad::Swsm,
-    ..MAC_82572
-};
-const MAC_82574: Limits = Limits {
-    mac: "82574",
-    packet_buffer_kib: 40,
-    rx_packet_buffer_kib: 32,
-    max_frame: 9234,
-    semaphore: Semaphore::Mdio,
-    driver_load: DriverLoad::CtrlExt,
-    moderation: Moderation::Eitr,
-    interrupts: Interrupts::MsiX,
-    ..MAC_82573
-};
-const MAC_82583: Limits = Limits {
-    mac: "82583",
-    moderation: Moderation::Itr,
-    interrupts: Interrupts::Msi,
-    ..MAC_82574
-};
-const MAC_PCH2: Limits = Limits {
-    mac: "PCH2",
-    packet_buffer_kib: 40,
-    rx_packet_buffer_kib: 26,
-    jumbo_split: JumboSplit::AboveStandard(14),
-    // Longer ones need FIFO thresholds and PHY settings that are not made (Linux e1000e,
-    // `e1000_lv_jumbo_workaround_ich8lan`).
-    max_frame: 1522,
-    receive_addresses: 1,
-    mta_registers: 32,
-    nvm: Nvm::Flash,
-    phy: PhyAccess::Firmware,
-    reset: Reset::Pch,
-    semaphore: Semaphore::SwFlag,
-    ..MAC_82571
-};
-const MAC_LPT: Limits = Limits {
-    mac: "LPT",
-    ..MAC_PCH2
-};
+use super::{Chip, Limits, Media, Quirks};
 
 /// All 8254x.
 const Q_8254X: Quirks = Quirks::DMA32
-    .union(Quirks::TSO_SENTINEL)
-    .union(Quirks::PAD_60)
-    .union(Quirks::FLUSH_TABLES);
+    .union(Quirks::PREMATURE_TSO_WRITE_BACK)
+    .union(Quirks::PADDING_CORRUPTS)
+    .union(Quirks::WRITE_BURSTS_LOST);
 const Q_82543: Quirks = Q_8254X
     .union(Quirks::PCIX_READ_2048)
     .union(Quirks::NO_SECRC)
-    .union(Quirks::FORCE_SPEED)
-    .union(Quirks::TBI)
-    .union(Quirks::NO_TSO);
+    .union(Quirks::NO_SPEED_DETECTION);
 const Q_82544: Quirks = Q_8254X
     .union(Quirks::PCIX_READ_2048)
     .union(Quirks::NO_SECRC)
-    .union(Quirks::MTA_REVERSE)
-    .union(Quirks::IO_RESET)
-    .union(Quirks::PCIX_82544_END);
-const Q_82540: Quirks = Q_82540R3.union(Quirks::IO_RESET).union(Quirks::PCIX_READ_2048);
-const Q_82540R3: Quirks = Q_8254X.union(Quirks::MANAGED_ARP);
-const Q_82545: Quirks = Q_82540.union(Quirks::NO_64K_CROSS).union(Quirks::PCIX_TX_2015);
-const Q_82545R3: Quirks = Q_82540R3.union(Quirks::SHADOW_RESET).union(Quirks::PCIX_TX_2015);
-const Q_82546: Quirks = Q_82545.union(Quirks::DUAL_PORT_MAC);
-const Q_82546R3: Quirks = Q_82545R3.union(Quirks::DUAL_PORT_MAC);
+    .union(Quirks::TABLE_WRITES_SPILL)
+    .union(Quirks::PCIX_BUFFER_END_HANGS);
+const Q_82540: Quirks = Q_8254X.union(Quirks::PCIX_READ_2048);
+const Q_82545: Quirks = Q_82540.union(Quirks::PCIX_TX_2015);
+const Q_82545R3: Quirks = Q_8254X.union(Quirks::SHADOW_RESET).union(Quirks::PCIX_TX_2015);
+const Q_82546: Quirks = Q_82545.union(Quirks::ONE_ADDRESS_FOR_TWO_PORTS);
+const Q_82546R3: Quirks = Q_82545R3.union(Quirks::ONE_ADDRESS_FOR_TWO_PORTS);
 const Q_82546GB_QUAD: Quirks = Q_82546R3.union(Quirks::RELAXED_ORDERING);
-const Q_82541: Quirks = Q_82541R2.union(Quirks::PHY_FIRST);
-const Q_82541R2: Quirks = Q_82540.union(Quirks::PHY_SETTINGS);
-const Q_82547: Quirks = Q_82547R2.union(Quirks::PHY_FIRST);
-const Q_82547R2: Quirks = Q_82540R3
-    .union(Quirks::PHY_SETTINGS)
-    .union(Quirks::HD_FIFO)
-    .union(Quirks::ITR_NONZERO)
-    .union(Quirks::NO_TSO);
+const Q_82541: Quirks = Q_82541R2.union(Quirks::PHY_RESET_FIRST);
+const Q_82541R2: Quirks = Q_82540.union(Quirks::PHY_NEEDS_SETTINGS);
+const Q_82547: Quirks = Q_82547R2.union(Quirks::PHY_RESET_FIRST);
+const Q_82547R2: Quirks = Q_8254X
+    .union(Quirks::PHY_NEEDS_SETTINGS)
+    .union(Quirks::HALF_DUPLEX_LOCKS_FIFO)
+    .union(Quirks::ITR_ZERO_HANGS);
 
-/// 82571 to 82583.
-const Q_8257X: Quirks = Quirks::PCIE
-    .union(Quirks::MANAGED_ARP)
-    .union(Quirks::PAD_17)
-    .union(Quirks::TARC_8257X);
 const Q_82571: Quirks = Q_82572
-    .union(Quirks::DUAL_PORT_MAC)
-    .union(Quirks::LAA_RESTORE)
-    .union(Quirks::PACKET_BUFFER_ECC);
-const Q_82572: Quirks = Q_8257X
-    .union(Quirks::IPV6_EXT_DIS)
-    .union(Quirks::DMA_CLOCK)
-    .union(Quirks::TARC_82571)
-    .union(Quirks::TARC_SPEED_MODE)
-    .union(Quirks::NO_ASPM_L1);
-const Q_82573: Quirks = Q_8257X
-    .union(Quirks::HW_BITS_82573)
-    .union(Quirks::IPV6_EXT_DIS)
-    .union(Quirks::RDTR_20)
-    .union(Quirks::L1_WITHOUT_L0S)
-    .union(Quirks::NO_ASPM);
-const Q_82574: Quirks = Q_82583.union(Quirks::PHY_HANG_CHECK);
-const Q_82583: Quirks = Q_8257X
-    .union(Quirks::NO_RX_DISABLE)
-    .union(Quirks::HW_BITS_82573)
-    .union(Quirks::LOST_COMPLETIONS)
-    .union(Quirks::L1_WITHOUT_L0S)
-    .union(Quirks::NO_ASPM);
-const Q_PCH2: Quirks = Quirks::PCIE
-    .union(Quirks::PAD_17)
-    .union(Quirks::HW_BITS_PCH)
-    .union(Quirks::NFS_DIS)
-    .union(Quirks::NO_PHY_RST)
-    .union(Quirks::FEXTNVM)
-    .union(Quirks::NO_TSO_DEFAULT)
-    .union(Quirks::RELAXED_ORDERING)
-    .union(Quirks::K1_OFF)
-    .union(Quirks::ME_ARBITER);
-const Q_LPT: Quirks = Q_PCH2
-    .difference(Quirks::ME_ARBITER.union(Quirks::K1_OFF))
-    .union(Quirks::PBECCSTS)
-    .union(Quirks::BEACON_8_US)
-    .union(Quirks::EEE_OFF);
+    .union(Quirks::ONE_ADDRESS_FOR_TWO_PORTS)
+    .union(Quirks::OTHER_PORT_RESETS_ADDRESS);
+const Q_82572: Quirks = Quirks::TARC_SPEED_MODE.union(Quirks::NO_ASPM_L1);
+const Q_82573: Quirks = Quirks::LONG_RECEIVE_LATENCY.union(Quirks::NO_ASPM);
+const Q_82574: Quirks = Q_82583.union(Quirks::PHY_HANGS);
+const Q_82583: Quirks = Quirks::NO_RX_DISABLE.union(Quirks::NO_ASPM);
+const Q_PCH2: Quirks = Quirks::RELAXED_ORDERING
+    .union(Quirks::K1_UNSTABLE)
+    .union(Quirks::FIRMWARE_LOSES_WRITES);
+const Q_LPT: Quirks = Quirks::RELAXED_ORDERING;
 const Q_LPT_LP: Quirks = Q_LPT.union(Quirks::K1_LOSES_COMPLETIONS);
 
 const fn copper(device_id: u16, name: &'static str, limits: &'static Limits, quirks: Quirks) -> Chip {
@@ -260,7 +80,7 @@ pub static CHIPS: &[Chip] = &[
         0x1001,
         "82543GC (fiber)",
         &MAC_82543,
-        Q_82543.difference(Quirks::TBI).union(Quirks::SIGNAL_INVERTED),
+        Q_82543.union(Quirks::SIGNAL_INVERTED),
     ),
     copper(0x1004, "82543GC", &MAC_82543, Q_82543),
     copper(0x1008, "82544EI", &MAC_82544, Q_82544),

@@ -3,26 +3,22 @@
 use core::fmt;
 
 use super::Nic;
-use crate::chip::{Chip, Moderation, Quirks};
+use crate::chip::{Chip, Moderation};
+use crate::ethernet::{FCS_LEN, HEADER_LEN, MacAddress, STANDARD_MTU, TAG_LEN};
 use crate::filter::Filter;
 use crate::init;
-use crate::moderation::Policy;
-use crate::nvm::MacAddress;
+use crate::moderation::{self, Policy};
 use crate::packet_buffer;
 use crate::platform::{Clock, DmaRegion, Registers};
 use crate::regs::{self, Ctrl, Rctl};
-use crate::ring::RingSize;
 use crate::rx;
 use crate::stats::Statistics;
-use crate::tx::{self, HEADER_LEN, TAG_LEN};
 use crate::wait::TimedOut;
 
 /// The MTU after bring-up.
-pub const DEFAULT_MTU: usize = 1500;
+pub const DEFAULT_MTU: usize = STANDARD_MTU;
 /// The smallest MTU: less is no link for IPv4.
 pub const MIN_MTU: usize = 68;
-/// Bytes of the frame check sequence.
-const FCS_LEN: usize = 4;
 
 /// Why the MTU was not set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,9 +73,8 @@ pub(super) fn program_vlan_offload(registers: &impl Registers, on: bool) {
     }
 }
 
-/// The largest MTU for a chip with rings of these sizes.
-fn max_mtu(chip: &Chip, rx_size: RingSize, tx_size: RingSize) -> usize {
-    let rings = rx::capacity(rx_size).min(tx::capacity(tx_size));
+/// The largest MTU for a chip with rings that take frames of so many bytes.
+fn max_mtu(chip: &Chip, rings: usize) -> usize {
     rings.min(chip.limits.max_frame as usize) - HEADER_LEN - TAG_LEN - FCS_LEN
 }
 
@@ -148,7 +143,8 @@ impl<R: Registers, D: DmaRegion> Nic<R, D> {
 
     /// The largest MTU that can be set.
     pub fn max_mtu(&self) -> usize {
-        let max = max_mtu(self.device.chip, self.rx.size(), self.tx.size());
+        let rings = rx::capacity(self.rx.size()).min(self.tx.capacity());
+        let max = max_mtu(self.device.chip, rings);
         // Longer frames fill their first buffer, which 82545 and 82546 cannot send from in PCI-X mode (erratum 10).
         if self.short_buffers {
             max.min(DEFAULT_MTU)
@@ -213,7 +209,9 @@ impl<R: Registers, D: DmaRegion> Nic<R, D> {
         let chip = self.device.chip;
         if chip.limits.moderation != Moderation::Delays {
             let register = self.routing.throttle();
-            self.device.registers.write(register, chip.throttle(interval));
+            self.device
+                .registers
+                .write(register, moderation::for_chip(chip, interval));
         }
     }
 
@@ -234,7 +232,7 @@ impl<R: Registers, D: DmaRegion> Nic<R, D> {
 
     /// Reads every register that tells something and that reading does not change, with its name.
     pub fn dump_registers(&self, mut each: impl FnMut(&'static str, u32)) {
-        let pcie = self.device.chip.quirks.contains(Quirks::PCIE);
+        let pcie = self.device.chip.mac().is_pcie();
         for (name, offset, only_pcie) in regs::DUMP {
             if pcie || !only_pcie {
                 each(name, self.device.registers.read(offset));

@@ -62,7 +62,7 @@ impl<R: Registers, D: DmaRegion> Nic<R, D> {
             return seen;
         }
         let (registers, chip) = (&self.device.registers, self.device.chip);
-        let seen = if chip.quirks.contains(Quirks::FORCE_SPEED) && chip.media == Media::Copper {
+        let seen = if chip.quirks.contains(Quirks::NO_SPEED_DETECTION) && chip.media == Media::Copper {
             let copied = Phy::open(registers, chip, clock).and_then(|phy| phy::copy_speed(registers, &phy));
             self.notes |= phy::note(&copied);
             self.link_now()

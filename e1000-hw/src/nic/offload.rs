@@ -1,7 +1,6 @@
 //! Checksums and segmentation.
 
 use super::Nic;
-use crate::chip::Quirks;
 use crate::link::Link;
 use crate::offload::{ChecksumResult, Offload, OffloadError, Offloads};
 use crate::platform::{DmaRegion, Registers};
@@ -61,7 +60,7 @@ impl<R: Registers, D: DmaRegion> Nic<R, D> {
         }
         let chip = self.device.chip;
         let slow = !matches!(self.link, Link::Up { mbit_s: 1000, .. });
-        if slow && chip.quirks.contains(Quirks::PCIE) && matches!(offload, Offload::Segmentation(_)) {
+        if slow && chip.mac().is_pcie() && matches!(offload, Offload::Segmentation(_)) {
             return Err(OffloadError::LinkTooSlow);
         }
         match self.tx.transmit_offloaded(frame, tag, offload, chip) {
@@ -82,6 +81,6 @@ impl<R: Registers, D: DmaRegion> Nic<R, D> {
         if !self.offloads.contains(Offloads::RX_CHECKSUM) {
             return ChecksumResult::default();
         }
-        self.rx.checksums(self.device.chip.quirks.contains(Quirks::PCIE))
+        self.rx.checksums(self.device.chip.mac().is_pcie())
     }
 }

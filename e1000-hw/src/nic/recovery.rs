@@ -1,7 +1,6 @@
 //! What happens when the NIC hangs.
 
 use super::{Nic, control};
-use crate::chip::Quirks;
 use crate::link::Link;
 use crate::phy::{self, Advertise};
 use crate::platform::{Clock, DmaRegion, Registers};
@@ -128,7 +127,7 @@ impl<R: Registers, D: DmaRegion> Nic<R, D> {
     fn flush_descriptors(&mut self, clock: &impl Clock) -> bool {
         let registers = &self.device.registers;
         let before = self.tx.in_flight();
-        if self.device.chip.quirks.contains(Quirks::PCIE) {
+        if self.device.chip.mac().is_pcie() {
             let delay = registers.read(regs::TIDV);
             for _ in 0..2 {
                 registers.write(regs::TIDV, delay | regs::TIDV_FPD);

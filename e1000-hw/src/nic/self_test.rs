@@ -3,6 +3,7 @@
 use core::time::Duration;
 
 use super::Nic;
+use crate::ethernet::HEADER_LEN;
 use crate::nvm;
 use crate::phy::PhyError;
 use crate::platform::{Clock, DmaRegion, Registers};
@@ -305,7 +306,7 @@ impl<R: Registers, D: DmaRegion> Nic<R, D> {
 
     /// Longest frame that may be sent, without FCS.
     fn longest_frame(&self) -> usize {
-        self.mtu + crate::tx::HEADER_LEN
+        self.mtu + HEADER_LEN
     }
 
     fn test_frame_len(&self, index: usize) -> usize {

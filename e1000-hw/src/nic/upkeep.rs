@@ -97,7 +97,7 @@ impl<R: Registers, D: DmaRegion> Nic<R, D> {
     /// A semaphore and one PHY access, 0.1 ms, in two seconds.
     fn phy_hangs(&mut self, clock: &impl Clock) -> bool {
         let (registers, chip) = (&self.device.registers, self.device.chip);
-        if !chip.quirks.contains(Quirks::PHY_HANG_CHECK) || !self.link.is_up() {
+        if !chip.quirks.contains(Quirks::PHY_HANGS) || !self.link.is_up() {
             return false;
         }
         let now = clock.now();

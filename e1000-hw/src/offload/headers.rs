@@ -1,6 +1,6 @@
 //! Where the headers of a frame are, and what is in them.
 
-use crate::tx::HEADER_LEN;
+use crate::ethernet::HEADER_LEN;
 
 /// Version of IP.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

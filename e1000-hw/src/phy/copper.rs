@@ -21,7 +21,7 @@ pub struct Advertise {
 impl Advertise {
     /// The value of register 4.
     fn base(self, chip: &Chip) -> AnAdvertise {
-        let half = if chip.quirks.contains(Quirks::HD_FIFO) {
+        let half = if chip.quirks.contains(Quirks::HALF_DUPLEX_LOCKS_FIFO) {
             AnAdvertise::empty()
         } else {
             AnAdvertise::HALF_10 | AnAdvertise::HALF_100
@@ -50,7 +50,7 @@ pub fn bring_up(registers: &impl Registers, chip: &Chip, clock: &impl Clock, adv
         return Notes::empty();
     }
     let mac_has_link = registers.read(regs::STATUS) & Status::LU.bits() != 0;
-    if mac_has_link && !chip.quirks.contains(Quirks::FORCE_SPEED) {
+    if mac_has_link && !chip.quirks.contains(Quirks::NO_SPEED_DETECTION) {
         return Notes::empty();
     }
     let phy = match Phy::open(registers, chip, clock) {
@@ -65,7 +65,7 @@ pub fn bring_up(registers: &impl Registers, chip: &Chip, clock: &impl Clock, adv
             } else if !mac_has_link && may_be_reset(&phy, chip)? && !mac_follows(registers, clock) {
                 reset(&phy)?;
                 negotiate(&phy, chip, advertise)
-            } else if chip.quirks.contains(Quirks::FORCE_SPEED) {
+            } else if chip.quirks.contains(Quirks::NO_SPEED_DETECTION) {
                 copy_speed(registers, &phy)
             } else {
                 Ok(())
@@ -106,7 +106,7 @@ fn mac_follows(registers: &impl Registers, clock: &impl Clock) -> bool {
 /// VirtualBox has no link for 5 s after a reset of the MAC, whatever its PHY says (`e1kR3HardReset`); after one of the PHY it
 /// is there in 2 s (`e1kPhyLinkResetCallback`).
 fn may_be_reset<R: Registers, C: Clock>(phy: &Phy<'_, R, C>, chip: &Chip) -> Result<bool, PhyError> {
-    Ok(!chip.quirks.contains(Quirks::PCIE) && phy.id()?.is_88e1000())
+    Ok(!chip.mac().is_pcie() && phy.id()?.is_88e1000())
 }
 
 /// Resets the PHY. It negotiates anew then.
@@ -146,7 +146,7 @@ fn negotiate<R: Registers, C: Clock>(
     chip: &Chip,
     advertise: Advertise,
 ) -> Result<(), PhyError> {
-    if chip.quirks.contains(Quirks::PHY_SETTINGS) {
+    if chip.quirks.contains(Quirks::PHY_NEEDS_SETTINGS) {
         igp::set_up(phy, chip)?;
     }
     let control = Bmcr::from_bits_retain(phy.read(register::BMCR)?);
@@ -195,7 +195,7 @@ pub fn copy_speed<R: Registers, C: Clock>(registers: &R, phy: &Phy<'_, R, C>) ->
 }
 
 /// Whether the PHY of an 82574 hangs: asked every two seconds or so by a watchdog, on parts with
-/// [`Quirks::PHY_HANG_CHECK`].
+/// [`Quirks::PHY_HANGS`].
 ///
 /// Two looks in a row at a receive error counter that is stuck at its end, with the idle error counter at its end
 /// too, mean that only a reset of the adapter helps (HF 5.3; Linux e1000e, `e1000_check_phy_82574`).

@@ -6,7 +6,7 @@
 use core::time::Duration;
 
 use super::{Phy, PhyError, register};
-use crate::chip::{Chip, Quirks};
+use crate::chip::{Chip, MacType};
 use crate::platform::{Clock, Registers};
 
 /// Registers from here on are reached through [`PAGE`].
@@ -55,7 +55,7 @@ const POLY: u16 = 0xF000;
 /// When the PHY does not answer.
 pub(super) fn set_up<R: Registers, C: Clock>(phy: &Phy<'_, R, C>, chip: &Chip) -> Result<(), PhyError> {
     let wait = |ms| phy.clock.sleep(Duration::from_millis(ms));
-    let first_revision = chip.quirks.contains(Quirks::PHY_FIRST);
+    let first_revision = matches!(chip.mac(), MacType::I82541 | MacType::I82547);
     wait(20);
     let transmitter = read(phy, TRANSMITTER)?;
     write(phy, TRANSMITTER, TRANSMITTER_OFF)?;
@@ -69,8 +69,7 @@ pub(super) fn set_up<R: Registers, C: Clock>(phy: &Phy<'_, R, C>, chip: &Chip) -
     phy.write(register::BMCR, BMCR_NEGOTIATE)?;
     wait(20);
     write(phy, TRANSMITTER, transmitter)?;
-    // 82547, first revision.
-    if first_revision && chip.quirks.contains(Quirks::HD_FIFO) {
+    if chip.mac() == MacType::I82547 {
         correct_fuses(phy)?;
     }
     Ok(())

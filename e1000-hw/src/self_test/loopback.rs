@@ -6,16 +6,16 @@
 
 use core::time::Duration;
 
-use crate::chip::{Chip, Media, PhyAccess, Quirks};
-use crate::nvm::MacAddress;
+use crate::chip::{Chip, MacType, Media, PhyAccess};
+use crate::ethernet::{MIN_FRAME_LEN, MacAddress, STANDARD_FRAME_LEN};
 use crate::phy::{Phy, PhyError, PhyId, register};
 use crate::platform::{Clock, Registers};
 use crate::regs::{self, Ctrl, Rctl, Status};
 
 /// Lengths of the frames, without FCS.
-pub(crate) const LENGTHS: [usize; 3] = [60, 256, 1514];
+pub(crate) const LENGTHS: [usize; 3] = [MIN_FRAME_LEN, 256, STANDARD_FRAME_LEN];
 /// The longest of them.
-const LONGEST: usize = 1514;
+const LONGEST: usize = STANDARD_FRAME_LEN;
 /// EtherType for local experiments (IEEE 802).
 const ETHER_TYPE: [u8; 2] = [0x88, 0xB5];
 
@@ -58,8 +58,7 @@ fn way(chip: &Chip) -> Result<Way, &'static str> {
         (Media::Copper, PhyAccess::Mdic) => Ok(Way::Phy),
         (Media::Copper, PhyAccess::BitBang) => Err("the PHY of 82543 is not integrated"),
         (Media::Copper, PhyAccess::Firmware) => Err("the PHY belongs to firmware"),
-        // 82571 and 82572.
-        _ if chip.quirks.contains(Quirks::TARC_82571) => Ok(Way::Serdes),
+        _ if matches!(chip.mac(), MacType::I82571 | MacType::I82572) => Ok(Way::Serdes),
         _ => Ok(Way::Transceiver),
     }
 }

@@ -5,7 +5,7 @@
 //! again; all the same each register gets back what it held, as far as the bits under test go.
 
 use super::{Failure, Outcome};
-use crate::chip::{Chip, Media, Quirks};
+use crate::chip::{Chip, Media};
 use crate::platform::Registers;
 use crate::regs;
 
@@ -85,7 +85,7 @@ pub(crate) fn test(registers: &impl Registers, chip: &Chip) -> (Outcome, u32) {
 }
 
 fn test_all(chip: &Chip, mut test: impl FnMut(&Entry) -> Result<(), Failure>) -> Result<(), Failure> {
-    let pch = chip.quirks.contains(Quirks::FEXTNVM);
+    let pch = chip.mac().is_pch();
     COMMON.iter().try_for_each(&mut test)?;
     if !pch {
         NOT_ON_PCH.iter().try_for_each(&mut test)?;

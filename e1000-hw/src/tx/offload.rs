@@ -35,7 +35,8 @@ impl<D: DmaRegion> TxRing<D> {
             self.filled = before;
             return Err(error.into());
         }
-        self.after_segmentation = context.mss.is_some() && chip.quirks.contains(Quirks::TSO_SENTINEL);
+        self.after_segmentation =
+            context.mss.is_some() && chip.quirks.contains(Quirks::PREMATURE_TSO_WRITE_BACK);
         Ok(())
     }
 
@@ -50,7 +51,7 @@ impl<D: DmaRegion> TxRing<D> {
     }
 
     fn cut(&self, context: &Context, chip: &Chip) -> Cut {
-        let careful = chip.quirks.contains(Quirks::TSO_SENTINEL);
+        let careful = chip.quirks.contains(Quirks::PREMATURE_TSO_WRITE_BACK);
         let piece_len = match context.mss {
             Some(mss) if careful => PIECE_LEN.min(4 * usize::from(mss)),
             _ => PIECE_LEN,
@@ -58,12 +59,13 @@ impl<D: DmaRegion> TxRing<D> {
         Cut {
             piece_len,
             sentinel: self.after_segmentation || careful && context.mss.is_some(),
-            // 8257x pads by itself from 17 bytes on, which headers have. QEMU's counts padding as payload when it computes
-            // a checksum.
-            padded: if chip.quirks.contains(Quirks::PAD_17) {
-                0
-            } else {
+            upper_dword: self.upper_dword,
+            // The MAC of 8257x pads from 17 bytes on, which headers have (Linux e1000e, `e1000_xmit_frame`). QEMU's counts
+            // padding as payload when it computes a checksum.
+            padded: if chip.quirks.contains(Quirks::PADDING_CORRUPTS) {
                 PADDED_LEN
+            } else {
+                0
             },
         }
     }

@@ -9,9 +9,9 @@ mod script;
 use core::time::Duration;
 
 use e1000_hw::chip::find;
+use e1000_hw::ethernet::MacAddress;
 use e1000_hw::fake::{FakeMachine, FakeRegion, FakeRegisters, Faults};
 use e1000_hw::nic::{Nic, RingSizes, SelfTest};
-use e1000_hw::nvm::MacAddress;
 use e1000_hw::offload::{Checksum, Headers, Ip, MAX_SEGMENTED, Offload, Offloads, Segmentation, Transport};
 use e1000_hw::platform::Clock;
 use e1000_hw::regs::{self, Status};

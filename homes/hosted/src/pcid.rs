@@ -1,6 +1,6 @@
 //! A stand-in for Redox's pcid: the driver's channel, byte for byte, for one function.
 //!
-//! What differs from pcid: the function has no MSI and no MSI-X, because hosted mode has legacy lines only; a request
+//! Differences from pcid: the function has no MSI and no MSI-X, because hosted mode has legacy lines only; a request
 //! that cannot be decoded ends the channel instead of failing the write, and so does a configuration offset that
 //! would abort pcid itself.
 
@@ -18,8 +18,8 @@ const BUS_MASTER: u32 = 1 << 2;
 /// Longer than any request.
 const REQUEST_LIMIT: usize = 4096;
 
-/// Starts a thread that plays pcid for `nic` until the driver closes the channel; calls `on_bus_master_off` when the driver
-/// has taken bus mastering from the function, before it learns that it has.
+/// Starts a thread that plays pcid for `nic` until the driver closes the channel; calls `on_bus_master_off` when the
+/// driver has taken bus mastering from the function, before it learns that it has.
 ///
 /// The descriptor is the driver's end: what `PCID_CLIENT_CHANNEL` names on Redox.
 ///

@@ -17,7 +17,7 @@ pub enum Access {
     Write(u32, u32),
 }
 
-/// How many accesses there were.
+/// Numbers of accesses.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct AccessCounts {
     /// Reads.
@@ -52,7 +52,7 @@ impl QtestRegisters {
         }
     }
 
-    /// How many accesses there were until now.
+    /// Numbers of accesses until now.
     pub fn counts(&self) -> AccessCounts {
         AccessCounts {
             reads: self.shared.reads.load(Ordering::Relaxed),
@@ -60,7 +60,7 @@ impl QtestRegisters {
         }
     }
 
-    /// Has the device removed: from now on it reads as all ones, and writes are lost.
+    /// Removes the device: from now on it reads as all ones, and writes are lost.
     pub fn remove_device(&self) {
         self.shared.removed.store(true, Ordering::Relaxed);
     }

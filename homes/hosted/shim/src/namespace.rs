@@ -1,9 +1,8 @@
-//! Names: paths, the namespace and its restricted form, and where a scheme's socket is.
+//! Names: paths, the namespace and its restricted form.
 
 use std::collections::HashMap;
-use std::os::linux::net::SocketAddrExt;
+use std::os::fd::{FromRawFd, OwnedFd};
 use std::os::unix::fs::FileTypeExt;
-use std::os::unix::net::{SocketAddr, UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
@@ -11,20 +10,24 @@ use std::{fs, io};
 
 use syscall::data::Stat;
 use syscall::dirent::{DirEntry, DirentBuf, DirentHeader, DirentKind};
-use syscall::error::{EBADF, EEXIST, EINVAL, EISDIR, ENODEV, ENOENT, ENOSYS, Error, Result};
+use syscall::error::{EBADF, EEXIST, EINVAL, EISDIR, ENODEV, ENOENT, Error, Result};
 use syscall::flag::{MODE_DIR, O_DIRECTORY, O_STAT};
 
-use crate::event::EventQueue;
-use crate::object::{Object, downcast, fail, from_linux};
-use crate::remote::ClientFile;
-use crate::scheme::RootFd;
-use crate::scheme::socket::CreationCap;
-use crate::{irq, memory, table, time};
+use crate::error::{fail, from_linux};
+use crate::kernel::event::EventQueue;
+use crate::kernel::null::Null;
+use crate::kernel::{irq, memory, pipe, time};
+use crate::object::{Object, Opened, downcast};
+use crate::scheme::address::Address;
+use crate::scheme::client::ClientFile;
+use crate::scheme::daemon::root::RootFd;
+use crate::scheme::daemon::socket::CreationCap;
+use crate::{sys, table};
 
 /// Schemes of the kernel that the shim plays.
 const BUILTIN: [&str; 7] = ["event", "irq", "memory", "namespace", "null", "pipe", "time"];
 
-/// What is left of them in a restricted namespace.
+/// Those of them that a restricted namespace keeps.
 const RESTRICTED: [&str; 2] = ["memory", "pipe"];
 
 static DIRECTORY: RwLock<Option<PathBuf>> = RwLock::new(None);
@@ -60,46 +63,11 @@ fn check_name(name: &str) -> Result<()> {
     Ok(())
 }
 
-/// Where a scheme listens.
-#[derive(Clone, Debug)]
-pub enum Address {
-    /// A socket in the shim directory: everybody sees it.
-    Path(PathBuf),
-    /// An abstract socket, known to one namespace only.
-    Private(String),
-}
-
-impl Address {
-    fn socket_address(&self) -> io::Result<SocketAddr> {
-        match self {
-            Address::Path(path) => SocketAddr::from_pathname(path),
-            Address::Private(name) => SocketAddr::from_abstract_name(name),
-        }
-    }
-
-    /// A connection to the scheme. No socket and a socket nobody listens at are the same: `ENODEV`.
-    pub fn connect(&self) -> Result<UnixStream> {
-        let address = self.socket_address().map_err(|_| Error::new(ENODEV))?;
-        UnixStream::connect_addr(&address).map_err(|_| Error::new(ENODEV))
-    }
-
-    /// Listens at the address; `EEXIST` if the name is taken, be it by a scheme whose daemon is dead.
-    fn listen(&self) -> Result<UnixListener> {
-        let listener = self
-            .socket_address()
-            .and_then(|address| UnixListener::bind_addr(&address));
-        listener.map_err(|error| match error.kind() {
-            io::ErrorKind::AddrInUse => Error::new(EEXIST),
-            _ => from_linux(error),
-        })
-    }
-}
-
-/// What names mean.
+/// A mapping from names to schemes.
 pub enum Namespace {
     /// Everything: the kernel's schemes and the sockets in the directory.
     Full,
-    /// What `setrens(0, 0)` leaves: `memory`, `pipe`, and whatever is registered in here afterwards.
+    /// The remains after `setrens(0, 0)`: `memory`, `pipe`, and all that is registered in here afterwards.
     Restricted(Mutex<HashMap<String, Address>>),
 }
 
@@ -164,7 +132,7 @@ impl Namespace {
     }
 }
 
-/// The names of the sockets in the directory, those of dead daemons too: the namespace does not know who lives.
+/// The names of the sockets in the directory, those of dead daemons too: a namespace does not know which live.
 fn sockets() -> Vec<String> {
     let Some(entries) = directory().ok().and_then(|path| fs::read_dir(path).ok()) else {
         return Vec::new();
@@ -245,14 +213,6 @@ pub fn register(namespace: usize, name: &str, root: usize) -> Result<()> {
     Ok(())
 }
 
-/// What opening a path gave.
-pub enum Opened {
-    /// An object of a scheme.
-    Object(Arc<dyn Object>),
-    /// A file of the Linux system.
-    Plain(i32),
-}
-
 /// Opens an absolute path.
 pub fn open(path: &str, flags: usize, mode: u16) -> Result<Opened> {
     let namespace = current();
@@ -267,29 +227,23 @@ pub fn open(path: &str, flags: usize, mode: u16) -> Result<Opened> {
     };
     let rest = rest.trim_start_matches('/');
     if rest.is_empty() {
-        return Ok(Opened::Object(Arc::new(Listing(namespace))));
+        return Ok(Arc::new(Listing(namespace)).into());
     }
     let (name, path) = rest.split_once('/').unwrap_or((rest, ""));
-    let object: Arc<dyn Object> = if !namespace.has_builtin(name) {
-        ClientFile::open_root(
-            namespace.address(name)?,
-            path,
-            flags,
-            flags & syscall::flag::O_FCNTL_MASK,
-        )?
-    } else {
-        match (name, path) {
-            ("event", "") => Arc::new(EventQueue::new(flags)?),
-            ("irq", path) => irq::open(path)?,
-            ("memory", path) => memory::open(path)?,
-            ("namespace", "scheme-creation-cap") => Arc::new(CreationCap),
-            ("null", "") => Arc::new(Null),
-            ("pipe", _) => return fail(ENOSYS),
-            ("time", path) => time::open(path)?,
-            _ => return fail(ENOENT),
-        }
-    };
-    Ok(Opened::Object(object))
+    if !namespace.has_builtin(name) {
+        let address = namespace.address(name)?;
+        return ClientFile::open_root(address, path, flags, flags & syscall::flag::O_FCNTL_MASK);
+    }
+    Ok(match (name, path) {
+        ("event", "") => Arc::new(EventQueue::new(flags)?).into(),
+        ("irq", path) => Opened::Object(irq::open(path)?),
+        ("memory", path) => Opened::Object(memory::open(path)?),
+        ("namespace", "scheme-creation-cap") => Arc::new(CreationCap).into(),
+        ("null", "") => Arc::new(Null).into(),
+        ("pipe", "") => Opened::Descriptor(pipe::open(flags)?),
+        ("time", path) => Opened::Object(time::open(path)?),
+        _ => return fail(ENOENT),
+    })
 }
 
 fn open_plain(path: &str, flags: usize, mode: u16) -> Result<Opened> {
@@ -297,7 +251,9 @@ fn open_plain(path: &str, flags: usize, mode: u16) -> Result<Opened> {
     let flags = crate::flags::to_linux(flags) | libc::O_CLOEXEC;
     // SAFETY: `path` is a terminated string that outlives the call.
     let fd = unsafe { libc::open(path.as_ptr(), flags, libc::c_uint::from(mode)) };
-    crate::sys::check(fd).map(Opened::Plain).map_err(from_linux)
+    let fd = sys::check(fd).map_err(from_linux)?;
+    // SAFETY: open just returned this descriptor, nobody else owns it.
+    Ok(Opened::Descriptor(unsafe { OwnedFd::from_raw_fd(fd) }))
 }
 
 /// `/scheme`: a listing of the namespace.
@@ -312,12 +268,10 @@ impl Object for Listing {
         fail(EISDIR)
     }
 
-    fn open_at(&self, path: &str, flags: usize, _fcntl_flags: usize) -> Result<Arc<dyn Object>> {
+    fn open_at(&self, path: &str, flags: usize, _fcntl_flags: usize) -> Result<Opened> {
         let path = Path::new("/scheme").join(path.trim_start_matches('/'));
-        match open(path.to_str().ok_or(Error::new(EINVAL))?, flags, 0)? {
-            Opened::Object(object) => Ok(object),
-            Opened::Plain(_) => fail(ENOENT),
-        }
+        let path = path.to_str().filter(|path| path.starts_with("/scheme"));
+        open(path.ok_or(Error::new(EINVAL))?, flags, 0)
     }
 
     fn stat(&self) -> Result<Stat> {
@@ -358,22 +312,5 @@ impl Object for Listing {
             syscall::flag::F_GETFL => Ok(syscall::flag::O_RDONLY | O_DIRECTORY | O_STAT),
             _ => Ok(0),
         }
-    }
-}
-
-/// `/scheme/null`.
-struct Null;
-
-impl Object for Null {
-    fn path(&self) -> Result<String> {
-        Ok("/scheme/null".into())
-    }
-
-    fn read(&self, _buffer: &mut [u8]) -> Result<usize> {
-        Ok(0)
-    }
-
-    fn write(&self, bytes: &[u8]) -> Result<usize> {
-        Ok(bytes.len())
     }
 }

@@ -1,29 +1,46 @@
-//! What a file descriptor can stand for.
+//! Open file descriptions: the things that a file descriptor stands for.
 
 use std::any::Any;
-use std::io;
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use syscall::data::{Stat, StatVfs};
-use syscall::error::{EBADF, EINVAL, ENOTDIR, EOPNOTSUPP, Error, Result};
-use syscall::flag::{CallFlags, F_GETFL, F_SETFL, O_RDWR, StdFsCallKind};
+use syscall::error::{EBADF, EINVAL, ENOTDIR, EOPNOTSUPP, Result};
+use syscall::flag::{CallFlags, F_GETFL, F_SETFL, MapFlags, O_RDWR, StdFsCallKind};
 
-use crate::event::Subscription;
+use crate::error::fail;
+use crate::subscription::{Registration, Subscription};
 
-/// An error as the result it ends a call with.
-pub fn fail<T>(errno: i32) -> Result<T> {
-    Err(Error::new(errno))
+/// Outcome of opening something.
+pub enum Opened {
+    /// An object of a scheme.
+    Object(Arc<dyn Object>),
+    /// A descriptor of the Linux system.
+    Descriptor(OwnedFd),
 }
 
-/// A Linux error. The numbers that the calls used here can return are the same on Redox.
-pub fn from_linux(error: io::Error) -> Error {
-    Error::new(error.raw_os_error().unwrap_or(syscall::error::EIO))
+impl<T: Object> From<Arc<T>> for Opened {
+    fn from(object: Arc<T>) -> Self {
+        Opened::Object(object)
+    }
 }
 
-/// What a subscription keeps alive on the side of the object; dropping it ends the subscription silently.
-pub trait Registration: Send + Sync {
-    /// Ends the subscription. With `tell` the object learns the remaining interest (an Fevent request).
-    fn end(&self, tell: bool) -> Result<()>;
+/// A mapping that somebody asks for.
+#[derive(Clone, Copy, Debug)]
+pub struct MapRequest {
+    /// Length in bytes, not yet that of whole pages.
+    pub length: usize,
+    /// Offset in the file, in bytes.
+    pub offset: u64,
+    /// Protection and kind.
+    pub flags: MapFlags,
+}
+
+impl MapRequest {
+    /// Tells if writes are for all to see.
+    pub fn is_shared(&self) -> bool {
+        self.flags.contains(MapFlags::MAP_SHARED)
+    }
 }
 
 /// An open file description.
@@ -31,7 +48,7 @@ pub trait Registration: Send + Sync {
 /// Flags are Redox's everywhere here. The defaults answer as the kernel does for an operation that an object does
 /// not have.
 pub trait Object: Any + Send + Sync {
-    /// Where the object is, for `fpath`.
+    /// Path of the object, for `fpath`.
     fn path(&self) -> Result<String> {
         fail(EOPNOTSUPP)
     }
@@ -47,12 +64,12 @@ pub trait Object: Any + Send + Sync {
     }
 
     /// Opens `path` relative to this description.
-    fn open_at(&self, _path: &str, _flags: usize, _fcntl_flags: usize) -> Result<Arc<dyn Object>> {
+    fn open_at(&self, _path: &str, _flags: usize, _fcntl_flags: usize) -> Result<Opened> {
         fail(ENOTDIR)
     }
 
-    /// Duplicates with an argument, which makes a new description. (Without one, the table does it.)
-    fn dup(&self, _argument: &[u8]) -> Result<Arc<dyn Object>> {
+    /// Duplicates with an argument, which makes something new. (Without one, the table does it.)
+    fn dup(&self, _argument: &[u8]) -> Result<Opened> {
         fail(EINVAL)
     }
 
@@ -99,12 +116,12 @@ pub trait Object: Any + Send + Sync {
         }
     }
 
-    /// Maps `length` bytes; `shared` is `MAP_SHARED`. Returns the address.
-    fn map(&self, _length: usize, _shared: bool, _offset: u64) -> Result<usize> {
+    /// Maps memory of the object. Returns the address.
+    fn map(self: Arc<Self>, _request: &MapRequest) -> Result<usize> {
         fail(EOPNOTSUPP)
     }
 
-    /// Lets `subscription` know of events from now on, beginning with what is ready already.
+    /// Posts events to `subscription` from now on, beginning with those of what is ready already.
     fn subscribe(&self, _subscription: &Arc<Subscription>) -> Result<Option<Box<dyn Registration>>> {
         fail(EOPNOTSUPP)
     }
@@ -118,7 +135,7 @@ pub trait Object: Any + Send + Sync {
     }
 }
 
-/// The object as what it is, if it is a `T`.
+/// The object as a `T`, if it is one.
 pub fn downcast<T: Object>(object: Arc<dyn Object>) -> Option<Arc<T>> {
     let any: Arc<dyn Any + Send + Sync> = object;
     any.downcast().ok()

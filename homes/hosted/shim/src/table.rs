@@ -1,22 +1,23 @@
-//! The file descriptor table: which descriptor numbers of this process stand for Redox objects.
+//! The file descriptor table: numbers of this process that stand for Redox objects.
 //!
 //! Every number is a real Linux descriptor, so that it collides with nothing and is gone after `execve`. A number
 //! that is not in the table is a plain Linux descriptor.
 
 use std::collections::HashMap;
-use std::os::fd::RawFd;
+use std::os::fd::{IntoRawFd, RawFd};
 use std::sync::{Arc, LazyLock, PoisonError, RwLock};
 
 use syscall::error::{EBADF, EMFILE, Error, Result};
 
-use crate::object::{Object, from_linux};
+use crate::error::from_linux;
+use crate::object::{Object, Opened};
 use crate::sys::{self, Counter};
 
 type Entries = HashMap<usize, Arc<dyn Object>>;
 
 static ENTRIES: LazyLock<RwLock<Entries>> = LazyLock::new(RwLock::default);
 
-/// What the numbers are duplicates of; it carries no meaning.
+/// Descriptor of which all numbers are duplicates; it carries no meaning.
 static PLACEHOLDER: LazyLock<Option<Counter>> = LazyLock::new(|| Counter::new(true).ok());
 
 fn write<T>(change: impl FnOnce(&mut Entries) -> T) -> T {
@@ -39,6 +40,19 @@ pub fn insert(object: Arc<dyn Object>) -> Result<usize> {
     insert_from(object, 3)
 }
 
+/// Gives what was opened a number.
+pub fn insert_opened(opened: Opened) -> Result<usize> {
+    match opened {
+        Opened::Object(object) => insert(object),
+        Opened::Descriptor(descriptor) => {
+            let number = descriptor.into_raw_fd() as usize;
+            // An entry that is there already belongs to a number that was closed behind our back.
+            forget(number);
+            Ok(number)
+        }
+    }
+}
+
 /// Makes `number` stand for `object`, whatever it was before.
 pub fn insert_at(object: Arc<dyn Object>, number: usize) -> Result<usize> {
     let placeholder = PLACEHOLDER.as_ref().ok_or(Error::new(EMFILE))?;
@@ -50,7 +64,7 @@ pub fn insert_at(object: Arc<dyn Object>, number: usize) -> Result<usize> {
     Ok(number)
 }
 
-/// What `number` stands for; `None` if it is a plain descriptor.
+/// Object of `number`; `None` if it is a plain descriptor.
 pub fn get(number: usize) -> Option<Arc<dyn Object>> {
     ENTRIES
         .read()
@@ -59,7 +73,7 @@ pub fn get(number: usize) -> Option<Arc<dyn Object>> {
         .cloned()
 }
 
-/// Frees `number` and returns what it stood for; `None` (and the number untouched) if it is a plain descriptor.
+/// Frees `number` and returns its object; `None` (and the number untouched) if it is a plain descriptor.
 pub fn remove(number: usize) -> Option<Arc<dyn Object>> {
     // The entry goes first: once the number is closed another thread may get it.
     let object = write(|entries| entries.remove(&number))?;

@@ -14,14 +14,16 @@ use e1000_hosted::memory::FIRST_FREE;
 use e1000_hosted::platform::HostedPlatform;
 use e1000_hosted::registers::QtestRegisters;
 use e1000_hosted::{pci, pcid};
-use e1000_hw::flow_control::Pause;
-use e1000_hw::moderation::{DEFAULT_POLICY, Policy};
 use e1000_hw::platform::Registers;
-use e1000d::platform::{Environment, Options};
+use e1000d::options::{DESCRIPTION, Options};
+use e1000d::platform::Environment;
 use pcid_config::environment::{INIT_NOTIFY, parse_fd};
 
 /// Runs the e1000d daemon against one of QEMU's NICs; prints `ready SCHEME-NAME` when clients can come.
+///
+/// The options of e1000d itself are taken, too.
 #[derive(Parser)]
+#[command(after_help = DESCRIPTION)]
 struct Arguments {
     /// QEMU's name of the NIC: e1000, e1000-82544gc, e1000-82545em, e1000e.
     #[arg(long, default_value = "e1000")]
@@ -29,7 +31,7 @@ struct Arguments {
     /// PCI slot of the NIC, which is in the scheme's name.
     #[arg(long, default_value_t = DEFAULT_SLOT, value_parser = clap::value_parser!(u8).range(2..32))]
     slot: u8,
-    /// What the NIC is connected to: `user`, `user,OPTIONS` or `udp:LOCALPORT:PEERPORT`.
+    /// The other end of the NIC's cable: `user`, `user,OPTIONS` or `udp:LOCALPORT:PEERPORT`.
     #[arg(long, default_value = "user")]
     netdev: Netdev,
     /// Address of the NIC.
@@ -38,7 +40,7 @@ struct Arguments {
     /// Directory of scheme sockets, where the clients look, too; REDOX_SHIM_DIR if not given.
     #[arg(long)]
     scheme_dir: Option<PathBuf>,
-    /// Where to put the socket of QEMU's monitor.
+    /// Path for the socket of QEMU's monitor (QMP).
     #[arg(long)]
     monitor: Option<PathBuf>,
     /// Capture all frames into this pcap file.
@@ -54,18 +56,9 @@ struct Arguments {
     /// Pull out the cable before the daemon starts.
     #[arg(long)]
     link_down: bool,
-    /// Drive a part that is known not to be right.
-    #[arg(long)]
-    force: bool,
     /// Have somebody else take the scheme's name while the daemon starts, for tests; needs --scheme-dir.
     #[arg(long, requires = "scheme_dir")]
     name_taken: bool,
-    /// Which pause frames are wanted: none, rx, tx, both.
-    #[arg(long, default_value_t = Options::default().pause)]
-    pause: Pause,
-    /// How long the NIC waits between two interrupts: off, lowest, low, bulk, adaptive.
-    #[arg(long)]
-    moderation: Option<Policy>,
 }
 
 fn parse_mac(text: &str) -> Result<[u8; 6], String> {
@@ -79,7 +72,7 @@ fn parse_mac(text: &str) -> Result<[u8; 6], String> {
 }
 
 fn main() -> ExitCode {
-    match run(Arguments::parse()) {
+    match run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("e1000d-hosted: {error}");
@@ -88,7 +81,11 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(arguments: Arguments) -> Result<(), Box<dyn Error>> {
+fn run() -> Result<(), Box<dyn Error>> {
+    let mut words = std::env::args_os();
+    let program = words.next();
+    let (options, rest) = Options::split(words)?;
+    let arguments = Arguments::parse_from(program.into_iter().chain(rest));
     if let Some(directory) = &arguments.scheme_dir {
         redox_shim::set_directory(directory);
     }
@@ -117,12 +114,6 @@ fn run(arguments: Arguments) -> Result<(), Box<dyn Error>> {
     redox_shim::memory::set_arena(machine.ram()?, 0, FIRST_FREE, machine.ram_size());
     let watcher = platform.clone();
     let channel = pcid::serve(&nic, move || watcher.bus_master_off())?.into_raw_fd();
-    let options = Options {
-        pause: arguments.pause,
-        moderation: arguments.moderation.unwrap_or(DEFAULT_POLICY),
-        force: arguments.force,
-        ..Options::default()
-    };
     let environment = Environment {
         channel: channel.try_into()?,
         notify,

@@ -1,4 +1,4 @@
-//! What the tests share: a cable to the NIC, a machine for the chip core alone, all models at once.
+//! Tools of the tests: a cable to the NIC, a machine for the chip core alone, all models at once.
 
 // Each test binary uses a part of this.
 #![allow(dead_code)]
@@ -19,7 +19,7 @@ use e1000_hw::ring::RingSize;
 use netstack_client::MacAddress;
 use netstack_client::benchmark::{Generator, Parsed, parse};
 
-/// How long a test waits for something that should happen at once. Tests share two processors.
+/// Longest wait for something that should happen at once. Tests share two processors.
 pub const SOON: Duration = Duration::from_secs(15);
 
 /// The NIC's address.
@@ -233,7 +233,8 @@ impl Bench {
         .unwrap()
     }
 
-    /// A NIC that receives: QEMU's `e1000` begins a second after the receiver was enabled (hardware-facts 14.3).
+    /// A NIC that receives: QEMU's `e1000` begins a second after the receiver was enabled (`set_rx_control` in
+    /// its hw/net/e1000.c).
     pub fn bring_up_receiving(&mut self, rx: u32, tx: u32) -> ModelNic {
         let mut nic = self.bring_up(rx, tx);
         let probe = frame(MAC, 60, 0x77);
@@ -242,9 +243,9 @@ impl Bench {
         nic
     }
 
-    /// Whether the model has registers for broadcasts, multicasts and frames that are too long. QEMU's `e1000` had them
-    /// from 2.5 (`extra_mac_registers`) to 11.0: before and after, all of 0x5800 to 0x5FFF but the tables reads 0, and
-    /// so do these counters. IPAV (0x5838) is among them and keeps what is written, so it tells.
+    /// Tells if the model has registers for broadcasts, multicasts and frames that are too long. QEMU's `e1000` had
+    /// them from 2.5 (`extra_mac_registers`) to 11.0: before and after, all of 0x5800 to 0x5FFF but the tables reads
+    /// 0, and so do these counters. IPAV (0x5838) is among them and keeps what is written, so it tells.
     pub fn has_extra_registers(&self) -> bool {
         const IPAV: u32 = 0x5838;
         let before = self.registers.read(IPAV);
@@ -290,7 +291,7 @@ impl Bench {
         }
     }
 
-    /// Whether the interrupt line is raised.
+    /// State of the interrupt line: true while it is raised.
     pub fn is_raised(&self) -> bool {
         let line = self.line.lock().unwrap_or_else(PoisonError::into_inner);
         line.last().copied().unwrap_or(false)
