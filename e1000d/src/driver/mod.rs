@@ -91,7 +91,7 @@ impl<R: Registers, D: DmaRegion, C: Clock, S: AnswerSink> Driver<R, D, C, S> {
     /// Serves the rings after [`NetworkScheme::acknowledge_interrupt`]: once a line is unmasked, so that nothing that came
     /// in between is missed.
     pub fn serve_interrupt(&mut self) {
-        if self.scheme.nic().is_gone() {
+        if self.scheme.nic().state().is_gone() {
             return self.flush();
         }
         self.finish(Occasion::Served);
@@ -134,7 +134,7 @@ impl<R: Registers, D: DmaRegion, C: Clock, S: AnswerSink> Driver<R, D, C, S> {
 
     /// Tells the NIC of new frames, and carries pending writes out as far as there is room.
     fn send_frames(&mut self) {
-        self.scheme.nic().post();
+        self.scheme.nic().tx().post();
         if self.pending.writes.is_empty() {
             return;
         }
@@ -151,10 +151,10 @@ impl<R: Registers, D: DmaRegion, C: Clock, S: AnswerSink> Driver<R, D, C, S> {
                 Op::Write(write) => write.buf().len(),
                 _ => 0,
             };
-            self.scheme.nic().count_dropped_frame();
+            self.scheme.nic().tx().count_dropped();
             self.answers.push(Response::ok(len, call.op));
         }
-        self.scheme.nic().post();
+        self.scheme.nic().tx().post();
         if self.pending.writes.is_empty() {
             self.end_pending_writes();
         }
@@ -265,7 +265,7 @@ impl<R: Registers, D: DmaRegion, C: Clock, S: AnswerSink> Driver<R, D, C, S> {
             Op::Read(_) => self.pending.reads.push_back(call),
             Op::Write(_) => {
                 if self.pending.writes.is_empty() {
-                    self.scheme.nic().set_transmit_interrupt(true);
+                    self.scheme.nic().interrupts().set_transmit(true);
                 }
                 let since = self.scheme.now();
                 self.pending.writes.push_back(PendingWrite { call, since });
@@ -277,7 +277,7 @@ impl<R: Registers, D: DmaRegion, C: Clock, S: AnswerSink> Driver<R, D, C, S> {
 
     /// The last pending write was answered: no interrupt for room is needed, and subscribers are notified of room.
     fn end_pending_writes(&mut self) {
-        self.scheme.nic().set_transmit_interrupt(false);
+        self.scheme.nic().interrupts().set_transmit(false);
         let answers = &mut self.answers;
         self.scheme.notify_of_room(|id, flags| answers.post(id, flags));
     }

@@ -16,13 +16,13 @@ mod wire;
 
 use std::time::Duration;
 
+use e1000_hw::RingSize;
 use e1000_hw::chip::find;
 use e1000_hw::fake::{FAKE_MAC, FakeMachine, FakeRegion, Faults};
 use e1000_hw::interrupt::Routing;
-use e1000_hw::nic::{Nic, RingSizes};
+use e1000_hw::nic::{Config, Nic};
 use e1000_hw::platform::Clock;
 use e1000_hw::regs;
-use e1000_hw::ring::RingSize;
 use e1000d::driver::{BATCH, Driver};
 use e1000d::scheme::NetworkScheme;
 use e1000d::scheme::files::Description;
@@ -102,15 +102,12 @@ impl Case {
         let machine = FakeMachine::new(chip);
         let ring = if hostility & 4 != 0 { LARGE_RING } else { RING };
         let registers = HostileRegisters::new(&machine, ring);
-        let sizes = RingSizes {
-            rx: RingSize::new(ring)?,
-            tx: RingSize::new(TX_RING)?,
-        };
+        let sizes = Config::with_rings(RingSize::new(ring)?, RingSize::new(TX_RING)?);
         let mut nic = Nic::bring_up(registers.clone(), chip, sizes, &mut machine.dma(), &machine)
             .unwrap_or_else(|error| panic!("{id:04x}: {error}"));
         let routing = Routing::for_vectors(chip, u16::from(hostility >> 4) % 4);
-        nic.route_interrupts(routing.unwrap_or(Routing::Single));
-        nic.enable_interrupts();
+        nic.interrupts().route(routing.unwrap_or(Routing::Single));
+        nic.interrupts().enable();
         let description = Description::default();
         let mut scheme = NetworkScheme::new("network.hostile".to_owned(), nic, description, machine.clone());
         let kernel = Kernel::new(scheme.scheme_root().ok()?);
@@ -357,7 +354,7 @@ impl Case {
         self.driver.next_tick();
         let scheme = self.driver.scheme();
         let due = scheme.self_test_due();
-        let (tests, gone) = (scheme.nic().is_testing(), scheme.nic().is_gone());
+        let (tests, gone) = (scheme.nic().state().is_testing(), scheme.nic().state().is_gone());
         assert_eq!(due.is_some(), tests && !gone, "a self-test was forgotten");
         self.kernel.inner().gone |= gone;
         self.look_at_wire();
@@ -370,12 +367,12 @@ impl Case {
             assert!(!reads || !scheme.has_frame(), "a reader was forgotten");
         }
         let nic = scheme.nic();
-        assert!(!writes || nic.needs_watching(), "a writer was forgotten");
+        assert!(!writes || nic.state().needs_watching(), "a writer was forgotten");
     }
 
     /// Frames that the driver received and dropped.
     fn dropped(&mut self) -> u64 {
-        let counters = self.driver.scheme().nic().rx_counters();
+        let counters = self.driver.scheme().nic().state().rx_counters();
         counters.oversized + counters.bad_length + counters.errors + counters.dropped
     }
 
