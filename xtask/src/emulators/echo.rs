@@ -43,7 +43,7 @@ mod tests {
     #[test]
     fn bytes_come_back() {
         let mut client = TcpStream::connect((Ipv4Addr::LOCALHOST, start().unwrap())).unwrap();
-        let bytes: Vec<_> = (0..BYTES).map(|index| (index * 31 >> 3) as u8).collect();
+        let bytes: Vec<_> = (0..BYTES).map(|index| (index * 31 / 8) as u8).collect();
         client.write_all(b"go").unwrap();
         client.write_all(&bytes).unwrap();
         let mut back = Vec::new();
