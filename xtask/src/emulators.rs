@@ -238,7 +238,6 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         if !arguments.resume {
             *table = Table::default();
         }
-        table.add_command(arguments.command());
     })?;
     let emulators = run.emulators()?;
     if arguments.wants(Column::Tests) && emulators.iter().any(|emulator| emulator.bochs.is_none()) {
@@ -333,7 +332,11 @@ impl Run<'_> {
             text,
             sources: self.sources.clone(),
         };
-        Table::change(&self.file(), |table| table.set(cell)).map(drop)
+        Table::change(&self.file(), |table| {
+            table.set(cell);
+            table.add_command(self.arguments.command());
+        })
+        .map(drop)
     }
 
     fn qemu(&self, emulator: &Emulator) -> Result<()> {

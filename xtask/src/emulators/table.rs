@@ -160,7 +160,7 @@ impl Table {
     pub fn markdown(&self) -> String {
         let mut text = String::from(
             "# Emulators\n\nWhat was seen of this driver on each emulator with each NIC. This file is the output of a \
-             command, which fetches the emulators; do not edit it.\n\n",
+             command,\nwhich fetches the emulators; do not edit it.\n\n",
         );
         for command in &self.commands {
             text += &format!("    {command}\n");
@@ -169,20 +169,24 @@ impl Table {
         sources.sort_unstable();
         sources.dedup();
         text += &format!(
-            "\nSources of the driver: {}.\n\n{}\n",
+            "\nCommits at which it ran: {}. A driver given by `--driver` may be of another one.\n\n{}\n",
             sources.join("; "),
             self.rows()
         );
         let untried: Vec<_> = self.untried().iter().map(|major| format!("{major}.x")).collect();
         if !untried.is_empty() {
             text += &format!(
-                "Not tried: QEMU {}, which no suite of Debian named above has. ",
+                "Not tried: QEMU {}, which no suite of Debian has that was asked.\n",
                 untried.join(", ")
             );
         }
-        text += "Other versions and emulators than those of the table were not tried either.\n\n";
+        text +=
+            "Nor were other versions and emulators than those of the table. An empty cell was not tried.\n\n";
         for (name, reason) in &self.missing {
             text += &format!("* {name} could not be had: {reason}\n");
+        }
+        if !self.missing.is_empty() {
+            text.push('\n');
         }
         text + NOTES
     }
