@@ -164,25 +164,19 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
-    /// Registers that a snapshot has.
+    /// Name and offset of the registers that a snapshot has.
     pub const REGISTERS: [(&'static str, u32); 14] = {
         use crate::regs::*;
-        [
-            ("CTRL", CTRL),
-            ("STATUS", STATUS),
-            ("RCTL", RCTL),
-            ("TCTL", TCTL),
-            ("IMS", IMS),
-            ("TDBAL", TDBAL),
-            ("TDLEN", TDLEN),
-            ("TDH", TDH),
-            ("TDT", TDT),
-            ("TXDCTL", TXDCTL),
-            ("RDLEN", RDLEN),
-            ("RDH", RDH),
-            ("RDT", RDT),
-            ("RXDCTL", RXDCTL),
-        ]
+        let offsets = [
+            CTRL, STATUS, RCTL, TCTL, IMS, TDBAL, TDLEN, TDH, TDT, TXDCTL, RDLEN, RDH, RDT, RXDCTL,
+        ];
+        let mut registers = [("", 0); 14];
+        let mut n = 0;
+        while n < registers.len() {
+            registers[n] = (name(offsets[n]), offsets[n]);
+            n += 1;
+        }
+        registers
     };
 }
 

@@ -234,11 +234,8 @@ impl<R: Registers, D: DmaRegion> Nic<R, D> {
 
     /// Reads every register that tells something and that reading does not change, with its name.
     pub fn dump_registers(&self, mut each: impl FnMut(&'static str, u32)) {
-        let pcie = self.device.chip.mac().is_pcie();
-        for (name, offset, only_pcie) in regs::DUMP {
-            if pcie || !only_pcie {
-                each(name, self.device.registers.read(offset));
-            }
+        for (name, offset) in regs::dump(self.device.chip) {
+            each(name, self.device.registers.read(offset));
         }
     }
 }
