@@ -19,7 +19,9 @@ use memory::Regions;
 
 use crate::chip::{Chip, Nvm};
 use crate::platform::{Clock, Registers};
-use crate::regs::{self, Causes, Status};
+pub use crate::recorder::Accesses;
+use crate::recorder::{Log, Recorder};
+use crate::regs::{self, Causes, REGISTERS, Status};
 
 /// Time that the PHY negotiates when it is told to start anew.
 const NEGOTIATION: Duration = Duration::from_millis(2500);
@@ -74,15 +76,6 @@ pub struct Faults {
     pub writes_back_late: bool,
 }
 
-/// Register accesses since the last [`FakeMachine::take_accesses`].
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Accesses {
-    /// Offsets read, in order.
-    pub reads: Vec<u32>,
-    /// Offsets and values written, in order.
-    pub writes: Vec<(u32, u32)>,
-}
-
 struct Inner {
     chip: &'static Chip,
     registers: BTreeMap<u32, u32>,
@@ -98,7 +91,9 @@ struct Inner {
     /// When negotiation ends.
     negotiated: Duration,
     faults: Faults,
-    accesses: Accesses,
+    log: Log,
+    /// Offsets of registers that reading clears.
+    cleared_by_reading: Vec<u32>,
     time: Duration,
     regions: Rc<RefCell<Regions>>,
     next_bus_address: u64,
@@ -140,7 +135,12 @@ impl FakeMachine {
             link_was_lost: false,
             negotiated: Duration::ZERO,
             faults: Faults::default(),
-            accesses: Accesses::default(),
+            log: Log::default(),
+            cleared_by_reading: REGISTERS
+                .iter()
+                .filter(|register| register.access.clears_on_read())
+                .map(|register| register.offset)
+                .collect(),
             time: Duration::from_secs(1),
             regions: Rc::default(),
             next_bus_address: FIRST_BUS_ADDRESS,
@@ -148,9 +148,20 @@ impl FakeMachine {
             sent: vec![],
             late: vec![],
         };
+        inner.log.start();
         let machine = Self(Rc::new(RefCell::new(inner)));
         machine.power_on();
         machine
+    }
+
+    /// The same machine with all accesses to its NIC and all waits recorded.
+    pub fn recorded(chip: &'static Chip) -> Recorder<Self> {
+        Recorder::new(Self::new(chip))
+    }
+
+    /// The chip of the NIC.
+    pub fn chip(&self) -> &'static Chip {
+        self.0.borrow().chip
     }
 
     fn power_on(&self) {
@@ -242,7 +253,7 @@ impl FakeMachine {
 
     /// Register accesses since the last time.
     pub fn take_accesses(&self) -> Accesses {
-        core::mem::take(&mut self.0.borrow_mut().accesses)
+        self.0.borrow().log.take().into_iter().collect()
     }
 
     /// Frames that the NIC put on the wire since the last time.
@@ -286,13 +297,13 @@ impl FakeMachine {
     }
 }
 
-impl Registers for FakeRegisters {
+impl Registers for FakeMachine {
     fn read(&self, offset: u32) -> u32 {
         assert!(
             offset.is_multiple_of(4) && (offset as usize) < regs::BAR_LEN,
             "register {offset:#x}"
         );
-        self.0.0.borrow_mut().read(offset)
+        self.0.borrow_mut().read(offset)
     }
 
     fn write(&self, offset: u32, value: u32) {
@@ -300,7 +311,17 @@ impl Registers for FakeRegisters {
             offset.is_multiple_of(4) && (offset as usize) < regs::BAR_LEN,
             "register {offset:#x}"
         );
-        self.0.0.borrow_mut().write(offset, value);
+        self.0.borrow_mut().write(offset, value);
+    }
+}
+
+impl Registers for FakeRegisters {
+    fn read(&self, offset: u32) -> u32 {
+        self.0.read(offset)
+    }
+
+    fn write(&self, offset: u32, value: u32) {
+        self.0.write(offset, value);
     }
 }
 

@@ -28,7 +28,7 @@
 //! [`moderation`] how often it interrupts.
 #![no_std]
 
-#[cfg(any(test, feature = "fake"))]
+#[cfg(any(test, feature = "recorder"))]
 extern crate std;
 
 pub mod chip;
@@ -52,6 +52,8 @@ pub mod offload;
 pub mod packet_buffer;
 pub mod phy;
 pub mod platform;
+#[cfg(any(test, feature = "recorder"))]
+pub mod recorder;
 pub mod regs;
 pub mod reset;
 pub mod ring;

@@ -30,7 +30,9 @@ impl fmt::Debug for Access {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Read(offset) => write!(f, "Read({} {offset:04x})", regs::name(*offset)),
-            Self::Write(offset, value) => write!(f, "Write({} {offset:04x}, {value:08x})", regs::name(*offset)),
+            Self::Write(offset, value) => {
+                write!(f, "Write({} {offset:04x}, {value:08x})", regs::name(*offset))
+            }
             Self::Wait(time) => write!(f, "Wait({time:?})"),
         }
     }

@@ -442,7 +442,11 @@ mod tests {
         for chip in CHIPS {
             for register in REGISTERS {
                 let tested = register.pattern_test(chip).is_some();
-                assert!(!tested || register.access == Access::ReadWrite, "{}", register.name);
+                assert!(
+                    !tested || register.access == Access::ReadWrite,
+                    "{}",
+                    register.name
+                );
             }
             for (name, offset) in dump(chip) {
                 let mut at = REGISTERS.iter().filter(|register| register.offset == offset);

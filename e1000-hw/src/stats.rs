@@ -78,8 +78,14 @@ mod tests {
     #[test]
     fn counters_are_cleared_by_reading_and_listed_once() {
         for (n, counter) in COUNTERS.iter().enumerate() {
-            let mut register = regs::REGISTERS.iter().filter(|register| register.offset == counter.offset);
-            assert!(register.all(|register| register.access == regs::Access::ReadClear), "{}", counter.name);
+            let mut register = regs::REGISTERS
+                .iter()
+                .filter(|register| register.offset == counter.offset);
+            assert!(
+                register.all(|register| register.access == regs::Access::ReadClear),
+                "{}",
+                counter.name
+            );
             let rest = &COUNTERS[n + 1..];
             assert!(
                 rest.iter()

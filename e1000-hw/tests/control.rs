@@ -296,7 +296,10 @@ fn dump_reads_nothing_that_reading_changes() {
         assert!(accesses.writes.is_empty() && names.len() > 25);
         for offset in accesses.reads {
             let mut at = REGISTERS.iter().filter(|register| register.offset == offset);
-            assert!(at.all(|register| register.access.is_harmless_to_read()), "{offset:#x}");
+            assert!(
+                at.all(|register| register.access.is_harmless_to_read()),
+                "{offset:#x}"
+            );
         }
     }
 }

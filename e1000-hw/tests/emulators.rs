@@ -1,12 +1,13 @@
 //! What emulators do that neither metal nor QEMU does, as fakes made after their sources: VirtualBox's DevE1000.cpp and
 //! DevE1000Phy.cpp, bhyve's pci_e82545.c, Bochs' e1000.cc.
 
-mod recorder;
+mod common;
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::Duration;
 
+use common::{Recorder, chip};
 use e1000_hw::ethernet::MacAddress;
 use e1000_hw::fake::{FakeMachine, FakeRegion};
 use e1000_hw::link::Link;
@@ -14,7 +15,6 @@ use e1000_hw::nic::{Interrupt, Nic, RingSizes};
 use e1000_hw::nvm;
 use e1000_hw::platform::{Clock, SHORT_WAIT};
 use e1000_hw::regs::{self, Causes, Ctrl, Rctl, Status};
-use recorder::{Recorder, chip};
 
 /// Time from a reset of the MAC to the link, and from a cable that is plugged in: the default of LinkUpDelay.
 const LINK_DELAY: Duration = Duration::from_secs(5);
@@ -54,16 +54,16 @@ enum Mdio {
 impl VirtualBox {
     /// Powered on: the PHY has no link, and the link up timer runs.
     fn new(id: u16, cable: bool) -> (Recorder, Rc<Self>) {
-        let recorder = Recorder::new(chip(id));
+        let recorder = FakeMachine::recorded(chip(id));
         let mut registers = [0; 32];
         let low = if id == 0x1004 { 0x0C50 } else { 0x0C24 };
         registers[..6].copy_from_slice(&[0x1140, 0x7949, 0x0141, low, 0x01E1, 0x01E0]);
         registers[9] = 0x1E00;
         let this = Rc::new(Self {
-            machine: recorder.machine.clone(),
+            machine: recorder.inner.clone(),
             is_82543: id == 0x1004,
             cable: Cell::new(cable),
-            link_at: Cell::new(Some(recorder.machine.now() + LINK_DELAY)),
+            link_at: Cell::new(Some(recorder.inner.now() + LINK_DELAY)),
             line: Cell::new(false),
             phy: RefCell::new(Phy {
                 registers,
@@ -272,9 +272,9 @@ impl VirtualBox {
 }
 
 fn bring_up(recorder: &Recorder) -> Nic<&Recorder, FakeRegion> {
-    let chip = recorder.chip();
+    let chip = recorder.inner.chip();
     let sizes = RingSizes::default();
-    let machine = recorder.machine.clone();
+    let machine = recorder.inner.clone();
     Nic::bring_up(recorder, chip, sizes, &mut machine.dma(), recorder).expect("bring-up")
 }
 
@@ -336,20 +336,20 @@ impl Clock for Ticks<'_> {
 fn bring_up_of_82543_takes_less_than_a_second_where_sleeping_takes_ticks() {
     let (recorder, _model) = VirtualBox::new(0x1004, true);
     // No address in RAL and RAH: the EEPROM is read by hand, too, and holds none.
-    recorder.machine.poke(regs::EECD, 0x100);
+    recorder.inner.poke(regs::EECD, 0x100);
     let time = recorder.time(|| {
-        let machine = recorder.machine.clone();
+        let machine = recorder.inner.clone();
         let sizes = RingSizes::default();
         let nic = Nic::bring_up(
             &recorder,
-            recorder.chip(),
+            recorder.inner.chip(),
             sizes,
             &mut machine.dma(),
             &Ticks(&recorder),
         );
         assert!(nic.is_ok());
         machine.poke(regs::RAH, 0);
-        let _ = nvm::mac_address(&recorder, recorder.chip(), &Ticks(&recorder));
+        let _ = nvm::mac_address(&recorder, recorder.inner.chip(), &Ticks(&recorder));
     });
     assert!(time < Duration::from_secs(1), "{time:?}");
     assert!(
@@ -399,9 +399,9 @@ fn frame_that_came_before_sent_ones_are_masked_still_raises_the_line_of_virtualb
 
 #[test]
 fn nothing_is_unmasked_by_masking_sent_frames() {
-    let recorder = Recorder::new(chip(0x100E));
+    let recorder = FakeMachine::recorded(chip(0x100E));
     let mut nic = bring_up(&recorder);
-    let ims = || recorder.machine.peek(regs::IMS);
+    let ims = || recorder.inner.peek(regs::IMS);
     nic.set_transmit_interrupt(true);
     nic.set_transmit_interrupt(false);
     assert_eq!(ims(), 0, "interrupts were not asked for");
@@ -411,7 +411,7 @@ fn nothing_is_unmasked_by_masking_sent_frames() {
     nic.set_transmit_interrupt(false);
     assert_eq!(ims(), wanted);
     // Held off while frames wait.
-    assert!(recorder.machine.deliver(&[0xFF; 60]) && recorder.machine.deliver(&[0xFF; 60]));
+    assert!(recorder.inner.deliver(&[0xFF; 60]) && recorder.inner.deliver(&[0xFF; 60]));
     nic.frames_left_waiting();
     nic.frames_left_waiting();
     let held = ims();
@@ -426,7 +426,7 @@ fn nothing_is_unmasked_by_masking_sent_frames() {
 
 /// Bochs: registers 32 to 127 of MTA and VFTA are not there.
 fn bochs() -> Recorder {
-    let recorder = Recorder::new(chip(0x100E));
+    let recorder = FakeMachine::recorded(chip(0x100E));
     let missing = |offset| {
         (regs::MTA + 128..regs::MTA + 512).contains(&offset)
             || (regs::VFTA + 128..regs::VFTA + 512).contains(&offset)
@@ -439,7 +439,7 @@ fn bochs() -> Recorder {
 fn groups_that_bochs_has_no_bits_for_pass_with_all_groups() {
     let recorder = bochs();
     let mut nic = bring_up(&recorder);
-    let rctl = || Rctl::from_bits_retain(recorder.machine.peek(regs::RCTL));
+    let rctl = || Rctl::from_bits_retain(recorder.inner.peek(regs::RCTL));
     // Bits 47:36 of the address: 0x010 is in register 0, 0x800 in register 64.
     let (low, high) = (
         MacAddress([1, 0, 0x5E, 0, 0, 1]),
@@ -459,7 +459,7 @@ fn groups_that_bochs_has_no_bits_for_pass_with_all_groups() {
 fn vlans_that_bochs_has_no_bits_for_pass_without_a_filter() {
     let recorder = bochs();
     let mut nic = bring_up(&recorder);
-    let rctl = || Rctl::from_bits_retain(recorder.machine.peek(regs::RCTL));
+    let rctl = || Rctl::from_bits_retain(recorder.inner.peek(regs::RCTL));
     nic.set_vlan_filter(Some([1, 1023]));
     assert!(rctl().contains(Rctl::VFE), "the table does");
     nic.set_vlan_filter(Some([1, 1024]));

@@ -1,15 +1,15 @@
 //! Fiber and serdes: a link that is forced for a partner that does not negotiate. Against the fake.
 
-mod recorder;
+mod common;
 
 use std::time::Duration;
 
+use common::chip;
 use e1000_hw::fake::{FakeMachine, FakeRegion, FakeRegisters};
 use e1000_hw::nic::{Nic, RingSizes};
 use e1000_hw::platform::Clock;
 use e1000_hw::regs::{self, Causes, Ctrl, Status};
 use e1000_hw::watchdog::Finding;
-use recorder::chip;
 
 type FakeNic = Nic<FakeRegisters, FakeRegion>;
 

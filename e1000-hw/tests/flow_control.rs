@@ -1,9 +1,10 @@
 //! Pause frames: what is negotiated, and what the MAC is told of it. Against the fake.
 
-mod recorder;
+mod common;
 
 use std::time::Duration;
 
+use common::chip;
 use e1000_hw::chip::{CHIPS, Chip, Media, PhyAccess, Quirks};
 use e1000_hw::fake::{FakeMachine, FakeRegion, FakeRegisters};
 use e1000_hw::flow_control::Pause;
@@ -13,7 +14,6 @@ use e1000_hw::notes::Notes;
 use e1000_hw::phy::register::{AN_ADVERTISE, AN_PARTNER, BMSR};
 use e1000_hw::platform::Clock;
 use e1000_hw::regs::{self, Ctrl};
-use recorder::chip;
 
 type FakeNic = Nic<FakeRegisters, FakeRegion>;
 
@@ -167,15 +167,15 @@ fn thresholds_follow_the_mtu_and_pause_survives_a_restart() {
 #[test]
 fn phy_that_does_not_answer_costs_a_bounded_wait_and_means_no_pause() {
     for chip in CHIPS.iter().filter(|chip| chip.media == Media::Copper) {
-        let recorder = recorder::Recorder::new(chip);
-        recorder.machine.poke_phy(AN_PARTNER, abilities(1, 1));
+        let recorder = FakeMachine::recorded(chip);
+        recorder.inner.poke_phy(AN_PARTNER, abilities(1, 1));
         // MDIC never becomes ready; MDIO pins read as ones.
         recorder.on_read(|offset, value| match offset {
             regs::MDIC => 0,
             regs::CTRL => value | Ctrl::MDIO.bits(),
             _ => value,
         });
-        let machine = recorder.machine.clone();
+        let machine = recorder.inner.clone();
         let start = machine.now();
         let nic = Nic::<_, FakeRegion>::bring_up(
             &recorder,

@@ -1,7 +1,8 @@
 //! What bring-up writes to the registers that quirks are about, against `e1000-hardware-facts.md` (HF).
 
-mod recorder;
+mod common;
 
+use common::{Recorder, chip};
 use e1000_hw::chip::{CHIPS, MacType, Media, PhyAccess, Quirks};
 use e1000_hw::ethernet::MacAddress;
 use e1000_hw::fake::{FakeMachine, FakeRegion};
@@ -9,18 +10,17 @@ use e1000_hw::flow_control::{self, Pause};
 use e1000_hw::link::{self, Link};
 use e1000_hw::nic::{Nic, RingSizes};
 use e1000_hw::notes::Notes;
+use e1000_hw::recorder::Access::{self, Read, Write};
 use e1000_hw::regs;
-use recorder::Step::{R, W};
-use recorder::{Recorder, Step, chip};
 
 /// What bring-up of the chip does to these registers, starting from these values.
-fn bring_up(id: u16, before: &[(u32, u32)], of: &[u32]) -> Vec<Step> {
+fn bring_up(id: u16, before: &[(u32, u32)], of: &[u32]) -> Vec<Access> {
     let chip = chip(id);
-    let recorder = Recorder::new(chip);
+    let recorder = FakeMachine::recorded(chip);
     for &(register, value) in before {
-        recorder.machine.poke(register, value);
+        recorder.inner.poke(register, value);
     }
-    let machine = recorder.machine.clone();
+    let machine = recorder.inner.clone();
     let nic: Nic<&Recorder, FakeRegion> = Nic::bring_up(
         &recorder,
         chip,
@@ -47,7 +47,7 @@ fn ends(id: u16, register: u32, before: u32) -> Option<u32> {
         .into_iter()
         .rev()
         .find_map(|step| match step {
-            W(_, value) => Some(value),
+            Write(_, value) => Some(value),
             _ => None,
         })
 }
@@ -91,17 +91,26 @@ fn descriptor_control_of_both_queues() {
     for (id, want) in [
         (
             0x105E,
-            vec![W(regs::TXDCTL, 0x0141_0000), W(regs::TXDCTL1, 0x0141_0000)],
+            vec![
+                Write(regs::TXDCTL, 0x0141_0000),
+                Write(regs::TXDCTL1, 0x0141_0000),
+            ],
         ),
         (
             0x10D3,
-            vec![W(regs::TXDCTL, 0x0141_0000), W(regs::TXDCTL1, 0x0141_0000)],
+            vec![
+                Write(regs::TXDCTL, 0x0141_0000),
+                Write(regs::TXDCTL1, 0x0141_0000),
+            ],
         ),
         (
             0x153A,
-            vec![W(regs::TXDCTL, 0x0141_0000), W(regs::TXDCTL1, 0x0141_0000)],
+            vec![
+                Write(regs::TXDCTL, 0x0141_0000),
+                Write(regs::TXDCTL1, 0x0141_0000),
+            ],
         ),
-        (0x100E, vec![W(regs::TXDCTL, 0x0101_0000)]),
+        (0x100E, vec![Write(regs::TXDCTL, 0x0101_0000)]),
     ] {
         assert_eq!(
             bring_up(id, &[], &[regs::TXDCTL, regs::TXDCTL1]),
@@ -145,19 +154,19 @@ fn pcie_control_against_lost_completions() {
     // 82573 too (`e1000_init_hw_82571`).
     let registers = [regs::GCR, regs::GCR2];
     let later = vec![
-        R(regs::GCR),
-        W(regs::GCR, 1 << 22),
-        R(regs::GCR2),
-        W(regs::GCR2, 1),
-        R(regs::GCR),
-        W(regs::GCR, 1 << 27 | 1 << 22),
+        Read(regs::GCR),
+        Write(regs::GCR, 1 << 22),
+        Read(regs::GCR2),
+        Write(regs::GCR2, 1),
+        Read(regs::GCR),
+        Write(regs::GCR, 1 << 27 | 1 << 22),
     ];
     for id in [0x10D3, 0x10F6, 0x150C] {
         assert_eq!(bring_up(id, &[], &registers), later, "{id:04x}");
     }
     assert_eq!(
         bring_up(0x109A, &[], &registers),
-        [R(regs::GCR), W(regs::GCR, 1 << 27)]
+        [Read(regs::GCR), Write(regs::GCR, 1 << 27)]
     );
     for id in [0x105E, 0x153A, 0x100E] {
         assert_eq!(bring_up(id, &[], &registers), [], "{id:04x}");
@@ -183,7 +192,7 @@ fn packet_buffers_correct_errors() {
     // HF 3.3: "82571: PBA_ECC correction on". Linux e1000e: PBECCSTS bit 16 and CTRL.MEHE from I217 on.
     assert_eq!(
         bring_up(0x105E, &[], &[regs::PBA_ECC]),
-        [R(regs::PBA_ECC), W(regs::PBA_ECC, 1)]
+        [Read(regs::PBA_ECC), Write(regs::PBA_ECC, 1)]
     );
     assert_eq!(bring_up(0x107D, &[], &[regs::PBA_ECC]), []);
     assert_eq!(ends(0x153A, regs::PBECCSTS, 0), Some(1 << 16));
@@ -220,8 +229,8 @@ fn speed_is_taken_from_the_phy_on_pcie_and_detected_before() {
 fn table_writes_of_8254x_are_flushed_one_by_one() {
     // Linux e1000, `e1000_init_hw` and `e1000_clear_vfta`: bridges may make a burst of them.
     for chip in CHIPS {
-        let recorder = Recorder::new(chip);
-        let machine = recorder.machine.clone();
+        let recorder = FakeMachine::recorded(chip);
+        let machine = recorder.inner.clone();
         let sizes = RingSizes::default();
         let mut nic: Nic<&Recorder, FakeRegion> =
             Nic::bring_up(&recorder, chip, sizes, &mut machine.dma(), &machine).expect(chip.name);
@@ -232,8 +241,8 @@ fn table_writes_of_8254x_are_flushed_one_by_one() {
         let is_table = |offset: u32| tables.iter().any(|table| table.contains(&offset));
         let flushed = steps
             .windows(2)
-            .filter(|pair| matches!(pair[0], W(offset, _) if is_table(offset)))
-            .map(|pair| pair[1] == R(regs::STATUS));
+            .filter(|pair| matches!(pair[0], Write(offset, _) if is_table(offset)))
+            .map(|pair| pair[1] == Read(regs::STATUS));
         let conventional = !chip.mac().is_pcie();
         assert!(flushed.clone().count() > 128, "{}", chip.name);
         assert!(
@@ -285,7 +294,7 @@ fn gap_moderation_and_packet_buffer_are_those_of_the_part() {
 fn pause_frames_are_described_except_where_that_is_something_else() {
     // HF 6: FCAL, FCAH, FCT; "double as FEXTNVM on ICH: do not write".
     let registers = [0x28, 0x2C, 0x30];
-    let want = [W(0x28, 0x00C2_8001), W(0x2C, 0x0100), W(0x30, 0x8808)];
+    let want = [Write(0x28, 0x00C2_8001), Write(0x2C, 0x0100), Write(0x30, 0x8808)];
     for chip in CHIPS {
         let steps = bring_up(chip.device_id, &[], &registers);
         if chip.mac().is_pch() {
@@ -331,10 +340,10 @@ fn speed_and_duplex_are_programmed_with_the_link() {
         pause: Pause::NONE,
     };
     let after = |id, link, register, before| {
-        let recorder = Recorder::new(chip(id));
-        recorder.machine.poke(register, before);
+        let recorder = FakeMachine::recorded(chip(id));
+        recorder.inner.poke(register, before);
         link::program(&recorder, chip(id), link);
-        recorder.machine.peek(register)
+        recorder.inner.peek(register)
     };
     // HF 9.3: COLD 0x3F full duplex; half duplex 0x40, gigabit 0x200.
     for (link, cold) in [
@@ -357,23 +366,23 @@ fn speed_and_duplex_are_programmed_with_the_link() {
     assert_eq!(after(0x153A, up(10, true), regs::TIPG, 0x0060_20FF), 0x0060_2008);
     assert_eq!(after(0x100E, up(10, false), regs::TIPG, 0x0060_2008), 0x0060_2008);
     // While it is down, and when nothing changes, nothing is written.
-    let recorder = Recorder::new(chip(0x105E));
+    let recorder = FakeMachine::recorded(chip(0x105E));
     link::program(&recorder, chip(0x105E), Link::Down);
     assert_eq!(recorder.take(), []);
     link::program(&recorder, chip(0x105E), up(1000, true));
     recorder.take();
     link::program(&recorder, chip(0x105E), up(1000, true));
-    assert_eq!(recorder.take(), [R(regs::TCTL), R(regs::TARC0)]);
+    assert_eq!(recorder.take(), [Read(regs::TCTL), Read(regs::TARC0)]);
 }
 
 #[test]
 fn pause_is_programmed_by_direction() {
     // HF 6: FCRTL = low | XONE, FCRTH = high, zero when TX pause is off; CTRL.TFCE 28, RFCE 27.
     let of = |id, rx, tx| {
-        let recorder = Recorder::new(chip(id));
-        recorder.machine.poke(regs::CTRL, 0x1800_0040);
+        let recorder = FakeMachine::recorded(chip(id));
+        recorder.inner.poke(regs::CTRL, 0x1800_0040);
         flow_control::program(&recorder, chip(id), Pause { rx, tx }, 1522);
-        [regs::FCTTV, regs::FCRTL, regs::FCRTH, regs::CTRL].map(|register| recorder.machine.peek(register))
+        [regs::FCTTV, regs::FCRTL, regs::FCRTH, regs::CTRL].map(|register| recorder.inner.peek(register))
     };
     assert_eq!(of(0x100E, true, true), [0xFFFF, 0x8000_ACC0, 0xACC8, 0x1800_0040]);
     assert_eq!(of(0x100E, true, false), [0, 0, 0, 0x0800_0040]);
@@ -410,7 +419,7 @@ fn no_ring_and_no_buffer_crosses_64_kib() {
 #[test]
 fn nvm_that_answers_each_word_late_is_not_called_silent() {
     let chip = chip(0x10D3);
-    let recorder = Recorder::new(chip);
+    let recorder = FakeMachine::recorded(chip);
     // Each word comes within its own time, and all of them do not: the machine is busy.
     let mut polls = 0;
     recorder.on_read(move |offset, value| {
@@ -421,7 +430,7 @@ fn nvm_that_answers_each_word_late_is_not_called_silent() {
             value
         }
     });
-    let machine = recorder.machine.clone();
+    let machine = recorder.inner.clone();
     let nic: Nic<&Recorder, FakeRegion> = Nic::bring_up(
         &recorder,
         chip,

@@ -1,39 +1,43 @@
 //! Every access and every wait of a reset, family by family, against `e1000-hardware-facts.md` (HF) 3.
 
-mod recorder;
+mod common;
 
 use std::time::Duration;
 
+use common::{Recorder, chip, us};
 use e1000_hw::chip::{CHIPS, PhyAccess, Quirks, Reset};
 use e1000_hw::fake::{FakeMachine, FakeRegion, Faults};
 use e1000_hw::nic::{BringUpError, Nic, RingSizes};
 use e1000_hw::notes::Notes;
 use e1000_hw::platform::Clock as _;
+use e1000_hw::recorder::Access::{self, Read, Write};
 use e1000_hw::regs::{self, Ctrl, Rctl, Tctl};
 use e1000_hw::reset;
-use recorder::Step::{self, R, Us, W};
-use recorder::{Recorder, chip};
 
 const RST: u32 = 1 << 26;
 const MASTER_DISABLE: u32 = 1 << 2;
 const AUTO_RD: u32 = 1 << 9;
 
 /// Interrupts off, and nothing to stop: a device at rest.
-const AT_REST: [Step; 3] = [W(regs::IMC, u32::MAX), R(regs::RCTL), R(regs::TCTL)];
+const AT_REST: [Access; 3] = [Write(regs::IMC, u32::MAX), Read(regs::RCTL), Read(regs::TCTL)];
 /// HF 3.1 step 3: no more requests as a bus master; none is under way.
-const NO_MASTER: [Step; 3] = [R(regs::CTRL), W(regs::CTRL, MASTER_DISABLE), R(regs::STATUS)];
+const NO_MASTER: [Access; 3] = [
+    Read(regs::CTRL),
+    Write(regs::CTRL, MASTER_DISABLE),
+    Read(regs::STATUS),
+];
 /// HF 3.1 step 5, and a look whether the receiver is really off.
-const QUIET: [Step; 3] = [W(regs::IMC, u32::MAX), R(regs::ICR), R(regs::RCTL)];
+const QUIET: [Access; 3] = [Write(regs::IMC, u32::MAX), Read(regs::ICR), Read(regs::RCTL)];
 /// CTRL.RST is clear at once.
-const ENDED: Step = R(regs::CTRL);
+const ENDED: Access = Read(regs::CTRL);
 
-fn reset_steps(id: u16) -> Vec<Step> {
-    let recorder = Recorder::new(chip(id));
+fn reset_steps(id: u16) -> Vec<Access> {
+    let recorder = FakeMachine::recorded(chip(id));
     assert_eq!(reset::reset(&recorder, chip(id), &recorder), Ok(Notes::empty()));
     recorder.take()
 }
 
-fn sequence(parts: &[&[Step]]) -> Vec<Step> {
+fn sequence(parts: &[&[Access]]) -> Vec<Access> {
     parts.concat()
 }
 
@@ -42,12 +46,12 @@ fn early_parts_reload_their_eeprom_after_10_us() {
     // HF 3.2: "82542/3/4: 10 us, then CTRL_EXT.EE_RST, flush, 2 ms".
     let want = sequence(&[
         &AT_REST,
-        &[R(regs::CTRL), W(regs::CTRL, RST), Us(10)],
+        &[Read(regs::CTRL), Write(regs::CTRL, RST), us(10)],
         &[
-            R(regs::CTRL_EXT),
-            W(regs::CTRL_EXT, 1 << 13),
-            R(regs::STATUS),
-            Us(2000),
+            Read(regs::CTRL_EXT),
+            Write(regs::CTRL_EXT, 1 << 13),
+            Read(regs::STATUS),
+            us(2000),
             ENDED,
         ],
         &QUIET,
@@ -62,7 +66,7 @@ fn common_8254x_wait_5_ms() {
     // HF 3.2: "others 5 ms (EEPROM reload)".
     let want = sequence(&[
         &AT_REST,
-        &[R(regs::CTRL), W(regs::CTRL, RST), Us(5000), ENDED],
+        &[Read(regs::CTRL), Write(regs::CTRL, RST), us(5000), ENDED],
         &QUIET,
     ]);
     for id in [0x100E, 0x100F, 0x1010] {
@@ -75,7 +79,7 @@ fn revision_3_is_reset_through_the_shadow_of_ctrl() {
     // HF 3.2: "82545r3, 82546r3: write to CTRL_DUP (0x0004)".
     let want = sequence(&[
         &AT_REST,
-        &[R(regs::CTRL), W(0x0004, RST), Us(5000), ENDED],
+        &[Read(regs::CTRL), Write(0x0004, RST), us(5000), ENDED],
         &QUIET,
     ]);
     for id in [0x1026, 0x1028, 0x1079, 0x1099] {
@@ -87,8 +91,13 @@ fn revision_3_is_reset_through_the_shadow_of_ctrl() {
 fn phy_of_82541_and_82547_is_reset_before_the_mac() {
     // HF 3.2: "CTRL with PHY_RST first, then 5 ms, then RST", "20 ms". Linux e1000, `e1000_reset_hw`: the first
     // revision only.
-    let phy = [R(regs::CTRL), W(regs::CTRL, 1 << 31), R(regs::STATUS), Us(5000)];
-    let mac = [R(regs::CTRL), W(regs::CTRL, RST), Us(20_000), ENDED];
+    let phy = [
+        Read(regs::CTRL),
+        Write(regs::CTRL, 1 << 31),
+        Read(regs::STATUS),
+        us(5000),
+    ];
+    let mac = [Read(regs::CTRL), Write(regs::CTRL, RST), us(20_000), ENDED];
     for id in [0x1013, 0x1014, 0x1018, 0x1019, 0x101A] {
         assert_eq!(
             reset_steps(id),
@@ -108,12 +117,12 @@ fn pcie_parts_of_the_first_generation_give_the_eeprom_back() {
         &AT_REST,
         &NO_MASTER,
         &[
-            R(regs::CTRL),
-            W(regs::CTRL, RST | MASTER_DISABLE),
-            Us(1000),
+            Read(regs::CTRL),
+            Write(regs::CTRL, RST | MASTER_DISABLE),
+            us(1000),
             ENDED,
         ],
-        &[R(regs::EECD), R(regs::EECD), W(regs::EECD, AUTO_RD)],
+        &[Read(regs::EECD), Read(regs::EECD), Write(regs::EECD, AUTO_RD)],
         &QUIET,
     ]);
     for id in [0x105E, 0x10D9, 0x107D, 0x107F] {
@@ -125,20 +134,24 @@ fn pcie_parts_of_the_first_generation_give_the_eeprom_back() {
 fn later_pcie_parts_own_mdio_and_wait_for_the_phy() {
     // HF 3.3: "MDIO ownership (82573/4/83); CTRL.RST; release; ... poll EECD.AUTO_RD ... sleep 25 ms".
     let claim = [
-        R(regs::EXTCNF_CTRL),
-        W(regs::EXTCNF_CTRL, 1 << 5),
-        R(regs::EXTCNF_CTRL),
+        Read(regs::EXTCNF_CTRL),
+        Write(regs::EXTCNF_CTRL, 1 << 5),
+        Read(regs::EXTCNF_CTRL),
     ];
-    let release = [R(regs::EXTCNF_CTRL), W(regs::EXTCNF_CTRL, 0)];
+    let release = [Read(regs::EXTCNF_CTRL), Write(regs::EXTCNF_CTRL, 0)];
     let want = sequence(&[
         &AT_REST,
         &NO_MASTER,
         // Is the NVM flash?
-        &[R(regs::EECD)],
+        &[Read(regs::EECD)],
         &claim,
-        &[R(regs::CTRL), W(regs::CTRL, RST | MASTER_DISABLE), Us(1000)],
+        &[
+            Read(regs::CTRL),
+            Write(regs::CTRL, RST | MASTER_DISABLE),
+            us(1000),
+        ],
         &release,
-        &[ENDED, R(regs::EECD), Us(25_000)],
+        &[ENDED, Read(regs::EECD), us(25_000)],
         &QUIET,
     ]);
     for id in [0x108B, 0x109A, 0x10D3, 0x10F6, 0x150C] {
@@ -150,12 +163,12 @@ fn later_pcie_parts_own_mdio_and_wait_for_the_phy() {
 fn flash_nvm_is_loaded_again() {
     // HF 3.3: "if NVM is flash: 10-20 us, CTRL_EXT.EE_RST".
     for (id, flash) in [(0x10D3, true), (0x109A, true), (0x105E, false)] {
-        let recorder = Recorder::new(chip(id));
-        recorder.machine.poke(regs::EECD, AUTO_RD | 0b11 << 15);
+        let recorder = FakeMachine::recorded(chip(id));
+        recorder.inner.poke(regs::EECD, AUTO_RD | 0b11 << 15);
         assert!(reset::reset(&recorder, chip(id), &recorder).is_ok());
         let loads = recorder.take_of(&[regs::CTRL_EXT]);
         let want = if flash {
-            vec![R(regs::CTRL_EXT), W(regs::CTRL_EXT, 1 << 13)]
+            vec![Read(regs::CTRL_EXT), Write(regs::CTRL_EXT, 1 << 13)]
         } else {
             vec![]
         };
@@ -169,15 +182,19 @@ fn pch_is_not_touched_for_20_ms_after_reset() {
     let want = sequence(&[
         &AT_REST,
         &NO_MASTER,
-        &[R(regs::EXTCNF_CTRL)],
+        &[Read(regs::EXTCNF_CTRL)],
         &[
-            R(regs::EXTCNF_CTRL),
-            W(regs::EXTCNF_CTRL, 1 << 5),
-            R(regs::EXTCNF_CTRL),
+            Read(regs::EXTCNF_CTRL),
+            Write(regs::EXTCNF_CTRL, 1 << 5),
+            Read(regs::EXTCNF_CTRL),
         ],
-        &[R(regs::CTRL), W(regs::CTRL, RST | MASTER_DISABLE), Us(20_000)],
-        &[R(regs::EXTCNF_CTRL), W(regs::EXTCNF_CTRL, 0), ENDED],
-        &[R(regs::KABGTXD), W(regs::KABGTXD, 0x0005_0000)],
+        &[
+            Read(regs::CTRL),
+            Write(regs::CTRL, RST | MASTER_DISABLE),
+            us(20_000),
+        ],
+        &[Read(regs::EXTCNF_CTRL), Write(regs::EXTCNF_CTRL, 0), ENDED],
+        &[Read(regs::KABGTXD), Write(regs::KABGTXD, 0x0005_0000)],
         &QUIET,
     ]);
     for id in [0x1503, 0x153A, 0x15A3] {
@@ -189,16 +206,20 @@ fn pch_is_not_touched_for_20_ms_after_reset() {
 fn running_device_gets_10_ms_to_end_its_dma() {
     // HF 3.1 step 2.
     for chip in CHIPS {
-        let recorder = Recorder::new(chip);
-        recorder.machine.poke(regs::RCTL, Rctl::EN.bits());
-        recorder.machine.poke(regs::TCTL, Tctl::EN.bits());
+        let recorder = FakeMachine::recorded(chip);
+        recorder.inner.poke(regs::RCTL, Rctl::EN.bits());
+        recorder.inner.poke(regs::TCTL, Tctl::EN.bits());
         reset::quiesce(&recorder, chip, &recorder);
         let steps = recorder.take();
-        let mut want = vec![W(regs::IMC, u32::MAX), R(regs::RCTL), R(regs::TCTL)];
+        let mut want = vec![Write(regs::IMC, u32::MAX), Read(regs::RCTL), Read(regs::TCTL)];
         if !chip.quirks.contains(Quirks::NO_RX_DISABLE) {
-            want.push(W(regs::RCTL, 0));
+            want.push(Write(regs::RCTL, 0));
         }
-        want.extend([W(regs::TCTL, Tctl::PSP.bits()), R(regs::STATUS), Us(10_000)]);
+        want.extend([
+            Write(regs::TCTL, Tctl::PSP.bits()),
+            Read(regs::STATUS),
+            us(10_000),
+        ]);
         assert_eq!(steps[..want.len()], want, "{}", chip.name);
     }
 }
@@ -210,8 +231,8 @@ fn memory_is_kept_from_a_bus_master_that_does_not_end() {
             (1 << 19, "STATUS.GIO_MASTER_ENABLE"),
             (u32::MAX, "a device that is gone"),
         ] {
-            let recorder = Recorder::new(chip);
-            let machine = recorder.machine.clone();
+            let recorder = FakeMachine::recorded(chip);
+            let machine = recorder.inner.clone();
             let nic: Nic<&Recorder, FakeRegion> = Nic::bring_up(
                 &recorder,
                 chip,
@@ -298,51 +319,51 @@ fn stop_without_a_nic_pushes_its_writes_out_and_waits() {
         (
             0x100E,
             vec![
-                W(regs::IMC, u32::MAX),
-                W(regs::TCTL, Tctl::PSP.bits()),
-                W(regs::RCTL, 0),
-                R(regs::STATUS),
-                Us(10_000),
+                Write(regs::IMC, u32::MAX),
+                Write(regs::TCTL, Tctl::PSP.bits()),
+                Write(regs::RCTL, 0),
+                Read(regs::STATUS),
+                us(10_000),
             ],
         ),
         (
             0x153A,
             vec![
-                W(regs::IMC, u32::MAX),
-                W(regs::TCTL, Tctl::PSP.bits()),
-                W(regs::RCTL, 0),
-                R(regs::STATUS),
-                Us(10_000),
-                R(regs::CTRL),
-                W(regs::CTRL, MASTER_DISABLE),
-                R(regs::STATUS),
+                Write(regs::IMC, u32::MAX),
+                Write(regs::TCTL, Tctl::PSP.bits()),
+                Write(regs::RCTL, 0),
+                Read(regs::STATUS),
+                us(10_000),
+                Read(regs::CTRL),
+                Write(regs::CTRL, MASTER_DISABLE),
+                Read(regs::STATUS),
             ],
         ),
         (
             0x10D3,
             vec![
-                W(regs::IMC, u32::MAX),
-                W(regs::TCTL, Tctl::PSP.bits()),
-                R(regs::STATUS),
-                Us(10_000),
-                R(regs::CTRL),
-                W(regs::CTRL, MASTER_DISABLE),
-                R(regs::STATUS),
-                W(regs::IMC, u32::MAX),
-                W(regs::TCTL, Tctl::PSP.bits()),
-                R(regs::CTRL),
-                W(regs::CTRL, RST | MASTER_DISABLE),
-                Us(1000),
-                R(regs::RCTL),
+                Write(regs::IMC, u32::MAX),
+                Write(regs::TCTL, Tctl::PSP.bits()),
+                Read(regs::STATUS),
+                us(10_000),
+                Read(regs::CTRL),
+                Write(regs::CTRL, MASTER_DISABLE),
+                Read(regs::STATUS),
+                Write(regs::IMC, u32::MAX),
+                Write(regs::TCTL, Tctl::PSP.bits()),
+                Read(regs::CTRL),
+                Write(regs::CTRL, RST | MASTER_DISABLE),
+                us(1000),
+                Read(regs::RCTL),
             ],
         ),
     ] {
-        let recorder = Recorder::new(chip(id));
+        let recorder = FakeMachine::recorded(chip(id));
         assert!(reset::stop_now(&recorder, chip(id), &recorder));
         assert_eq!(recorder.take(), want, "{id:04x}");
     }
     for chip in CHIPS {
-        let recorder = Recorder::new(chip);
+        let recorder = FakeMachine::recorded(chip);
         recorder.on_read(|_, _| u32::MAX);
         let time = recorder.time(|| {
             let ended = reset::stop_now(&recorder, chip, &recorder);
@@ -350,14 +371,14 @@ fn stop_without_a_nic_pushes_its_writes_out_and_waits() {
         });
         assert!(time < Duration::from_millis(110), "{}: {time:?}", chip.name);
         // Also a receiver that a reset leaves on, as in QEMU 7.2.
-        let recorder = Recorder::new(chip);
-        recorder.machine.set_faults(Faults {
+        let recorder = FakeMachine::recorded(chip);
+        recorder.inner.set_faults(Faults {
             reset_ignored: true,
             ..Faults::default()
         });
-        recorder.machine.poke(regs::RCTL, Rctl::EN.bits());
+        recorder.inner.poke(regs::RCTL, Rctl::EN.bits());
         reset::stop_now(&recorder, chip, &recorder);
-        assert_eq!(recorder.machine.peek(regs::RCTL), 0, "{}", chip.name);
+        assert_eq!(recorder.inner.peek(regs::RCTL), 0, "{}", chip.name);
     }
 }
 
@@ -365,7 +386,7 @@ fn stop_without_a_nic_pushes_its_writes_out_and_waits() {
 fn nothing_that_never_happens_is_waited_for_without_end() {
     for chip in CHIPS {
         // Bus mastering that does not end, semaphores that are never given up: noted, and gone on.
-        let recorder = Recorder::new(chip);
+        let recorder = FakeMachine::recorded(chip);
         recorder.on_read(|offset, value| match offset {
             regs::STATUS => value | 1 << 19,
             regs::EXTCNF_CTRL if value & 1 << 5 != 0 => value & !(1 << 5),
@@ -391,8 +412,8 @@ fn nothing_that_never_happens_is_waited_for_without_end() {
 fn nvm_that_is_not_reported_as_loaded_is_a_note_unless_the_address_is_missing_too() {
     for id in [0x105E, 0x109A, 0x10D3, 0x150C] {
         let up = |address: bool| {
-            let recorder = Recorder::new(chip(id));
-            let machine = recorder.machine.clone();
+            let recorder = FakeMachine::recorded(chip(id));
+            let machine = recorder.inner.clone();
             machine.poke(regs::EECD, 0);
             if !address {
                 machine.poke(regs::RAH, 0);
@@ -466,15 +487,15 @@ fn phy_is_never_reset_where_that_breaks_it() {
 fn device_that_goes_away_during_bring_up_ends_it_within_a_second() {
     for chip in CHIPS {
         for left in [1, 4, 8, 16, 32, 64, 128] {
-            let recorder = Recorder::new(chip);
+            let recorder = FakeMachine::recorded(chip);
             // Without a link the PHY is looked at too.
-            recorder.machine.set_link(false);
+            recorder.inner.set_link(false);
             let mut reads = 0;
             recorder.on_read(move |_, value| {
                 reads += 1;
                 if reads > left { u32::MAX } else { value }
             });
-            let machine = recorder.machine.clone();
+            let machine = recorder.inner.clone();
             let time = recorder.time(|| {
                 let rings = RingSizes::default();
                 let _ = Nic::bring_up(&recorder, chip, rings, &mut machine.dma(), &recorder);

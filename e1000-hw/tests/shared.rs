@@ -1,46 +1,46 @@
 //! What the driver shares with firmware and other ports: semaphores and NVM. Each with faults, each bounded.
 
-mod recorder;
+mod common;
 
 use std::time::Duration;
 
+use common::chip;
 use e1000_hw::chip::{CHIPS, Nvm, Semaphore};
 use e1000_hw::ethernet::MacAddress;
-use e1000_hw::fake::{FAKE_MAC, FakeEeprom};
+use e1000_hw::fake::{FAKE_MAC, FakeEeprom, FakeMachine};
 use e1000_hw::firmware::{Claim, Purpose};
 use e1000_hw::nic::{Nic, RingSizes};
 use e1000_hw::notes::Notes;
 use e1000_hw::nvm::{self, MacAddressError};
 use e1000_hw::platform::Clock;
+use e1000_hw::recorder::Access::{Read, Write};
 use e1000_hw::regs::{self, Ctrl};
-use recorder::Step::{R, W};
-use recorder::{Recorder, chip};
 
 // Semaphores (HF 7).
 
 #[test]
 fn ports_agree_first_then_software_and_firmware() {
     // HF 7: "SWSM.SMBI (... acquired if it reads 0), then set SWESMBI and read back until it sticks".
-    let recorder = Recorder::new(chip(0x105E));
+    let recorder = FakeMachine::recorded(chip(0x105E));
     let claim = Claim::new(&recorder, chip(0x105E), &recorder, Purpose::Phy);
     assert!(claim.is_obtained() && claim.notes().is_empty());
     drop(claim);
     assert_eq!(
         recorder.take(),
         [
-            R(regs::SWSM),
-            R(regs::SWSM),
-            W(regs::SWSM, 2),
-            R(regs::SWSM),
-            R(regs::SWSM),
-            W(regs::SWSM, 0),
+            Read(regs::SWSM),
+            Read(regs::SWSM),
+            Write(regs::SWSM, 2),
+            Read(regs::SWSM),
+            Read(regs::SWSM),
+            Write(regs::SWSM, 0),
         ]
     );
 }
 
 #[test]
 fn port_that_never_lets_go_is_passed_over_but_firmware_is_not() {
-    let recorder = Recorder::new(chip(0x105E));
+    let recorder = FakeMachine::recorded(chip(0x105E));
     recorder.on_read(|offset, value| if offset == regs::SWSM { value | 1 } else { value });
     let time = recorder.time(|| {
         let claim = Claim::new(&recorder, chip(0x105E), &recorder, Purpose::Phy);
@@ -59,7 +59,7 @@ fn port_that_never_lets_go_is_passed_over_but_firmware_is_not() {
     assert!(time < Duration::from_millis(10), "{time:?}");
     assert_eq!(
         recorder.take().last(),
-        Some(&W(regs::SWSM, 0)),
+        Some(&Write(regs::SWSM, 0)),
         "SMBI is given back"
     );
 }
@@ -68,7 +68,7 @@ fn port_that_never_lets_go_is_passed_over_but_firmware_is_not() {
 fn every_semaphore_is_bounded_and_what_was_not_obtained_is_not_given_back() {
     for chip in CHIPS {
         for purpose in [Purpose::Phy, Purpose::Reset] {
-            let recorder = Recorder::new(chip);
+            let recorder = FakeMachine::recorded(chip);
             // Firmware has it, and keeps it.
             recorder.on_write(|offset, value| match offset {
                 regs::SWSM => Some(value & !2),
@@ -88,11 +88,11 @@ fn every_semaphore_is_bounded_and_what_was_not_obtained_is_not_given_back() {
         }
     }
     // The flag of firmware is not cleared by us.
-    let recorder = Recorder::new(chip(0x153A));
-    recorder.machine.poke(regs::EXTCNF_CTRL, 1 << 5);
+    let recorder = FakeMachine::recorded(chip(0x153A));
+    recorder.inner.poke(regs::EXTCNF_CTRL, 1 << 5);
     drop(Claim::new(&recorder, chip(0x153A), &recorder, Purpose::Reset));
-    assert_eq!(recorder.machine.peek(regs::EXTCNF_CTRL), 1 << 5);
-    assert!(recorder.take().iter().all(|step| !matches!(step, W(..))));
+    assert_eq!(recorder.inner.peek(regs::EXTCNF_CTRL), 1 << 5);
+    assert!(recorder.take().iter().all(|step| !matches!(step, Write(..))));
 }
 
 // NVM (HF 4).
@@ -108,8 +108,8 @@ fn second_port_inverts_the_last_bit_of_the_nvm_address_only() {
         (0x107D, 1, 0x55),
         (0x100E, 1, 0x55),
     ] {
-        let recorder = Recorder::new(chip(id));
-        let machine = &recorder.machine;
+        let recorder = FakeMachine::recorded(chip(id));
+        let machine = &recorder.inner;
         machine.poke(regs::STATUS, 0x83 | function << 2);
         // As loaded it is right already.
         let loaded = nvm::mac_address(&recorder, chip(id), &recorder);
@@ -132,7 +132,7 @@ fn second_port_inverts_the_last_bit_of_the_nvm_address_only() {
 #[test]
 fn checksum_is_a_fact_not_an_error() {
     for chip in CHIPS.iter().filter(|chip| chip.limits.nvm != Nvm::Microwire) {
-        let recorder = Recorder::new(chip);
+        let recorder = FakeMachine::recorded(chip);
         let good = nvm::checksum_is_good(&recorder, chip, &recorder);
         if chip.limits.nvm == Nvm::Flash {
             assert_eq!(good, Ok(None));
@@ -181,12 +181,12 @@ fn checksum_is_a_fact_not_an_error() {
 #[test]
 fn nvm_is_never_written() {
     for chip in CHIPS {
-        let recorder = Recorder::new(chip);
+        let recorder = FakeMachine::recorded(chip);
         let _ = nvm::checksum_is_good(&recorder, chip, &recorder);
         for step in recorder.take() {
             // EEWR, the flash registers, and of EECD the write enable bits 5:4 and FLUPD.
-            assert!(!matches!(step, W(0x102C | 0x001C, _)), "{step:?}");
-            if let W(regs::EECD, value) = step {
+            assert!(!matches!(step, Write(0x102C | 0x001C, _)), "{step:?}");
+            if let Write(regs::EECD, value) = step {
                 assert_eq!(value & (0b11 << 4 | 1 << 19), 0);
             }
         }
@@ -230,9 +230,9 @@ impl Microwire {
 #[test]
 fn microwire_eeprom_gives_the_address_where_eerd_does_not_exist() {
     for (id, size, address_bits) in [(0x1004, 0, 6), (0x100C, 0, 6), (0x100C, 1 << 9, 8)] {
-        let recorder = Recorder::new(chip(id));
-        recorder.machine.poke(regs::RAH, 0);
-        recorder.machine.poke(regs::EECD, 1 << 8 | size);
+        let recorder = FakeMachine::recorded(chip(id));
+        recorder.inner.poke(regs::RAH, 0);
+        recorder.inner.poke(regs::EECD, 1 << 8 | size);
         let mut words: [u16; 64] = std::array::from_fn(|n| n as u16 * 0x0101);
         words[..3].copy_from_slice(&[0x1100, 0x3322, 0x5544]);
         words[63] = 0xBABA_u16.wrapping_sub(words[..63].iter().fold(0, |sum, word| sum.wrapping_add(*word)));
@@ -268,8 +268,8 @@ fn pins_of_the_eeprom_give_the_address_where_eerd_is_silent_and_a_reset_clears_a
     // bhyve's pci_e82545.c: `e82545_read_register` knows no EERD, `e82545_reset` clears RAH.AV, `e82545_write_register`
     // gives the pins of EECD while REQ is set.
     for id in [0x100F, 0x100E, 0x1026] {
-        let recorder = Recorder::new(chip(id));
-        recorder.machine.poke(regs::EECD, 1 << 8);
+        let recorder = FakeMachine::recorded(chip(id));
+        recorder.inner.poke(regs::EECD, 1 << 8);
         let mut words: [u16; 64] = [0; 64];
         words[..3].copy_from_slice(&[0x5452, 0x1200, 0x5634]);
         words[63] = 0xBABA_u16.wrapping_sub(words[..63].iter().fold(0, |sum, word| sum.wrapping_add(*word)));
@@ -281,7 +281,7 @@ fn pins_of_the_eeprom_give_the_address_where_eerd_is_silent_and_a_reset_clears_a
             command: 0,
             bits_out: 0,
         };
-        let machine = recorder.machine.clone();
+        let machine = recorder.inner.clone();
         recorder.on_write(move |offset, value| match offset {
             regs::EECD if value & regs::EECD_REQ != 0 => Some(eeprom.write(value) | regs::EECD_GNT),
             regs::EECD => Some(value & !regs::EECD_GNT),
@@ -294,7 +294,7 @@ fn pins_of_the_eeprom_give_the_address_where_eerd_is_silent_and_a_reset_clears_a
         recorder.on_read(|offset, value| if offset == regs::EERD { 0 } else { value });
         let good = nvm::checksum_is_good(&recorder, chip(id), &recorder);
         assert_eq!(good, Ok(Some(true)), "{id:04x}");
-        let machine = recorder.machine.clone();
+        let machine = recorder.inner.clone();
         let start = machine.now();
         let nic = Nic::bring_up(
             recorder,
@@ -318,8 +318,8 @@ fn pins_of_the_eeprom_give_the_address_where_eerd_is_silent_and_a_reset_clears_a
 #[test]
 fn absent_eeprom_is_no_address() {
     for (line, address) in [(0, [0; 6]), (8, [0xFF; 6])] {
-        let recorder = Recorder::new(chip(0x100C));
-        recorder.machine.poke(regs::RAH, 0);
+        let recorder = FakeMachine::recorded(chip(0x100C));
+        recorder.inner.poke(regs::RAH, 0);
         recorder.on_read(move |offset, value| {
             if offset == regs::EECD {
                 value & !8 | line
@@ -332,8 +332,8 @@ fn absent_eeprom_is_no_address() {
             Err(MacAddressError::Invalid(MacAddress(address)))
         );
     }
-    let recorder = Recorder::new(chip(0x153A));
-    recorder.machine.poke(regs::RAH, 0);
+    let recorder = FakeMachine::recorded(chip(0x153A));
+    recorder.inner.poke(regs::RAH, 0);
     assert!(matches!(
         nvm::mac_address(&recorder, chip(0x153A), &recorder),
         Err(MacAddressError::Invalid(_))

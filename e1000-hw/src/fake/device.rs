@@ -9,6 +9,7 @@ use super::{FakeEeprom, Inner, NEGOTIATION};
 use crate::chip::{Media, PhyAccess, Quirks};
 use crate::nvm::CHECKSUM;
 use crate::phy::{Bmcr, Bmsr, register};
+use crate::recorder::Access;
 use crate::regs::{self, Causes, Ctrl, Rctl, Status, Tctl};
 use crate::ring::{BUFFER_LEN, DESCRIPTOR_LEN};
 
@@ -170,13 +171,15 @@ impl Inner {
     }
 
     pub(super) fn read(&mut self, offset: u32) -> u32 {
-        self.accesses.reads.push(offset);
+        self.log.add(Access::Read(offset));
         if self.faults.gone {
             return regs::ALL_ONES;
         }
         match offset {
-            // Cleared by reading: causes and statistics.
-            regs::ICR | 0x4000..0x4128 => self.registers.insert(offset, 0).unwrap_or(0),
+            // Causes and statistics.
+            _ if self.cleared_by_reading.binary_search(&offset).is_ok() => {
+                self.registers.insert(offset, 0).unwrap_or(0)
+            }
             regs::STATUS if !self.shows_link() => self.get(offset) & !Status::LU.bits(),
             _ => self.get(offset),
         }
@@ -193,7 +196,7 @@ impl Inner {
     }
 
     pub(super) fn write(&mut self, offset: u32, value: u32) {
-        self.accesses.writes.push((offset, value));
+        self.log.add(Access::Write(offset, value));
         if self.faults.gone {
             return;
         }
