@@ -45,11 +45,12 @@ pub mod interrupt;
 mod k1;
 pub mod link;
 pub mod moderation;
+mod modify;
 pub mod nic;
-pub mod notes;
 pub mod nvm;
 pub mod offload;
 pub mod packet_buffer;
+pub mod pause;
 pub mod phy;
 pub mod platform;
 #[cfg(any(test, feature = "recorder"))]
@@ -62,6 +63,12 @@ pub mod self_test;
 pub mod stats;
 pub mod tx;
 mod wait;
+pub mod warnings;
 pub mod watchdog;
 
 pub use wait::TimedOut;
+
+/// Former name of [`warnings`]; goes when nothing uses it any more.
+pub mod notes {
+    pub use crate::warnings::Warnings as Notes;
+}

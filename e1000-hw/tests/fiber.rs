@@ -9,7 +9,7 @@ use e1000_hw::fake::{FakeMachine, FakeRegion, FakeRegisters};
 use e1000_hw::nic::{Nic, RingSizes};
 use e1000_hw::platform::Clock;
 use e1000_hw::regs::{self, Causes, Ctrl, Status};
-use e1000_hw::watchdog::Finding;
+use e1000_hw::watchdog::Outcome;
 
 type FakeNic = Nic<FakeRegisters, FakeRegion>;
 
@@ -24,7 +24,7 @@ fn bring_up(machine: &FakeMachine, id: u16) -> FakeNic {
 }
 
 /// A second passes.
-fn tick(machine: &FakeMachine, nic: &mut FakeNic) -> Finding {
+fn tick(machine: &FakeMachine, nic: &mut FakeNic) -> Outcome {
     machine.sleep(SECOND);
     let finding = nic.watch(machine);
     nic.refresh_link(machine);
@@ -65,11 +65,11 @@ fn link_is_forced_for_a_partner_that_does_not_negotiate() {
         assert!(nic.needs_watching());
         assert_eq!(
             tick(&machine, &mut nic),
-            Finding::Idle,
+            Outcome::Idle,
             "negotiation gets its time"
         );
         assert!(!is_forced(&machine));
-        assert_eq!(tick(&machine, &mut nic), Finding::Link);
+        assert_eq!(tick(&machine, &mut nic), Outcome::Link);
         assert!(is_forced(&machine), "{id:04x}");
         let forced = (Ctrl::SLU | Ctrl::FD).bits();
         assert_eq!(machine.peek(regs::CTRL) & forced, forced);
@@ -78,7 +78,7 @@ fn link_is_forced_for_a_partner_that_does_not_negotiate() {
         // For some seconds it is looked at, then no more.
         for _ in 0..20 {
             if nic.needs_watching() {
-                assert_eq!(tick(&machine, &mut nic), Finding::Idle);
+                assert_eq!(tick(&machine, &mut nic), Outcome::Idle);
             }
         }
         assert!(!nic.needs_watching() && is_forced(&machine));
@@ -104,7 +104,7 @@ fn forced_link_is_negotiated_again_when_the_partner_begins_to() {
         machine.poke(regs::ICR, Causes::RXSEQ.bits());
         nic.interrupt(0);
         assert!(nic.needs_watching());
-        assert_eq!(tick(&machine, &mut nic), Finding::Link);
+        assert_eq!(tick(&machine, &mut nic), Outcome::Link);
         assert!(!is_forced(&machine), "{id:04x}");
         assert_eq!(machine.peek(regs::CTRL) & Ctrl::SLU.bits(), 0);
     }
@@ -117,7 +117,7 @@ fn forced_link_whose_partner_is_gone_is_negotiated_again() {
         tick(&machine, &mut nic);
         tick(&machine, &mut nic);
         signal(&machine, id, false);
-        assert_eq!(tick(&machine, &mut nic), Finding::Link);
+        assert_eq!(tick(&machine, &mut nic), Outcome::Link);
         assert!(!is_forced(&machine));
     }
 }
@@ -130,7 +130,7 @@ fn link_is_not_forced_without_a_signal_or_while_the_partner_negotiates() {
             signal(&machine, id, received != 0);
             machine.poke(regs::RXCW, received);
             for _ in 0..20 {
-                assert_eq!(tick(&machine, &mut nic), Finding::Idle);
+                assert_eq!(tick(&machine, &mut nic), Outcome::Idle);
             }
             assert!(!is_forced(&machine), "{id:04x}");
             assert!(!nic.needs_watching(), "not for ever");
@@ -149,7 +149,7 @@ fn link_that_came_up_by_negotiation_is_left_alone() {
         machine.set_link(true);
         nic.refresh_link(&machine);
         machine.take_accesses();
-        assert_eq!(tick(&machine, &mut nic), Finding::Idle);
+        assert_eq!(tick(&machine, &mut nic), Outcome::Idle);
         assert_eq!(machine.take_accesses().writes, []);
         assert!(!nic.needs_watching() && !is_forced(&machine));
         assert_ne!(machine.peek(regs::STATUS) & Status::LU.bits(), 0);

@@ -10,10 +10,10 @@ use e1000_hw::fake::{FakeMachine, FakeRegion, FakeRegisters};
 use e1000_hw::flow_control::Pause;
 use e1000_hw::link::Link;
 use e1000_hw::nic::{Nic, RingSizes};
-use e1000_hw::notes::Notes;
 use e1000_hw::phy::register::{AN_ADVERTISE, AN_PARTNER, BMSR};
 use e1000_hw::platform::Clock;
 use e1000_hw::regs::{self, Ctrl};
+use e1000_hw::warnings::Warnings;
 
 type FakeNic = Nic<FakeRegisters, FakeRegion>;
 
@@ -187,7 +187,7 @@ fn phy_that_does_not_answer_costs_a_bounded_wait_and_means_no_pause() {
         .expect(chip.name);
         assert_eq!(pause(nic.link()), Pause::NONE, "{}", chip.name);
         let asked = chip.limits.phy != PhyAccess::Firmware;
-        assert_eq!(nic.notes().contains(Notes::PHY_SILENT), asked, "{}", chip.name);
+        assert_eq!(nic.notes().contains(Warnings::PHY_SILENT), asked, "{}", chip.name);
         assert!(
             machine.now() - start < Duration::from_millis(300),
             "{}",

@@ -7,9 +7,9 @@ use e1000_hw::chip::CHIPS;
 use e1000_hw::fake::{FakeMachine, FakeRegion};
 use e1000_hw::link::Link;
 use e1000_hw::nic::{Nic, RingSizes};
-use e1000_hw::notes::Notes;
 use e1000_hw::recorder::Access::{Read, Write};
 use e1000_hw::regs::{self, Status};
+use e1000_hw::warnings::Warnings;
 
 const PARTS: [u16; 4] = [0x155A, 0x1559, 0x15A2, 0x15A3];
 /// K1 configuration is Kumeran register 7; bit 21 reads.
@@ -106,7 +106,7 @@ fn slower_links_have_other_times() {
         recorder.inner.poke_phy_page(INBAND.0, INBAND.1, 0xFFFF);
         let nic = bring_up(&recorder, 0x155A);
         let case = format!("speed {speed}, full duplex {full_duplex}");
-        assert_eq!(nic.notes(), Notes::empty(), "{case}");
+        assert_eq!(nic.notes(), Warnings::empty(), "{case}");
         assert_eq!(recorder.inner.peek(regs::FEXTNVM6), after, "{case}");
         let want = timeout.map_or(0xFFFF, |timeout: u16| 0xC0FF | timeout << 8);
         let inband = recorder.inner.peek_phy_page(INBAND.0, INBAND.1);
@@ -139,7 +139,7 @@ fn workaround_that_firmware_keeps_from_being_made_is_a_note() {
     recorder.inner.poke(regs::EXTCNF_CTRL, 1 << 5);
     recorder.on_write(|offset, value| (offset != regs::EXTCNF_CTRL).then_some(value));
     let nic = bring_up(&recorder, 0x1559);
-    assert!(nic.notes().contains(Notes::SEMAPHORE_BUSY));
+    assert!(nic.notes().contains(Warnings::SEMAPHORE_BUSY));
     assert_eq!(recorder.inner.peek(regs::FEXTNVM6), 0);
     nic.stop(&recorder);
 }

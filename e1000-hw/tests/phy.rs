@@ -10,10 +10,10 @@ use e1000_hw::chip::{CHIPS, Chip, Media, PhyAccess, Quirks};
 use e1000_hw::fake::{FAKE_PHY, FakeMachine, FakeRegion};
 use e1000_hw::flow_control::Pause;
 use e1000_hw::nic::{Nic, RingSizes};
-use e1000_hw::notes::Notes;
 use e1000_hw::phy::{self, Advertise, HangCheck, Phy, PhyError, PhyId, register};
 use e1000_hw::recorder::Access::{self, Read, Write};
 use e1000_hw::regs::{self, Status};
+use e1000_hw::warnings::Warnings;
 
 fn phy_of(recorder: &Recorder, id: u16) -> Phy<'_, Recorder, Recorder> {
     Phy::open(recorder, chip(id), recorder).expect("a PHY that nobody holds")
@@ -21,7 +21,7 @@ fn phy_of(recorder: &Recorder, id: u16) -> Phy<'_, Recorder, Recorder> {
 
 #[test]
 fn command_words_are_clean() {
-    // HF 5.1: data 15:0, register 20:16, PHY 25:21, write 26, read 27; neither READY 28 nor INT_EN 29.
+    // 8254x manual, 13.4.7: data 15:0, register 20:16, PHY 25:21, write 26, read 27; neither READY 28 nor INT_EN 29.
     let recorder = FakeMachine::recorded(chip(0x100E));
     let phy = phy_of(&recorder, 0x100E);
     assert_eq!(phy.read(register::ID_LOW), Ok(0x0C20));
@@ -78,7 +78,7 @@ fn phy_is_taken_and_given_back() {
         ));
         assert_eq!(
             phy::bring_up(&recorder, chip(id), &recorder, Advertise::default()),
-            Notes::empty(),
+            Warnings::empty(),
             "a link that is up needs no PHY"
         );
     }
@@ -98,7 +98,7 @@ fn link_that_is_up_or_negotiates_what_is_wanted_is_left_alone() {
         // Up: the PHY is not even asked.
         assert_eq!(
             phy::bring_up(&recorder, chip, &recorder, Advertise::default()),
-            Notes::empty()
+            Warnings::empty()
         );
         assert_eq!(recorder.take_of(&[regs::MDIC]), [], "{}", chip.name);
         // Down, but negotiating: nothing is written, but for the analog settings of 82541 and 82547 (tests/igp.rs).
@@ -157,7 +157,7 @@ fn phy_is_believed_before_a_mac_that_shows_no_link_yet() {
     let advertise = Advertise { pause: Pause::RX };
     assert_eq!(
         phy::bring_up(&recorder, chip(0x105E), &recorder, advertise),
-        Notes::empty()
+        Warnings::empty()
     );
     assert!(!restarted(&recorder.take()));
     // A loss that BMSR still tells of is not one that is now.
@@ -172,8 +172,8 @@ fn phy_is_believed_before_a_mac_that_shows_no_link_yet() {
 
 #[test]
 fn negotiation_restarts_only_when_it_offers_something_else() {
-    // HF 5.2: register 4 = selector, 10/100, pause 10 and 11; register 9 = 1000 full duplex, never half; register 0 bits
-    // 12 and 9.
+    // IEEE 802.3, 22.2.4: register 4 has the selector, 10 and 100 Mbit/s, pause in bits 10 and 11; register 9 has
+    // 1000 Mbit/s full duplex, never half; register 0 restarts negotiation with bits 12 and 9.
     let offers = |id, advertise, before: [u16; 3]| {
         let recorder = FakeMachine::recorded(chip(id));
         recorder.inner.set_link(false);
@@ -182,7 +182,7 @@ fn negotiation_restarts_only_when_it_offers_something_else() {
         }
         assert_eq!(
             phy::bring_up(&recorder, chip(id), &recorder, advertise),
-            Notes::empty()
+            Warnings::empty()
         );
         [0, 4, 9].map(|number| recorder.inner.peek_phy(number))
     };
@@ -190,7 +190,7 @@ fn negotiation_restarts_only_when_it_offers_something_else() {
     let before = [0x1140, 0x0DE1, 0x0F00];
     assert_eq!(offers(0x100E, off, before), [0x1200, 0x01E1, 0x0E00]);
     assert_eq!(offers(0x10D3, on, before), [0x1200, 0x0DE1, 0x0E00]);
-    // 82547 does not offer half duplex (HF 9.7).
+    // 82547 does not offer half duplex: it would lock up (Linux e1000, `e1000_82547_fifo_workaround`).
     assert_eq!(offers(0x1019, off, before), [0x1200, 0x0141, 0x0E00]);
     // Powered down, isolated, or not negotiating.
     for control in [0x1940, 0x1540, 0x0140] {
@@ -207,14 +207,14 @@ fn phy_that_is_missing_is_a_note() {
         recorder.inner.poke_phy(2, high);
         recorder.inner.poke_phy(3, low);
         let notes = phy::bring_up(&recorder, chip(0x100E), &recorder, Advertise::default());
-        assert_eq!(notes, Notes::PHY_SILENT);
+        assert_eq!(notes, Warnings::PHY_SILENT);
         assert_eq!(notes.to_string(), "the PHY did not answer");
     }
 }
 
 #[test]
 fn two_looks_in_a_row_tell_a_hung_phy() {
-    // HF 5.3: register 21 is 0xFFFF, the low byte of register 10 is 0xFF; two consecutive strikes.
+    // Linux e1000e, `e1000_check_phy_82574`: register 21 is 0xFFFF, the low byte of register 10 is 0xFF.
     let recorder = FakeMachine::recorded(chip(0x10D3));
     let phy = phy_of(&recorder, 0x10D3);
     let mut check = HangCheck::default();
@@ -252,9 +252,9 @@ fn mdio_of_82543_is_clocked_by_hand() {
     let edges = recorder.take().iter().filter(|access| **access == us(10)).count();
     assert!(edges < 4 * 200, "{edges} edges for four accesses");
     drop(phy);
-    // HF 5.2: "copy PHY speed/duplex into CTRL (FRCSPD|FRCDPX|SPEED|FD)".
+    // Linux e1000, `e1000_config_mac_to_phy`: FRCSPD, FRCDPX, SPEED and FD.
     let notes = phy::bring_up(&recorder, chip(id), &recorder, Advertise::default());
-    assert_eq!(notes, Notes::empty());
+    assert_eq!(notes, Warnings::empty());
     let ctrl = recorder.inner.peek(regs::CTRL);
     assert_eq!(
         ctrl & (1 << 12 | 1 << 11 | 0b11 << 8 | 1 << 6 | 1 << 5 | 1),

@@ -7,7 +7,7 @@ use e1000_hw::fake::{FakeMachine, FakeRegion, FakeRegisters, Faults};
 use e1000_hw::nic::{Nic, RingSizes};
 use e1000_hw::platform::Clock;
 use e1000_hw::regs::{self, Status};
-use e1000_hw::watchdog::Finding;
+use e1000_hw::watchdog::Outcome;
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -32,16 +32,16 @@ fn stall(machine: &FakeMachine, stalled: bool) {
 }
 
 /// Looks every second until something other than `Busy` is found; what, and after how long.
-fn watch(machine: &FakeMachine, nic: &mut Nic<FakeRegisters, FakeRegion>) -> (Finding, Duration) {
+fn watch(machine: &FakeMachine, nic: &mut Nic<FakeRegisters, FakeRegion>) -> (Outcome, Duration) {
     let start = machine.now();
     for _ in 0..100 {
         machine.sleep(SECOND);
         match nic.watch(machine) {
-            Finding::Busy => {}
+            Outcome::Busy => {}
             finding => return (finding, machine.now() - start),
         }
     }
-    (Finding::Busy, machine.now() - start)
+    (Outcome::Busy, machine.now() - start)
 }
 
 #[test]
@@ -50,17 +50,17 @@ fn age_of_frames_ends_with_the_ring_that_they_were_in() {
     stall(&machine, true);
     nic.transmit(&[1; 60]).expect("room");
     nic.post();
-    assert_eq!(nic.watch(&machine), Finding::Busy);
+    assert_eq!(nic.watch(&machine), Outcome::Busy);
     machine.sleep(Duration::from_millis(1900));
     nic.set_mtu(9000, &machine).expect("a reset");
     // The first frame of the new ring has the number that the lost one had.
     nic.transmit(&[2; 60]).expect("room");
     nic.post();
     machine.sleep(Duration::from_millis(200));
-    assert_eq!(nic.watch(&machine), Finding::Busy, "it is 0.2 s old");
+    assert_eq!(nic.watch(&machine), Outcome::Busy, "it is 0.2 s old");
     assert_eq!(nic.recoveries().hangs, 0);
     machine.sleep(2 * SECOND);
-    assert_eq!(nic.watch(&machine), Finding::Reset);
+    assert_eq!(nic.watch(&machine), Outcome::Reset);
 }
 
 #[test]
@@ -74,7 +74,7 @@ fn nothing_to_send_is_nothing_to_watch_and_costs_nothing() {
     machine.take_accesses();
     assert_eq!(
         nic.watch(&machine),
-        Finding::Idle,
+        Outcome::Idle,
         "it was sent and is taken back"
     );
     assert!(!nic.needs_watching());
@@ -95,7 +95,7 @@ fn hang_is_kept_as_a_snapshot_and_ends_with_a_reset() {
         }
         nic.post();
         let (finding, after) = watch(&machine, &mut nic);
-        assert_eq!(finding, Finding::Reset);
+        assert_eq!(finding, Outcome::Reset);
         assert!(after < 4 * SECOND, "{after:?}");
         let recoveries = nic.recoveries();
         assert_eq!(
@@ -135,7 +135,7 @@ fn late_write_back_is_flushed_out_without_a_reset() {
     });
     nic.transmit(&[1; 60]).expect("room");
     nic.post();
-    assert_eq!(watch(&machine, &mut nic).0, Finding::Idle);
+    assert_eq!(watch(&machine, &mut nic).0, Outcome::Idle);
     let recoveries = nic.recoveries();
     assert_eq!(
         (recoveries.flushes, recoveries.hangs, recoveries.resets),
@@ -153,13 +153,13 @@ fn pause_or_a_missing_link_is_no_hang() {
     machine.poke(regs::STATUS, machine.peek(regs::STATUS) | Status::TXOFF.bits());
     assert_eq!(
         watch(&machine, &mut nic).0,
-        Finding::Busy,
+        Outcome::Busy,
         "the other side asked for a pause"
     );
     machine.set_link(false);
     nic.refresh_link(&machine);
     assert!(!nic.needs_watching());
-    assert_eq!(nic.watch(&machine), Finding::Idle);
+    assert_eq!(nic.watch(&machine), Outcome::Idle);
     assert_eq!(nic.recoveries().hangs, 0);
 }
 
@@ -190,23 +190,23 @@ fn reset_that_fails_is_tried_again_and_device_that_is_gone_is_reported() {
     });
     nic.transmit(&[1; 60]).expect("room");
     nic.post();
-    assert_eq!(watch(&machine, &mut nic).0, Finding::Hung);
+    assert_eq!(watch(&machine, &mut nic).0, Outcome::Hung);
     assert_eq!(nic.recoveries().failed_resets, 1);
     machine.poke(regs::CTRL, 0);
     stall(&machine, true);
-    let mut finding = Finding::Hung;
+    let mut finding = Outcome::Hung;
     for _ in 0..20 {
-        if finding == Finding::Hung || finding == Finding::Busy {
+        if finding == Outcome::Hung || finding == Outcome::Busy {
             machine.sleep(SECOND);
             finding = nic.watch(&machine);
         }
     }
-    assert_eq!(finding, Finding::Reset);
+    assert_eq!(finding, Outcome::Reset);
     nic.transmit(&[1; 60]).expect("room");
     nic.post();
     machine.set_faults(Faults {
         gone: true,
         ..Faults::default()
     });
-    assert_eq!(watch(&machine, &mut nic).0, Finding::DeviceGone);
+    assert_eq!(watch(&machine, &mut nic).0, Outcome::DeviceGone);
 }

@@ -1,4 +1,5 @@
-//! Every access and every wait of a reset, family by family, against `e1000-hardware-facts.md` (HF) 3.
+//! Every access and every wait of a reset, family by family, against Linux e1000 (`e1000_reset_hw`) and e1000e
+//! (`e1000_reset_hw_82571`, `e1000_reset_hw_ich8lan`).
 
 mod common;
 
@@ -8,11 +9,11 @@ use common::{Recorder, chip, us};
 use e1000_hw::chip::{CHIPS, PhyAccess, Quirks, Reset};
 use e1000_hw::fake::{FakeMachine, FakeRegion, Faults};
 use e1000_hw::nic::{BringUpError, Nic, RingSizes};
-use e1000_hw::notes::Notes;
 use e1000_hw::platform::Clock as _;
 use e1000_hw::recorder::Access::{self, Read, Write};
 use e1000_hw::regs::{self, Ctrl, Rctl, Tctl};
 use e1000_hw::reset;
+use e1000_hw::warnings::Warnings;
 
 const RST: u32 = 1 << 26;
 const MASTER_DISABLE: u32 = 1 << 2;
@@ -20,20 +21,23 @@ const AUTO_RD: u32 = 1 << 9;
 
 /// Interrupts off, and nothing to stop: a device at rest.
 const AT_REST: [Access; 3] = [Write(regs::IMC, u32::MAX), Read(regs::RCTL), Read(regs::TCTL)];
-/// HF 3.1 step 3: no more requests as a bus master; none is under way.
+/// No more requests as a bus master; none is under way (Linux e1000e, `e1000e_disable_pcie_master`).
 const NO_MASTER: [Access; 3] = [
     Read(regs::CTRL),
     Write(regs::CTRL, MASTER_DISABLE),
     Read(regs::STATUS),
 ];
-/// HF 3.1 step 5, and a look whether the receiver is really off.
+/// Interrupts masked and forgotten again, and a look whether the receiver is really off.
 const QUIET: [Access; 3] = [Write(regs::IMC, u32::MAX), Read(regs::ICR), Read(regs::RCTL)];
 /// CTRL.RST is clear at once.
 const ENDED: Access = Read(regs::CTRL);
 
 fn reset_steps(id: u16) -> Vec<Access> {
     let recorder = FakeMachine::recorded(chip(id));
-    assert_eq!(reset::reset(&recorder, chip(id), &recorder), Ok(Notes::empty()));
+    assert_eq!(
+        reset::reset(&recorder, chip(id), &recorder),
+        Ok(Warnings::empty())
+    );
     recorder.take()
 }
 
@@ -43,7 +47,7 @@ fn sequence(parts: &[&[Access]]) -> Vec<Access> {
 
 #[test]
 fn early_parts_reload_their_eeprom_after_10_us() {
-    // HF 3.2: "82542/3/4: 10 us, then CTRL_EXT.EE_RST, flush, 2 ms".
+    // `e1000_reset_hw`: 10 us, CTRL_EXT.EE_RST, a flush, 2 ms.
     let want = sequence(&[
         &AT_REST,
         &[Read(regs::CTRL), Write(regs::CTRL, RST), us(10)],
@@ -63,7 +67,7 @@ fn early_parts_reload_their_eeprom_after_10_us() {
 
 #[test]
 fn common_8254x_wait_5_ms() {
-    // HF 3.2: "others 5 ms (EEPROM reload)".
+    // `e1000_get_auto_rd_done`: 5 ms.
     let want = sequence(&[
         &AT_REST,
         &[Read(regs::CTRL), Write(regs::CTRL, RST), us(5000), ENDED],
@@ -76,7 +80,7 @@ fn common_8254x_wait_5_ms() {
 
 #[test]
 fn revision_3_is_reset_through_the_shadow_of_ctrl() {
-    // HF 3.2: "82545r3, 82546r3: write to CTRL_DUP (0x0004)".
+    // `e1000_reset_hw`: CTRL_DUP.
     let want = sequence(&[
         &AT_REST,
         &[Read(regs::CTRL), Write(0x0004, RST), us(5000), ENDED],
@@ -89,8 +93,7 @@ fn revision_3_is_reset_through_the_shadow_of_ctrl() {
 
 #[test]
 fn phy_of_82541_and_82547_is_reset_before_the_mac() {
-    // HF 3.2: "CTRL with PHY_RST first, then 5 ms, then RST", "20 ms". Linux e1000, `e1000_reset_hw`: the first
-    // revision only.
+    // `e1000_reset_hw`: PHY_RST and 5 ms on the first revision, then RST and 20 ms.
     let phy = [
         Read(regs::CTRL),
         Write(regs::CTRL, 1 << 31),
@@ -112,7 +115,7 @@ fn phy_of_82541_and_82547_is_reset_before_the_mac() {
 
 #[test]
 fn pcie_parts_of_the_first_generation_give_the_eeprom_back() {
-    // HF 3.3: master disable, RST, AUTO_RD, "82571/2: clear EECD.REQ|GNT".
+    // `e1000_reset_hw_82571`: no bus mastering, RST, AUTO_RD, and EECD.REQ and GNT cleared.
     let want = sequence(&[
         &AT_REST,
         &NO_MASTER,
@@ -132,8 +135,8 @@ fn pcie_parts_of_the_first_generation_give_the_eeprom_back() {
 
 #[test]
 fn later_pcie_parts_own_mdio_and_wait_for_the_phy() {
-    // HF 3.3: "MDIO ownership (82573/4/83); CTRL.RST; release; ... poll EECD.AUTO_RD ... sleep 25 ms".
-    let claim = [
+    // `e1000_reset_hw_82571`: MDIO ownership, RST, release, AUTO_RD, 25 ms.
+    let guard = [
         Read(regs::EXTCNF_CTRL),
         Write(regs::EXTCNF_CTRL, 1 << 5),
         Read(regs::EXTCNF_CTRL),
@@ -144,7 +147,7 @@ fn later_pcie_parts_own_mdio_and_wait_for_the_phy() {
         &NO_MASTER,
         // Is the NVM flash?
         &[Read(regs::EECD)],
-        &claim,
+        &guard,
         &[
             Read(regs::CTRL),
             Write(regs::CTRL, RST | MASTER_DISABLE),
@@ -161,7 +164,7 @@ fn later_pcie_parts_own_mdio_and_wait_for_the_phy() {
 
 #[test]
 fn flash_nvm_is_loaded_again() {
-    // HF 3.3: "if NVM is flash: 10-20 us, CTRL_EXT.EE_RST".
+    // `e1000_reset_hw_82571`, `e1000_nvm_flash_hw`.
     for (id, flash) in [(0x10D3, true), (0x109A, true), (0x105E, false)] {
         let recorder = FakeMachine::recorded(chip(id));
         recorder.inner.poke(regs::EECD, AUTO_RD | 0b11 << 15);
@@ -178,7 +181,7 @@ fn flash_nvm_is_loaded_again() {
 
 #[test]
 fn pch_is_not_touched_for_20_ms_after_reset() {
-    // HF 3.4: SWFLAG, RST, "Do not read any register right after ... Sleep 20 ms", KABGTXD |= 0x50000.
+    // `e1000_reset_hw_ich8lan`: SWFLAG, RST, no flush, 20 ms, KABGTXD.
     let want = sequence(&[
         &AT_REST,
         &NO_MASTER,
@@ -204,7 +207,7 @@ fn pch_is_not_touched_for_20_ms_after_reset() {
 
 #[test]
 fn running_device_gets_10_ms_to_end_its_dma() {
-    // HF 3.1 step 2.
+    // `e1000_reset_hw`: 10 ms.
     for chip in CHIPS {
         let recorder = FakeMachine::recorded(chip);
         recorder.inner.poke(regs::RCTL, Rctl::EN.bits());
@@ -398,9 +401,9 @@ fn nothing_that_never_happens_is_waited_for_without_end() {
         let notes = result.expect("called").expect("goes on");
         let pcie = chip.limits.reset == Reset::Pcie;
         let later = chip.mac().is_pcie();
-        assert_eq!(notes.contains(Notes::BUS_MASTER_BUSY), later, "{}", chip.name);
+        assert_eq!(notes.contains(Warnings::BUS_MASTER_BUSY), later, "{}", chip.name);
         assert_eq!(
-            notes.contains(Notes::SEMAPHORE_BUSY),
+            notes.contains(Warnings::SEMAPHORE_BUSY),
             later && !pcie,
             "{}",
             chip.name
@@ -431,14 +434,14 @@ fn nvm_that_is_not_reported_as_loaded_is_a_note_unless_the_address_is_missing_to
             nic.map(|nic| nic.notes())
         };
         // VirtualBox's 82583V: `e1kR3HardReset` sets EECD to EE_PRES alone.
-        assert_eq!(up(true), Ok(Notes::NVM_NOT_LOADED), "{id:04x}");
+        assert_eq!(up(true), Ok(Warnings::NVM_NOT_LOADED), "{id:04x}");
         assert!(matches!(up(false), Err(BringUpError::MacAddress(_))), "{id:04x}");
     }
 }
 
 #[test]
 fn firmware_learns_of_start_and_stop() {
-    // HF 3.3: "DRV_LOAD: CTRL_EXT bit 28 (82571/2/4/83, ICH) or SWSM bit 3 (82573)".
+    // Linux e1000e, `e1000e_get_hw_control`: CTRL_EXT bit 28, or SWSM bit 3 on 82573.
     for (id, register, bit) in [
         (0x105E, regs::CTRL_EXT, 1 << 28),
         (0x107D, regs::CTRL_EXT, 1 << 28),

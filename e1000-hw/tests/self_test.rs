@@ -10,7 +10,7 @@ use e1000_hw::nic::{Nic, RingSizes, SelfTest};
 use e1000_hw::platform::Clock;
 use e1000_hw::regs::{self, Causes};
 use e1000_hw::self_test::{Failure, Outcome, Report};
-use e1000_hw::watchdog::Finding;
+use e1000_hw::watchdog;
 
 type FakeNic = Nic<FakeRegisters, FakeRegion>;
 
@@ -331,7 +331,7 @@ fn reset_that_does_not_end_fails_what_was_not_tested_and_is_tried_again() {
     machine.set_faults(Faults::default());
     machine.poke(regs::CTRL, 0);
     machine.sleep(Duration::from_secs(1));
-    assert_eq!(nic.watch(&machine), Finding::Reset);
+    assert_eq!(nic.watch(&machine), watchdog::Outcome::Reset);
     assert!(machine.deliver(&[0xFF; 60]));
     assert_eq!(nic.receive(&mut [0; 60]), Some(60));
 }
@@ -354,7 +354,7 @@ fn device_that_goes_away_meanwhile_fails_and_ends() {
         }
     };
     assert!(!report.passed());
-    assert_eq!(nic.watch(&machine), Finding::DeviceGone);
+    assert_eq!(nic.watch(&machine), watchdog::Outcome::DeviceGone);
 }
 
 #[test]

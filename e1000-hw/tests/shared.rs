@@ -8,23 +8,23 @@ use common::chip;
 use e1000_hw::chip::{CHIPS, Nvm, Semaphore};
 use e1000_hw::ethernet::MacAddress;
 use e1000_hw::fake::{FAKE_MAC, FakeEeprom, FakeMachine};
-use e1000_hw::firmware::{Claim, Purpose};
+use e1000_hw::firmware::{Purpose, SemaphoreGuard};
 use e1000_hw::nic::{Nic, RingSizes};
-use e1000_hw::notes::Notes;
 use e1000_hw::nvm::{self, MacAddressError};
 use e1000_hw::platform::Clock;
 use e1000_hw::recorder::Access::{Read, Write};
 use e1000_hw::regs::{self, Ctrl};
+use e1000_hw::warnings::Warnings;
 
-// Semaphores (HF 7).
+// Semaphores.
 
 #[test]
 fn ports_agree_first_then_software_and_firmware() {
-    // HF 7: "SWSM.SMBI (... acquired if it reads 0), then set SWESMBI and read back until it sticks".
+    // Linux e1000e, `e1000_get_hw_semaphore_82571`: SMBI is acquired if it reads zero, then SWESMBI if it sticks.
     let recorder = FakeMachine::recorded(chip(0x105E));
-    let claim = Claim::new(&recorder, chip(0x105E), &recorder, Purpose::Phy);
-    assert!(claim.is_obtained() && claim.notes().is_empty());
-    drop(claim);
+    let guard = SemaphoreGuard::acquire(&recorder, chip(0x105E), &recorder, Purpose::Phy);
+    assert!(guard.is_obtained() && guard.warnings().is_empty());
+    drop(guard);
     assert_eq!(
         recorder.take(),
         [
@@ -43,18 +43,18 @@ fn port_that_never_lets_go_is_passed_over_but_firmware_is_not() {
     let recorder = FakeMachine::recorded(chip(0x105E));
     recorder.on_read(|offset, value| if offset == regs::SWSM { value | 1 } else { value });
     let time = recorder.time(|| {
-        let claim = Claim::new(&recorder, chip(0x105E), &recorder, Purpose::Phy);
-        assert!(claim.is_obtained(), "boot agents leave SMBI set");
-        assert_eq!(claim.notes(), Notes::SEMAPHORE_BUSY);
+        let guard = SemaphoreGuard::acquire(&recorder, chip(0x105E), &recorder, Purpose::Phy);
+        assert!(guard.is_obtained(), "boot agents leave SMBI set");
+        assert_eq!(guard.warnings(), Warnings::SEMAPHORE_BUSY);
     });
     assert!(time < Duration::from_millis(10), "{time:?}");
 
     recorder.on_read(|offset, value| if offset == regs::SWSM { value & !2 } else { value });
     recorder.take();
     let time = recorder.time(|| {
-        let claim = Claim::new(&recorder, chip(0x105E), &recorder, Purpose::Phy);
-        assert!(!claim.is_obtained());
-        assert_eq!(claim.notes(), Notes::SEMAPHORE_BUSY);
+        let guard = SemaphoreGuard::acquire(&recorder, chip(0x105E), &recorder, Purpose::Phy);
+        assert!(!guard.is_obtained());
+        assert_eq!(guard.warnings(), Warnings::SEMAPHORE_BUSY);
     });
     assert!(time < Duration::from_millis(10), "{time:?}");
     assert_eq!(
@@ -76,13 +76,13 @@ fn every_semaphore_is_bounded_and_what_was_not_obtained_is_not_given_back() {
                 _ => Some(value),
             });
             let time = recorder.time(|| {
-                let claim = Claim::new(&recorder, chip, &recorder, purpose);
+                let guard = SemaphoreGuard::acquire(&recorder, chip, &recorder, purpose);
                 let nothing = match chip.limits.semaphore {
                     Semaphore::None => true,
                     Semaphore::Swsm => purpose == Purpose::Reset,
                     Semaphore::SwsmMdio | Semaphore::Mdio | Semaphore::SwFlag => false,
                 };
-                assert_eq!(claim.is_obtained(), nothing, "{}", chip.name);
+                assert_eq!(guard.is_obtained(), nothing, "{}", chip.name);
             });
             assert!(time <= Duration::from_millis(201), "{}: {time:?}", chip.name);
         }
@@ -90,16 +90,21 @@ fn every_semaphore_is_bounded_and_what_was_not_obtained_is_not_given_back() {
     // The flag of firmware is not cleared by us.
     let recorder = FakeMachine::recorded(chip(0x153A));
     recorder.inner.poke(regs::EXTCNF_CTRL, 1 << 5);
-    drop(Claim::new(&recorder, chip(0x153A), &recorder, Purpose::Reset));
+    drop(SemaphoreGuard::acquire(
+        &recorder,
+        chip(0x153A),
+        &recorder,
+        Purpose::Reset,
+    ));
     assert_eq!(recorder.inner.peek(regs::EXTCNF_CTRL), 1 << 5);
     assert!(recorder.take().iter().all(|step| !matches!(step, Write(..))));
 }
 
-// NVM (HF 4).
+// NVM.
 
 #[test]
 fn second_port_inverts_the_last_bit_of_the_nvm_address_only() {
-    // HF 4: "82546/82571 function 1 (STATUS.FUNC=1): invert bit 0 of the last byte when taken from the EEPROM".
+    // 8254x manual, 12.3.1; Linux e1000, `e1000_read_mac_addr`.
     for (id, function, last) in [
         (0x1010, 0, 0x55),
         (0x1010, 1, 0x54),
@@ -305,7 +310,7 @@ fn pins_of_the_eeprom_give_the_address_where_eerd_is_silent_and_a_reset_clears_a
         );
         let nic = nic.unwrap_or_else(|error| panic!("{id:04x}: {error}"));
         assert_eq!(nic.mac(), MacAddress(FAKE_MAC));
-        assert_eq!(nic.notes(), Notes::empty(), "the NVM did answer");
+        assert_eq!(nic.notes(), Warnings::empty(), "the NVM did answer");
         assert_eq!(
             machine.peek(regs::EECD) & (regs::EECD_REQ | regs::EECD_GNT),
             0,

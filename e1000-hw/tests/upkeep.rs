@@ -16,7 +16,7 @@ use e1000_hw::nic::{Interrupt, MtuError, Nic, RingSizes};
 use e1000_hw::phy::register;
 use e1000_hw::platform::Clock;
 use e1000_hw::regs::{self, Ctrl, Rctl};
-use e1000_hw::watchdog::Finding;
+use e1000_hw::watchdog::Outcome;
 
 type FakeNic = Nic<FakeRegisters, FakeRegion>;
 
@@ -37,7 +37,7 @@ fn bring_up(machine: &FakeMachine, id: u16) -> FakeNic {
 }
 
 /// A second passes.
-fn tick(machine: &FakeMachine, nic: &mut FakeNic) -> Finding {
+fn tick(machine: &FakeMachine, nic: &mut FakeNic) -> Outcome {
     machine.sleep(SECOND);
     let finding = nic.watch(machine);
     nic.refresh_link(machine);
@@ -45,7 +45,7 @@ fn tick(machine: &FakeMachine, nic: &mut FakeNic) -> Finding {
 }
 
 /// Sends a frame, and looks after it a second later.
-fn send(machine: &FakeMachine, nic: &mut FakeNic) -> Finding {
+fn send(machine: &FakeMachine, nic: &mut FakeNic) -> Outcome {
     nic.transmit(&[1; 60]).expect("room");
     nic.post();
     assert!(nic.needs_watching(), "a frame was just sent");
@@ -102,7 +102,7 @@ fn reset_that_failed_for_the_mtu_is_tried_again_until_it_works() {
         // Ever more rarely, while it does not help.
         let before = nic.recoveries().failed_resets;
         for _ in 0..60 {
-            assert_eq!(tick(&machine, &mut nic), Finding::Hung);
+            assert_eq!(tick(&machine, &mut nic), Outcome::Hung);
         }
         let attempts = nic.recoveries().failed_resets - before;
         assert!((3..=6).contains(&attempts), "{attempts} attempts in a minute");
@@ -110,8 +110,8 @@ fn reset_that_failed_for_the_mtu_is_tried_again_until_it_works() {
         machine.poke(regs::CTRL, 0);
         let found = (0..70)
             .map(|_| tick(&machine, &mut nic))
-            .find(|finding| *finding != Finding::Hung);
-        assert_eq!(found, Some(Finding::Reset));
+            .find(|finding| *finding != Outcome::Hung);
+        assert_eq!(found, Some(Outcome::Reset));
         assert!(nic.link().is_up() && nic.mtu() == 9000);
         assert!(machine.deliver(&[0xFF; 5000]), "it receives, with the new MTU");
         assert_eq!(nic.receive(&mut [0; 6000]), Some(5000));
@@ -135,7 +135,7 @@ fn nic_that_is_removed_while_it_is_off_is_gone_for_good() {
         ..Faults::default()
     };
     machine.set_faults(gone);
-    assert_eq!(tick(&machine, &mut nic), Finding::DeviceGone);
+    assert_eq!(tick(&machine, &mut nic), Outcome::DeviceGone);
     assert!(nic.is_gone() && !nic.needs_watching());
     let before = nic.statistics().clone();
     nic.collect_statistics();
@@ -145,7 +145,7 @@ fn nic_that_is_removed_while_it_is_off_is_gone_for_good() {
         "ones are not counted"
     );
     machine.take_accesses();
-    assert_eq!(nic.watch(&machine), Finding::DeviceGone);
+    assert_eq!(nic.watch(&machine), Outcome::DeviceGone);
     assert_eq!(machine.take_accesses(), Default::default(), "it is not touched");
 }
 
@@ -180,13 +180,13 @@ fn hung_phy_of_82574_is_found_while_frames_are_sent_and_reset() {
     let (machine, mut nic) = start(0x10D3);
     hang_phy(&machine, true);
     assert!(!nic.needs_watching(), "an idle NIC is not asked");
-    assert_eq!(send(&machine, &mut nic), Finding::Idle);
+    assert_eq!(send(&machine, &mut nic), Outcome::Idle);
     assert!(
         nic.needs_watching(),
         "one look is no proof, and the second is due"
     );
-    assert_eq!(tick(&machine, &mut nic), Finding::Idle, "two seconds apart");
-    assert_eq!(tick(&machine, &mut nic), Finding::Reset);
+    assert_eq!(tick(&machine, &mut nic), Outcome::Idle, "two seconds apart");
+    assert_eq!(tick(&machine, &mut nic), Outcome::Reset);
     let recoveries = nic.recoveries();
     assert_eq!(
         (recoveries.phy_hangs, recoveries.resets, recoveries.hangs),
@@ -195,7 +195,7 @@ fn hung_phy_of_82574_is_found_while_frames_are_sent_and_reset() {
     assert!(nic.last_hang().is_some());
     hang_phy(&machine, false);
     for _ in 0..10 {
-        assert_eq!(send(&machine, &mut nic), Finding::Idle);
+        assert_eq!(send(&machine, &mut nic), Outcome::Idle);
     }
     assert_eq!(nic.recoveries().phy_hangs, 1);
     assert!(!nic.needs_watching());
@@ -208,7 +208,7 @@ fn one_suspicious_look_is_forgotten() {
     send(&machine, &mut nic);
     hang_phy(&machine, false);
     tick(&machine, &mut nic);
-    assert_eq!(tick(&machine, &mut nic), Finding::Idle);
+    assert_eq!(tick(&machine, &mut nic), Outcome::Idle);
     assert!(!nic.needs_watching());
     assert_eq!(nic.recoveries().phy_hangs, 0);
 }

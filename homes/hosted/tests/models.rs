@@ -277,7 +277,7 @@ fn frame_that_comes_while_the_link_negotiates_does_not_stop_reception() {
         bench.machine.set_link(false).unwrap();
         wait_for("link down", || nic.refresh_link(&bench.clock));
         bench.machine.set_link(true).unwrap();
-        // QEMU negotiates for half a second (hardware-facts 14.2). A frame that comes in that time waits in QEMU,
+        // QEMU negotiates for half a second (`e1000_autoneg_timer`). A frame that comes in that time waits in QEMU,
         // and all later ones behind it: its `e1000` looks for them when RDT is written, not when the link is there.
         bench.cable.send(&frame(MAC, 60, 1));
         wait_for("link up", || nic.refresh_link(&bench.clock));

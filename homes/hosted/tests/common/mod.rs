@@ -233,7 +233,7 @@ impl Bench {
         .unwrap()
     }
 
-    /// A NIC that receives: QEMU's `e1000` begins a second after the receiver was enabled (hardware-facts 14.3).
+    /// A NIC that receives: QEMU's `e1000` begins a second after the receiver was enabled (`set_rx_control`).
     pub fn bring_up_receiving(&mut self, rx: u32, tx: u32) -> ModelNic {
         let mut nic = self.bring_up(rx, tx);
         let probe = frame(MAC, 60, 0x77);
