@@ -1,8 +1,8 @@
 //! A fake of the world that the core sees: registers that behave like a NIC's, DMA memory, a clock.
 //!
-//! For tests. Frames that hardware would complete or cut come out as they are. It counts every register access, so that the cost of a frame is an assertion, and it can be told to
-//! misbehave in ways that no emulator does: a reset that does not end, a device that is gone, descriptors with
-//! any bits at any time.
+//! For tests. Frames that hardware would complete or cut come out as they are. It counts every register access, so that
+//! the cost of a frame is an assertion, and it can be told to misbehave in ways that no emulator does: a reset that
+//! does not end, a device that is gone, descriptors with any bits at any time.
 
 mod device;
 mod memory;
@@ -116,7 +116,8 @@ pub struct FakeRegisters(FakeMachine);
 pub struct FakeDma(FakeMachine);
 
 impl FakeMachine {
-    /// A machine with one NIC, powered on, its PHY with a link; copper parts show it once CTRL.SLU is set, as metal does.
+    /// A machine with one NIC, powered on, its PHY with a link; copper parts show it once CTRL.SLU is set, as metal
+    /// does.
     pub fn new(chip: &'static Chip) -> Self {
         let mac = FAKE_MAC;
         let words = [0, 2, 4].map(|i| u16::from_le_bytes([mac[i], mac[i + 1]]));

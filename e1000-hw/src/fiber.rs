@@ -41,8 +41,8 @@ impl FiberLink {
         self.checks > 0
     }
 
-    /// Checks once, every half second to second; returns whether the link was forced or given back to negotiation. Three
-    /// register reads, two writes and a read more when something changes.
+    /// Checks once, every half second to second; returns whether the link was forced or given back to negotiation.
+    /// Three register reads, two writes and a read more when something changes.
     pub(crate) fn look(&mut self, registers: &impl Registers, chip: &Chip) -> bool {
         self.checks = self.checks.saturating_sub(1);
         let ctrl = registers.read(regs::CTRL);

@@ -123,8 +123,8 @@ impl Filter {
         }
     }
 
-    /// Lets tagged frames of `vlans` pass and of no other VLAN, or of all with `None`. Untagged ones always pass. Writes
-    /// only changes; RCTL is the caller's to write.
+    /// Lets tagged frames of `vlans` pass and of no other VLAN, or of all with `None`. Untagged ones always pass.
+    /// Writes only changes; RCTL is the caller's to write.
     pub(crate) fn set_vlans(
         &mut self,
         registers: &impl Registers,
@@ -213,9 +213,9 @@ fn write_word(registers: &impl Registers, chip: &Chip, table: u32, n: u32, value
     }
 }
 
-/// Returns whether the device keeps every bit of a table. Bochs has the first 32 registers of each only (`bx_e1000_c::mem_write`:
-/// 127 bytes instead of registers), and drops the frames of all groups and VLANs beyond. Reads one register for each that
-/// has bits.
+/// Returns whether the device keeps every bit of a table. Bochs has the first 32 registers of each only
+/// (`bx_e1000_c::mem_write`: 127 bytes instead of registers), and drops the frames of all groups and VLANs beyond.
+/// Reads one register for each that has bits.
 fn keeps(registers: &impl Registers, first: u32, table: &[u32]) -> bool {
     let mut words = (0..).zip(table).filter(|(_, word)| **word != 0);
     words.all(|(n, word)| registers.read(first + 4 * n) & word == *word)

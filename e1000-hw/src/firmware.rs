@@ -1,8 +1,8 @@
 //! Cooperation with firmware and with the other port: semaphores, and the bit that tells that a driver is loaded.
 //!
 //! Sources: Linux e1000e, `e1000_get_hw_semaphore_82571`, `e1000_get_hw_semaphore_82573` (MDIO ownership),
-//! `e1000_acquire_swflag_ich8lan`, `e1000e_get_hw_control`; 82574 datasheet, 4.5.2. Every wait is bounded; a semaphore that
-//! is not given up ends in [`Warnings::SEMAPHORE_BUSY`], and the caller decides.
+//! `e1000_acquire_swflag_ich8lan`, `e1000e_get_hw_control`; 82574 datasheet, 4.5.2. Every wait is bounded; a semaphore
+//! that is not given up ends in [`Warnings::SEMAPHORE_BUSY`], and the caller decides.
 
 use core::time::Duration;
 
@@ -50,8 +50,8 @@ pub struct SemaphoreGuard<'a, R: Registers> {
 }
 
 impl<'a, R: Registers> SemaphoreGuard<'a, R> {
-    /// Asks for the semaphore that `purpose` takes on this chip; none on 8254x. Waits at most 200 ms (PCH), 30 ms (82573
-    /// and later), 10 ms (82571, 82572).
+    /// Asks for the semaphore that `purpose` takes on this chip; none on 8254x. Waits at most 200 ms (PCH), 30 ms
+    /// (82573 and later), 10 ms (82571, 82572).
     pub fn acquire(registers: &'a R, chip: &Chip, clock: &impl Clock, purpose: Purpose) -> Self {
         let kind = match (chip.limits.semaphore, purpose) {
             (Semaphore::None, _) | (Semaphore::Swsm, Purpose::Reset) => Kind::Nothing,
@@ -99,7 +99,8 @@ impl<R: Registers> Drop for SemaphoreGuard<'_, R> {
     }
 }
 
-/// Acquires SWSM: first the ports among each other, by reading a zero; then software against firmware, by a bit that sticks.
+/// Acquires SWSM: first the ports among each other, by reading a zero; then software against firmware, by a bit that
+/// sticks.
 ///
 /// A first half that is never given up is passed over, as in Linux: boot agents leave it set.
 fn acquire_swsm(registers: &impl Registers, clock: &impl Clock) -> (bool, Warnings) {

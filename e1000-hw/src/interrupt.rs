@@ -1,8 +1,8 @@
 //! Interrupt causes: the ones that are wanted, their way to the processor, and their acknowledgement.
 //!
 //! On a line (INTx) and with MSI, all causes come one way and ICR says which: reading it acknowledges them. MSI-X of
-//! the 82574 routes causes to vectors (IVAR); those of a vector of their own clear themselves when it fires (EIAC),
-//! so that nothing has to be read. What clears itself also masks itself, on QEMU at least (`e1000e_msix_notify_one`: IMS
+//! the 82574 routes causes to vectors (IVAR); those of a vector of their own clear themselves when it fires (EIAC), so
+//! that nothing has to be read. What clears itself also masks itself, on QEMU at least (`e1000e_msix_notify_one`: IMS
 //! loses the bits of EIAC unless CTRL_EXT.IAME is set); Linux e1000e unmasks it after each round of receiving, too.
 
 use crate::chip::{Chip, Interrupts};

@@ -1,8 +1,9 @@
 //! The K1 workaround of I218: the link between MAC and PHY sleeps (K1) while nothing is sent.
 //!
 //! At 1000 Mbit/s with K1 on, the MAC can miss DMA completions, and then writes nothing to memory any more: it stops
-//! receiving. Requesting the PLL's clock keeps that from happening. At 10 Mbit/s and in half duplex the PHY and the entry
-//! to K1 need other times. Linux e1000e and FreeBSD em, `e1000_k1_workaround_lpt_lp`, for 155A, 1559, 15A2 and 15A3.
+//! receiving. Requesting the PLL's clock keeps that from happening. At 10 Mbit/s and in half duplex the PHY and the
+//! entry to K1 need other times. Linux e1000e and FreeBSD em, `e1000_k1_workaround_lpt_lp`, for 155A, 1559, 15A2 and
+//! 15A3.
 
 use core::time::Duration;
 

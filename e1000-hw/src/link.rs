@@ -85,9 +85,9 @@ impl fmt::Display for Link {
 
 /// Programs what depends on speed and duplex; to be called when the link comes up, and after a reset.
 ///
-/// The collision distance of half duplex (8254x manual, 13.4.33), TARC0's speed mode on 82571 and 82572, the gap between
-/// frames on PCH2 and later (Linux e1000e, `e1000_check_for_copper_link_ich8lan`). Writes nothing that does not change, and
-/// nothing at all while the link is down: at most three reads and three writes.
+/// The collision distance of half duplex (8254x manual, 13.4.33), TARC0's speed mode on 82571 and 82572, the gap
+/// between frames on PCH2 and later (Linux e1000e, `e1000_check_for_copper_link_ich8lan`). Writes nothing that does not
+/// change, and nothing at all while the link is down: at most three reads and three writes.
 pub fn program(registers: &impl Registers, chip: &Chip, link: Link) {
     let Link::Up {
         mbit_s, full_duplex, ..

@@ -104,7 +104,8 @@ impl FromStr for Policy {
 /// `docs/hardware.md`.
 pub const DEFAULT_POLICY: Policy = Policy::Fixed(Class::Low.interval());
 
-/// Returns the value of ITR (or EITR) closest to `interval`, in units of 256 ns between interrupts, that this part takes.
+/// Returns the value of ITR (or EITR) closest to `interval`, in units of 256 ns between interrupts, that this part
+/// takes.
 pub fn for_chip(chip: &Chip, interval: u32) -> u32 {
     /// 75 000 interrupts a second: 1e9 / (75 000 * 256), rounded up.
     const SHORTEST: u32 = 53;
@@ -131,7 +132,8 @@ impl Direction {
         }
     }
 
-    /// Takes the sums of frames and bytes so far. Returns the class, or `None` if there were no frames since the last time.
+    /// Takes the sums of frames and bytes so far. Returns the class, or `None` if there were no frames since the last
+    /// time.
     fn update(&mut self, (frames, bytes): (u64, u64)) -> Option<Class> {
         let (frames_before, bytes_before) = core::mem::replace(&mut self.seen, (frames, bytes));
         let (frames, bytes) = (

@@ -66,8 +66,8 @@ impl core::error::Error for MacAddressError {}
 const NVM_LIMIT: Duration = Duration::from_millis(100);
 const NVM_INTERVAL: Duration = Duration::from_micros(50);
 
-/// Finds out the layout of EERD by reading word 0: the address field is zero in both layouts, so the request
-/// is the same and only the place of DONE differs (as iPXE does, `intel_fetch_mac_eeprom`). Returns the layout and the word.
+/// Finds out the layout of EERD by reading word 0: the address field is zero in both layouts, so the request is the
+/// same and only the place of DONE differs (as iPXE does, `intel_fetch_mac_eeprom`). Returns the layout and the word.
 ///
 /// # Errors
 ///

@@ -1,6 +1,7 @@
 //! The packet buffer: its split between receive and transmit, and the levels at which the peer should pause.
 //!
-//! Pure functions of the chip's limits, after Linux e1000 (`e1000_reset`) and e1000e (`e1000e_reset`); 8254x manual, 13.4.16.
+//! Pure functions of the chip's limits, after Linux e1000 (`e1000_reset`) and e1000e (`e1000e_reset`); 8254x manual,
+//! 13.4.16.
 
 use crate::chip::{Chip, JumboSplit, Limits};
 use crate::ethernet::STANDARD_WIRE_LEN;
@@ -13,8 +14,8 @@ const TRANSMIT_OVERHEAD: u32 = 16 - 4;
 /// Share of the packet buffer for receive, in KiB, when frames are up to `max_frame` bytes with VLAN tag and FCS:
 /// the value of PBA. A change of it takes effect with a reset.
 ///
-/// Where it is computed, the transmit side takes from the receive side what it lacks for two frames, but leaves room for
-/// one.
+/// Where it is computed, the transmit side takes from the receive side what it lacks for two frames, but leaves room
+/// for one.
 pub fn receive_kib(limits: &Limits, max_frame: u32) -> u32 {
     let standard = limits.rx_packet_buffer_kib;
     if max_frame <= STANDARD_FRAME {

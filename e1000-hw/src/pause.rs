@@ -1,4 +1,5 @@
-//! Pause frames: the directions in which they are used, and what autonegotiation offers for them (IEEE 802.3, annex 28B).
+//! Pause frames: the directions in which they are used, and what autonegotiation offers for them (IEEE 802.3, annex
+//! 28B).
 
 use core::fmt;
 use core::str::FromStr;

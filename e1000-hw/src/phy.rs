@@ -183,8 +183,8 @@ impl<'a, R: Registers, C: Clock> Phy<'a, R, C> {
     ///
     /// # Errors
     ///
-    /// [`PhyError::Busy`] after 10 ms, or [`PhyError::NoAnswer`]. 82543 cannot tell: without an answer it reads all ones or
-    /// all zeroes.
+    /// [`PhyError::Busy`] after 10 ms, or [`PhyError::NoAnswer`]. 82543 cannot tell: without an answer it reads all
+    /// ones or all zeroes.
     pub fn read(&self, number: u8) -> Result<u16, PhyError> {
         match self.access {
             PhyAccess::BitBang => Ok(bitbang::read(self.registers, self.clock, number & 31)),
@@ -240,8 +240,8 @@ impl<'a, R: Registers, C: Clock> Phy<'a, R, C> {
         self.mdic_at(self.address(), number, command)
     }
 
-    /// One access (8254x manual, 13.4.7). The command word has neither READY nor INT_EN: VirtualBox ignores a command with the
-    /// one and never ends one with the other (`e1kRegWriteMDIC`).
+    /// One access (8254x manual, 13.4.7). The command word has neither READY nor INT_EN: VirtualBox ignores a command
+    /// with the one and never ends one with the other (`e1kRegWriteMDIC`).
     fn mdic_at(&self, address: u32, number: u8, command: u32) -> Result<u16, PhyError> {
         let target = u32::from(number & 31) << 16 | address << 21;
         self.registers.write(regs::MDIC, command | target);

@@ -1,7 +1,8 @@
 //! Register accesses and waits, counted and written down: what tests and benches compare.
 //!
-//! A [`Log`] is for who implements [`Registers`]: the fake and the hosted home have one. A [`Recorder`] is a wrapper for any
-//! [`Registers`] and [`Clock`]; it can also change what reads give and what writes do, to play a device that misbehaves.
+//! A [`Log`] is for who implements [`Registers`]: the fake and the hosted home have one. A [`Recorder`] is a wrapper
+//! for any [`Registers`] and [`Clock`]; it can also change what reads give and what writes do, to play a device that
+//! misbehaves.
 
 use core::fmt;
 use core::ops::Sub;

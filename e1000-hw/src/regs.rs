@@ -4,8 +4,8 @@
 //! dump and the self-test do with it. The macro also makes a constant of each offset.
 //!
 //! Sources: Intel, *PCI/PCI-X Family of Gigabit Ethernet Controllers Software Developer's Manual* (8254x), section 13;
-//! *82574 GbE Controller Family Datasheet*, section 10; for the others Linux e1000e, `regs.h`. Offsets are byte offsets into
-//! BAR 0.
+//! *82574 GbE Controller Family Datasheet*, section 10; for the others Linux e1000e, `regs.h`. Offsets are byte offsets
+//! into BAR 0.
 
 mod bits;
 
@@ -203,7 +203,8 @@ const I82571_TO_82573: MacTypes = MacTypes::range(MacType::I82571, MacType::I825
 const ONLY_82574: MacTypes = MacTypes::only(MacType::I82574);
 const I82574_AND_82583: MacTypes = MacTypes::range(MacType::I82574, MacType::I82583);
 
-// Masks of the self-test are those of Linux e1000 and e1000e (`e1000_reg_test`), without what enables receiver or transmitter.
+// Masks of the self-test are those of Linux e1000 and e1000e (`e1000_reg_test`), without what enables receiver or
+// transmitter.
 registers! {
     /// Device control.
     CTRL: 0x0000, ReadWrite, ALL => dumped();

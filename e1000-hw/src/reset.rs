@@ -21,8 +21,8 @@ const RESET_LIMIT: Duration = Duration::from_millis(20);
 /// Longest wait for the NVM of 8257x to load (Linux e1000e, `AUTO_READ_DONE_TIMEOUT`).
 const AUTO_READ_LIMIT: Duration = Duration::from_millis(10);
 
-/// Stops interrupts, receiver and transmitter with a handful of posted writes and no wait: no more can be done without a
-/// clock. DMA may still be in flight after it returns.
+/// Stops interrupts, receiver and transmitter with a handful of posted writes and no wait: no more can be done without
+/// a clock. DMA may still be in flight after it returns.
 pub(crate) fn post_stop(registers: &impl Registers, chip: &Chip) {
     registers.write(regs::IMC, regs::ALL_ONES);
     registers.write(regs::TCTL, Tctl::PSP.bits());
@@ -58,8 +58,8 @@ pub fn stop_now(registers: &impl Registers, chip: &Chip, clock: &impl Clock) -> 
     ended
 }
 
-/// Turns off a receiver that CTRL.RST has left on, as that of QEMU 7.2's `e1000e` (`e1000e_core_reset`): the last resort
-/// where only a reset may stop it.
+/// Turns off a receiver that CTRL.RST has left on, as that of QEMU 7.2's `e1000e` (`e1000e_core_reset`): the last
+/// resort where only a reset may stop it.
 fn stop_receiver(registers: &impl Registers, clock: &impl Clock) {
     if registers.read(regs::RCTL) & Rctl::EN.bits() != 0 {
         registers.write(regs::RCTL, 0);
@@ -86,8 +86,8 @@ fn disable_bus_master(registers: &impl Registers, chip: &Chip, clock: &impl Cloc
     ended.is_ok()
 }
 
-/// Stops the device and waits until its DMA has ended; with [`Warnings::BUS_MASTER_BUSY`] it has not, and what the device
-/// was given must not be freed.
+/// Stops the device and waits until its DMA has ended; with [`Warnings::BUS_MASTER_BUSY`] it has not, and what the
+/// device was given must not be freed.
 ///
 /// Writes RCTL only if the receiver is on: on QEMU's `e1000` each write of RCTL stops reception for a second
 /// (`set_rx_control`).
@@ -116,10 +116,10 @@ pub fn quiesce(registers: &impl Registers, chip: &Chip, clock: &impl Clock) -> W
 
 /// Quiesces the device, resets it, and leaves it with interrupts masked and receiver and transmitter off.
 ///
-/// The steps are those of Linux e1000 (`e1000_reset_hw`) and e1000e (`e1000_reset_hw_82571`, `e1000_reset_hw_ich8lan`) for the
-/// part's [`Reset`]. One deviation: Linux resets 82544, 82540, 82545, 82546 and 82541 through the I/O BAR, since they may not
-/// acknowledge the write to memory that resets them. The core has no I/O BAR; emulators take the write to memory, and
-/// those parts were not tried.
+/// The steps are those of Linux e1000 (`e1000_reset_hw`) and e1000e (`e1000_reset_hw_82571`, `e1000_reset_hw_ich8lan`)
+/// for the part's [`Reset`]. One deviation: Linux resets 82544, 82540, 82545, 82546 and 82541 through the I/O BAR,
+/// since they may not acknowledge the write to memory that resets them. The core has no I/O BAR; emulators take the
+/// write to memory, and those parts were not tried.
 ///
 /// # Errors
 ///

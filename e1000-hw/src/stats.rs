@@ -1,7 +1,7 @@
 //! Counters of the hardware: 32 bits, cleared by reading, added up here in 64.
 //!
-//! Eighteen of some sixty (8254x manual, 13.7): those that tell why a frame was lost, and of which kind frames are. In a
-//! virtual machine each costs an exit, so they are read only when somebody asks.
+//! Eighteen of some sixty (8254x manual, 13.7): those that tell why a frame was lost, and of which kind frames are. In
+//! a virtual machine each costs an exit, so they are read only when somebody asks.
 
 use crate::platform::Registers;
 use crate::regs;

@@ -1,5 +1,5 @@
-//! Conditions that bring-up, a reset or a change of the link met that somebody should know of, but that are no reason to
-//! stop.
+//! Conditions that bring-up, a reset or a change of the link met that somebody should know of, but that are no reason
+//! to stop.
 
 use core::fmt;
 

@@ -1,9 +1,9 @@
 //! The watchdog: detection of a transmitter that hangs, the time between resets, and a snapshot to be read afterwards.
 //!
 //! Evidence is the oldest descriptor: with the hardware for too long, while the link is up and the other side does not
-//! ask for a pause (Linux e1000e, `e1000_print_hw_hang`). Then, in this order: descriptors that are done are taken back, the
-//! device writes back its descriptor cache, a snapshot is kept, the device is reset. Resets that do not help come ever
-//! more rarely.
+//! ask for a pause (Linux e1000e, `e1000_print_hw_hang`). Then, in this order: descriptors that are done are taken
+//! back, the device writes back its descriptor cache, a snapshot is kept, the device is reset. Resets that do not help
+//! come ever more rarely.
 //!
 //! The owner calls [`crate::nic::Nic::watch`] every second or so, and only while [`crate::nic::Nic::needs_watching`].
 

@@ -55,8 +55,8 @@ fn ends(id: u16, register: u32, before: u32) -> Option<u32> {
 #[test]
 fn arbitration_of_8257x() {
     // Linux e1000e, `e1000_initialize_hw_bits_82571`: TARC0 bits 30:27 are cleared, 26:23 set on 82571 and 82572, 26 on
-    // 82574 and 82583; TARC1 of 82571 and 82572: bits 30:29 are cleared, 26:24 and 22 set, 28 is the opposite of TCTL.MULR.
-    // `e1000_watchdog_task`: TARC0 bit 21 is set at 1000 Mbit/s, which the fake's link has.
+    // 82574 and 82583; TARC1 of 82571 and 82572: bits 30:29 are cleared, 26:24 and 22 set, 28 is the opposite of
+    // TCTL.MULR. `e1000_watchdog_task`: TARC0 bit 21 is set at 1000 Mbit/s, which the fake's link has.
     const BEFORE: u32 = 0x7800_0403;
     for (id, want) in [
         (0x105E, Some(0x07A0_0403)),
@@ -88,7 +88,8 @@ fn arbitration_of_8257x() {
 
 #[test]
 fn descriptor_control_of_both_queues() {
-    // WTHRESH 1, GRAN; on PCIe bit 22 and both queues (Linux e1000e, `e1000_initialize_hw_bits_82571`, `e1000_configure_tx`).
+    // WTHRESH 1, GRAN; on PCIe bit 22 and both queues (Linux e1000e, `e1000_initialize_hw_bits_82571`,
+    // `e1000_configure_tx`).
     for (id, want) in [
         (
             0x105E,
@@ -123,9 +124,9 @@ fn descriptor_control_of_both_queues() {
 
 #[test]
 fn extended_control_of_each_family() {
-    // Linux e1000e, `e1000_initialize_hw_bits_82571`: bits 23 and 22 of 82573, 82574 and 82583, DMA_DYN_CLK_EN (19) of 82571
-    // and 82572; `e1000_initialize_hw_bits_ich8lan`: 22 and 20; `e1000e_get_hw_control`: 28. RO_DIS (17): Linux e1000,
-    // `e1000_init_hw`, for 82546GB quad; e1000e, `e1000_init_hw_ich8lan`.
+    // Linux e1000e, `e1000_initialize_hw_bits_82571`: bits 23 and 22 of 82573, 82574 and 82583, DMA_DYN_CLK_EN (19) of
+    // 82571 and 82572; `e1000_initialize_hw_bits_ich8lan`: 22 and 20; `e1000e_get_hw_control`: 28. RO_DIS (17): Linux
+    // e1000, `e1000_init_hw`, for 82546GB quad; e1000e, `e1000_init_hw_ich8lan`.
     const BEFORE: u32 = 1 << 23 | 1 << 19;
     for (id, want) in [
         (0x105E, Some(1 << 28 | 1 << 23)),
@@ -152,8 +153,8 @@ fn extended_control_of_each_family() {
 
 #[test]
 fn pcie_control_against_lost_completions() {
-    // Linux e1000e, `e1000_initialize_hw_bits_82571`: GCR bit 22 and GCR2 bit 0 of 82574 and 82583; `e1000_init_hw_82571`:
-    // L1_ACT_WITHOUT_L0S_RX, on 82573 too.
+    // Linux e1000e, `e1000_initialize_hw_bits_82571`: GCR bit 22 and GCR2 bit 0 of 82574 and 82583;
+    // `e1000_init_hw_82571`: L1_ACT_WITHOUT_L0S_RX, on 82573 too.
     let registers = [regs::GCR, regs::GCR2];
     let later = vec![
         Read(regs::GCR),
@@ -192,8 +193,8 @@ fn parsers_that_hang_are_off() {
 
 #[test]
 fn packet_buffers_correct_errors() {
-    // Linux e1000e, `e1000_initialize_hw_bits_82571`: PBA_ECC on 82571; `e1000_initialize_hw_bits_ich8lan`: PBECCSTS bit 16
-    // and CTRL.MEHE from I217 on.
+    // Linux e1000e, `e1000_initialize_hw_bits_82571`: PBA_ECC on 82571; `e1000_initialize_hw_bits_ich8lan`: PBECCSTS
+    // bit 16 and CTRL.MEHE from I217 on.
     assert_eq!(
         bring_up(0x105E, &[], &[regs::PBA_ECC]),
         [Read(regs::PBA_ECC), Write(regs::PBA_ECC, 1)]
@@ -400,7 +401,8 @@ fn pause_is_programmed_by_direction() {
 
 #[test]
 fn no_ring_and_no_buffer_crosses_64_kib() {
-    // Linux e1000, `e1000_check_64k_bound`: 82545 and 82546; kept for all. The fake's regions are aligned like the contract says.
+    // Linux e1000, `e1000_check_64k_bound`: 82545 and 82546; kept for all. The fake's regions are aligned like the
+    // contract says.
     for chip in CHIPS {
         let machine = FakeMachine::new(chip);
         let nic = Nic::<_, FakeRegion>::bring_up(

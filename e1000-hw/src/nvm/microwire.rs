@@ -1,9 +1,9 @@
 //! The microwire EEPROM of 8254x, by hand on the pins of EECD.
 //!
-//! Chip select up, the opcode of a read, 6 or 8 address bits (EECD.SIZE), then 16 data bits, each bit with one pulse
-//! of the clock (8254x manual, 5.3.1; Linux e1000, `e1000_shift_out_ee_bits`). It takes a fixed time whatever the EEPROM
-//! does: below 3 ms a word. 82543 and 82544 have no REQ/GNT handshake; 82540, 82545 and 82546 give the pins only to a driver
-//! that asked for them ([`Grant`]; Linux e1000, `e1000_acquire_eeprom`).
+//! Chip select up, the opcode of a read, 6 or 8 address bits (EECD.SIZE), then 16 data bits, each bit with one pulse of
+//! the clock (8254x manual, 5.3.1; Linux e1000, `e1000_shift_out_ee_bits`). It takes a fixed time whatever the EEPROM
+//! does: below 3 ms a word. 82543 and 82544 have no REQ/GNT handshake; 82540, 82545 and 82546 give the pins only to a
+//! driver that asked for them ([`Grant`]; Linux e1000, `e1000_acquire_eeprom`).
 
 use core::time::Duration;
 

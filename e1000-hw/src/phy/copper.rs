@@ -54,11 +54,11 @@ impl AnAdvertise {
 
 /// Makes a copper PHY negotiate what is wanted, and has the MAC show its link.
 ///
-/// A link that is up stays up: nothing is written. A reset of the MAC clears CTRL.SLU, without which STATUS tells of no link
-/// whatever the PHY has (8254x manual, 13.4.1), so it is set first; and if the MAC does not show a link yet, the PHY is
-/// asked. A negotiation that already offers what is wanted is left to end. Otherwise registers 4 and 9 are set and
-/// negotiation is restarted, without waiting for its end. Parts without a PHY, and those whose PHY belongs to firmware, are
-/// left alone.
+/// A link that is up stays up: nothing is written. A reset of the MAC clears CTRL.SLU, without which STATUS tells of no
+/// link whatever the PHY has (8254x manual, 13.4.1), so it is set first; and if the MAC does not show a link yet, the
+/// PHY is asked. A negotiation that already offers what is wanted is left to end. Otherwise registers 4 and 9 are set
+/// and negotiation is restarted, without waiting for its end. Parts without a PHY, and those whose PHY belongs to
+/// firmware, are left alone.
 ///
 /// 82541 and 82547 get their analog settings before, 65 ms. Not done: the clock and downshift settings of old 88E1000
 /// revisions (Linux e1000, `e1000_copper_link_mgp_setup`); the PHY keeps those of its reset and its straps.
@@ -129,8 +129,8 @@ fn mac_follows(registers: &impl Registers, clock: &impl Clock) -> bool {
 /// Returns whether the PHY is an 88E1000 or 88E1011 of 8254x, which Linux resets before each negotiation (e1000,
 /// `e1000_copper_link_mgp_setup`).
 ///
-/// VirtualBox has no link for 5 s after a reset of the MAC, whatever its PHY says (`e1kR3HardReset`); after one of the PHY it
-/// is there in 2 s (`e1kPhyLinkResetCallback`).
+/// VirtualBox has no link for 5 s after a reset of the MAC, whatever its PHY says (`e1kR3HardReset`); after one of the
+/// PHY it is there in 2 s (`e1kPhyLinkResetCallback`).
 fn may_be_reset<R: Registers, C: Clock>(phy: &Phy<'_, R, C>, chip: &Chip) -> Result<bool, PhyError> {
     Ok(!chip.mac().is_pcie() && phy.id()?.phy_type().is_some_and(PhyType::is_88e1000))
 }
@@ -223,8 +223,8 @@ pub fn copy_speed<R: Registers, C: Clock>(registers: &R, phy: &Phy<'_, R, C>) ->
 
 /// Detection of a PHY that hangs, on parts with [`Quirks::PHY_HANGS`]; it is asked every two seconds or so.
 ///
-/// If the receive error counter is stuck at its end two times in a row, with the idle error counter at its end too, only a
-/// reset of the adapter helps (Linux e1000e, `e1000_check_phy_82574`).
+/// If the receive error counter is stuck at its end two times in a row, with the idle error counter at its end too,
+/// only a reset of the adapter helps (Linux e1000e, `e1000_check_phy_82574`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct HangCheck {
     strikes: u8,

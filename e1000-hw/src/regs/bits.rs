@@ -168,7 +168,8 @@ pub const MANC_ARP_EN: u32 = 1 << 13;
 pub const VET_8021Q: u32 = 0x8100;
 /// [`TIPG`](super::TIPG) for copper: IPGT 8, IPGR1 8, IPGR2 6.
 pub const TIPG_COPPER: u32 = 8 | 8 << 10 | 6 << 20;
-/// [`TXDCTL`](super::TXDCTL), [`RXDCTL`](super::RXDCTL): thresholds count descriptors (GRAN), write back each one (WTHRESH 1).
+/// [`TXDCTL`](super::TXDCTL), [`RXDCTL`](super::RXDCTL): thresholds count descriptors (GRAN), write back each one
+/// (WTHRESH 1).
 pub const DCTL_EACH_DESCRIPTOR: u32 = 1 << 24 | 1 << 16;
 /// [`TXDCTL`](super::TXDCTL) of 8257x: must be one.
 pub const TXDCTL_COUNT_DESC: u32 = 1 << 22;

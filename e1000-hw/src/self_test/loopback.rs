@@ -211,7 +211,8 @@ impl Loopback {
 }
 
 /// Ends the loopback of a driver that was killed in the middle of a self-test, which survives a reset of the MAC:
-/// resets the PHY and has it negotiate. `ctrl` is CTRL as it was found: except on 82543, the speed is forced in loopback only.
+/// resets the PHY and has it negotiate. `ctrl` is CTRL as it was found: except on 82543, the speed is forced in
+/// loopback only.
 ///
 /// 20 ms if there is something to do, and nothing otherwise.
 pub(crate) fn end_of_others(registers: &impl Registers, chip: &Chip, clock: &impl Clock, ctrl: u32) {

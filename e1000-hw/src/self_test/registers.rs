@@ -1,8 +1,8 @@
 //! The register test: patterns are written to bits that have to keep them.
 //!
 //! Registers, masks and patterns are those of Linux e1000 and e1000e (`e1000_reg_test`), fewer in two ways: the
-//! receiver is never enabled, and on PCH only what firmware does not share is tested. The device was reset and will be reset
-//! again; all the same each register gets back what it held, as far as the bits under test go.
+//! receiver is never enabled, and on PCH only what firmware does not share is tested. The device was reset and will be
+//! reset again; all the same each register gets back what it held, as far as the bits under test go.
 
 use super::{Failure, Outcome};
 use crate::chip::{Chip, Media};
