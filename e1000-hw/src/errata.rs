@@ -7,7 +7,7 @@
 
 use crate::chip::{Chip, MacType, MacTypes, Quirks};
 use crate::platform::Registers;
-use crate::regs::{self, Ctrl, Status};
+use crate::regs::{self, Ctrl};
 
 /// Parts that a step is for.
 enum Parts {
@@ -82,8 +82,8 @@ static STEPS: &[Step] = &[
     types(I82573_TO_82583, regs::CTRL_EXT, 1 << 23, 1 << 22),
     // Error correction of the packet buffer is off after a reset.
     types(ONLY_82571, regs::PBA_ECC, 0, PBA_ECC_CORR_EN),
-    // Dynamic clock gating of DMA has to be off.
-    types(I82571_AND_82572, regs::CTRL_EXT, CTRL_EXT_DMA_DYN_CLK_EN, 0),
+    // Dynamic clock gating of DMA has to be off; of 82573 as well (its specification update, erratum 15).
+    types(I82571_TO_82573, regs::CTRL_EXT, CTRL_EXT_DMA_DYN_CLK_EN, 0),
     // PCIe completions are lost, in particular with ASPM, and the transmitter times out.
     types(I82574_AND_82583, regs::GCR, 0, 1 << 22),
     types(I82574_AND_82583, regs::GCR2, 0, 1),
@@ -126,10 +126,10 @@ pub(crate) fn rfctl(chip: &Chip) -> u32 {
 
 impl Chip {
     /// Returns the reason not to drive this part as it is now: a work-around is missing without which it is known to
-    /// hang or to reach into memory that is not its own. `None` for almost all parts. Reads one register at most.
+    /// hang or to reach into memory that is not its own. `None` for almost all parts.
     ///
     /// These work-arounds could not be tried on the parts; better none than a wrong one.
-    pub fn hazard(&self, registers: &impl Registers) -> Option<&'static str> {
+    pub fn hazard(&self) -> Option<&'static str> {
         if self
             .quirks
             .intersects(Quirks::FIRMWARE_LOSES_WRITES | Quirks::K1_UNSTABLE)
@@ -137,15 +137,6 @@ impl Chip {
             return Some(
                 "82579 needs K1 off at 100 and 1000 Mbit/s, and loses register writes while its firmware is busy; \
                  neither is handled",
-            );
-        }
-        let pcix = || match registers.read(regs::STATUS) {
-            regs::ALL_ONES => false,
-            status => status & Status::PCIX_MODE.bits() != 0,
-        };
-        if self.quirks.contains(Quirks::PCIX_BUFFER_END_HANGS) && pcix() {
-            return Some(
-                "82544 in PCI-X mode hangs on transmit buffers that end on certain dwords, which is not handled",
             );
         }
         None

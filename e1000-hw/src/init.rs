@@ -20,6 +20,10 @@ const SECOND_COPY: u32 = 14;
 /// Parts that need CTRL bit 29, reserved, to be zero (Linux e1000e, `e1000_initialize_hw_bits_82571`).
 const RESERVED_29: MacTypes = MacTypes::range(MacType::I82573, MacType::I82583);
 
+/// Parts that write descriptors back to wrong places if TXDCTL.WTHRESH is not zero (82543GC specification update,
+/// erratum 35; Linux e1000, `e1000_init_hw`, leaves TXDCTL alone up to 82544).
+const THRESHOLD_CORRUPTS: MacTypes = MacTypes::range(MacType::I82543, MacType::I82544);
+
 /// The one value of RCTL: it is written once.
 pub(crate) fn rctl(chip: &Chip) -> Rctl {
     let strip = if chip.quirks.contains(Quirks::NO_SECRC) {
@@ -74,8 +78,9 @@ pub(crate) fn program_mac(registers: &impl Registers, chip: &Chip, pause: Pause)
     registers.write(regs::VET, regs::VET_8021Q);
     // What pause frames look like; the offsets are something else on PCH (HF 6).
     if !chip.mac().is_pch() {
-        registers.write(regs::FCAL, regs::FCAL_PAUSE);
+        // 82544 in PCI-X mode may write FCAH into FCAL, too (erratum 9; NetBSD, `wm_set_filter`): FCAL comes later.
         registers.write(regs::FCAH, regs::FCAH_PAUSE);
+        registers.write(regs::FCAL, regs::FCAL_PAUSE);
         registers.write(regs::FCT, regs::FCT_PAUSE);
     }
     registers.write(regs::FCTTV, 0);
@@ -143,6 +148,8 @@ pub(crate) fn program_transmit_unit(registers: &impl Registers, chip: &Chip) {
         registers.write(regs::TXDCTL, txdctl);
         // Both queues, though one is used (Linux e1000e, `e1000_configure_tx`).
         registers.write(regs::TXDCTL1, txdctl);
+    } else if THRESHOLD_CORRUPTS.contains(chip.mac()) {
+        registers.write(regs::TXDCTL, 0);
     } else {
         registers.write(regs::TXDCTL, regs::DCTL_EACH_DESCRIPTOR);
     }

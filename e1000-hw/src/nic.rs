@@ -194,7 +194,7 @@ impl<R: Registers, D: DmaRegion> Nic<R, D> {
 
         let limit = chip.limits.max_descriptors;
         let rx = RxRing::new(allocator, sizes.rx.at_most(limit), chip)?;
-        let tx = match TxRing::new(allocator, sizes.tx.at_most(limit)) {
+        let mut tx = match TxRing::new(allocator, sizes.tx.at_most(limit)) {
             Ok(tx) => tx,
             Err(error) => {
                 rx.quiesced();
@@ -202,6 +202,9 @@ impl<R: Registers, D: DmaRegion> Nic<R, D> {
             }
         };
 
+        if pcix && chip.quirks.contains(Quirks::PCIX_BUFFER_END_HANGS) {
+            tx.end_in_upper_dword();
+        }
         notes |= nvm::check(&registers, chip, clock);
         let pause = Pause::RX;
         notes |= phy::bring_up(&registers, chip, clock, Advertise { pause });

@@ -79,6 +79,8 @@ pub struct TxRing<D: DmaRegion> {
     addresses_lost: bool,
     /// The frame before was segmented, by a part for which that makes a difference.
     after_segmentation: bool,
+    /// Where pieces may end, see [`Cut::upper_dword`].
+    upper_dword: bool,
     counters: TxCounters,
 }
 
@@ -89,9 +91,17 @@ struct Cut {
     piece_len: usize,
     /// The last [`SENTINEL_LEN`] bytes have one of their own.
     sentinel: bool,
+    /// A piece of more than 4 bytes has to end in the upper dword of a quadword: 82544 in PCI-X mode otherwise waits
+    /// for its last bytes for ever. What it is too long by gets a descriptor of its own, as in Linux e1000
+    /// (`e1000_tx_map`), FreeBSD lem (`lem_fill_descriptors`) and illumos (`e1000g_fill_82544_desc`, which tells why).
+    /// Buffers begin on a quadword.
+    upper_dword: bool,
     /// Bytes to which the first is filled up.
     padded: usize,
 }
+
+/// Bytes of a dword, half of a quadword.
+const DWORD_LEN: usize = 4;
 
 /// Bytes of a sentinel, see [`crate::chip::Quirks::PREMATURE_TSO_WRITE_BACK`].
 const SENTINEL_LEN: usize = 4;
@@ -104,7 +114,12 @@ impl Cut {
         } else {
             rest
         };
-        most.min(self.piece_len)
+        let len = most.min(self.piece_len);
+        if self.upper_dword && len > DWORD_LEN && (len - 1) & DWORD_LEN == 0 {
+            len - DWORD_LEN
+        } else {
+            len
+        }
     }
 
     /// Descriptors that a frame of `len` bytes takes.
@@ -134,11 +149,6 @@ fn check_len(frame: &[u8], max_len: usize) -> Result<(), TransmitError> {
         return Err(TransmitError::TooLong { limit });
     }
     Ok(())
-}
-
-/// Longest frame that a ring of `size` can take.
-pub(crate) fn capacity(size: RingSize) -> usize {
-    (size.get() - 1) as usize * PIECE_LEN
 }
 
 impl<D: DmaRegion> TxRing<D> {
@@ -171,6 +181,7 @@ impl<D: DmaRegion> TxRing<D> {
             ends: [0; MAX_DESCRIPTORS as usize / 32],
             addresses_lost: false,
             after_segmentation: false,
+            upper_dword: false,
             counters,
         })
     }
@@ -209,14 +220,29 @@ impl<D: DmaRegion> TxRing<D> {
             .max(self.descriptors.bus_address() + u64::from(self.descriptors.byte_len()))
     }
 
+    /// Has pieces of frames end where 82544 in PCI-X mode can fetch them.
+    pub fn end_in_upper_dword(&mut self) {
+        self.upper_dword = true;
+    }
+
+    /// Longest frame that the ring can take.
+    pub(crate) fn capacity(&self) -> usize {
+        (self.size.get() - 1 - self.apart()) as usize * PIECE_LEN
+    }
+
+    /// Descriptors that last bytes may take besides.
+    fn apart(&self) -> u32 {
+        u32::from(self.upper_dword)
+    }
+
     /// Refuses frames of more than `max_len` bytes, without FCS; a VLAN tag may come on top.
     pub fn set_max_len(&mut self, max_len: usize) {
-        self.max_len = max_len.min(capacity(self.size) - TAG_LEN);
+        self.max_len = max_len.min(self.capacity() - TAG_LEN);
     }
 
     /// Descriptors that the longest frame takes.
     fn longest(&self) -> u32 {
-        (self.max_len + TAG_LEN).div_ceil(PIECE_LEN) as u32
+        (self.max_len + TAG_LEN).div_ceil(PIECE_LEN) as u32 + self.apart()
     }
 
     /// Descriptors that are free now.
@@ -262,6 +288,7 @@ impl<D: DmaRegion> TxRing<D> {
         let cut = Cut {
             piece_len: PIECE_LEN,
             sentinel: self.after_segmentation,
+            upper_dword: self.upper_dword,
             padded: PADDED_LEN,
         };
         self.make_room(cut.count(frame.len().max(PADDED_LEN)))?;
@@ -289,9 +316,9 @@ impl<D: DmaRegion> TxRing<D> {
     fn put(&mut self, frame: &[u8], command: u32, high: u32, cut: Cut) -> Result<(), TransmitError> {
         let mut short = [0; PADDED_LEN];
         let (mut rest, mut filled, mut padded) = (frame, self.filled, cut.padded);
-        // The sentinel comes after the padding.
+        // The last bytes, where they are apart, come after the padding.
         if let Some(begin) = short.get_mut(..frame.len())
-            && cut.sentinel
+            && (cut.sentinel || cut.upper_dword)
             && frame.len() < padded
         {
             begin.copy_from_slice(frame);

@@ -113,6 +113,10 @@ fn descriptor_control_of_both_queues() {
             ],
         ),
         (0x100E, vec![Write(regs::TXDCTL, 0x0101_0000)]),
+        // 82543GC specification update, erratum 35: with a threshold, descriptors are written back to wrong places.
+        (0x1001, vec![Write(regs::TXDCTL, 0)]),
+        (0x1004, vec![Write(regs::TXDCTL, 0)]),
+        (0x100C, vec![Write(regs::TXDCTL, 0)]),
     ] {
         assert_eq!(
             bring_up(id, &[], &[regs::TXDCTL, regs::TXDCTL1]),
@@ -125,13 +129,16 @@ fn descriptor_control_of_both_queues() {
 #[test]
 fn extended_control_of_each_family() {
     // Linux e1000e, `e1000_initialize_hw_bits_82571`: bits 23 and 22 of 82573, 82574 and 82583, DMA_DYN_CLK_EN (19) of
-    // 82571 and 82572; `e1000_initialize_hw_bits_ich8lan`: 22 and 20; `e1000e_get_hw_control`: 28. RO_DIS (17): Linux
-    // e1000, `e1000_init_hw`, for 82546GB quad; e1000e, `e1000_init_hw_ich8lan`.
+    // 82571 and 82572, and of 82573 (specification update, erratum 15); `e1000_initialize_hw_bits_ich8lan`: 22 and 20;
+    // `e1000e_get_hw_control`: 28. RO_DIS (17): Linux e1000, `e1000_init_hw`, for 82546GB quad; e1000e,
+    // `e1000_init_hw_ich8lan`.
     const BEFORE: u32 = 1 << 23 | 1 << 19;
     for (id, want) in [
         (0x105E, Some(1 << 28 | 1 << 23)),
         (0x107D, Some(1 << 28 | 1 << 23)),
-        (0x109A, Some(1 << 22 | 1 << 19)),
+        (0x108B, Some(1 << 22)),
+        (0x108C, Some(1 << 22)),
+        (0x109A, Some(1 << 22)),
         (0x10D3, Some(1 << 28 | 1 << 22 | 1 << 19)),
         (0x150C, Some(1 << 28 | 1 << 22 | 1 << 19)),
         (
@@ -298,8 +305,9 @@ fn gap_moderation_and_packet_buffer_are_those_of_the_part() {
 #[test]
 fn pause_frames_are_described_except_where_that_is_something_else() {
     // 8254x manual, 13.4.8 to 13.4.10. On PCH the offsets are those of FEXTNVM and others (Linux e1000e, `regs.h`).
+    // FCAL after FCAH: 82544 in PCI-X mode may write FCAH into FCAL, too (erratum 9; NetBSD, `wm_set_filter`).
     let registers = [0x28, 0x2C, 0x30];
-    let want = [Write(0x28, 0x00C2_8001), Write(0x2C, 0x0100), Write(0x30, 0x8808)];
+    let want = [Write(0x2C, 0x0100), Write(0x28, 0x00C2_8001), Write(0x30, 0x8808)];
     for chip in CHIPS {
         let steps = bring_up(chip.device_id, &[], &registers);
         if chip.mac().is_pch() {

@@ -3,7 +3,7 @@
 use e1000_hw::chip::{Chip, find};
 use e1000_hw::fake::{Accesses, FakeMachine, FakeRegion, FakeRegisters, Faults};
 use e1000_hw::nic::{Nic, RingSizes};
-use e1000_hw::regs;
+use e1000_hw::regs::{self, Status};
 use e1000_hw::ring::RingSize;
 use e1000_hw::tx::TransmitError;
 use proptest::prelude::*;
@@ -83,6 +83,51 @@ fn short_frames_are_padded_with_zeroes_not_with_older_frames() {
     let sent = machine.take_sent();
     assert_eq!(sent[0].len(), 60);
     assert_eq!(sent[0][14..], [0; 46]);
+}
+
+/// Address and length of each transmit descriptor from `slot` up to the end of a frame.
+fn pieces(machine: &FakeMachine, slot: u32) -> Vec<(u32, u32)> {
+    let mut pieces = vec![];
+    loop {
+        let [address, _, low, _] = machine.peek_tx_descriptor((slot + pieces.len() as u32) % 8);
+        pieces.push((address, low & 0xFFFF));
+        if low >> 24 & 1 != 0 {
+            return pieces;
+        }
+    }
+}
+
+#[test]
+fn no_piece_of_82544_in_pci_x_mode_ends_in_the_lower_dword_of_a_quadword() {
+    let chip = find(0x8086, 0x1008).expect("82544EI");
+    let size = RingSize::new(8).expect("a ring size");
+    let sizes = RingSizes { rx: size, tx: size };
+    for pcix in [false, true] {
+        let (mut lens, mut apart) = (Vec::from_iter(14..=1514), 0);
+        let machine = FakeMachine::new(chip);
+        let mode = if pcix { Status::PCIX_MODE.bits() } else { 0 };
+        machine.poke(regs::STATUS, machine.peek(regs::STATUS) | mode);
+        let mut nic =
+            Nic::bring_up(machine.registers(), chip, sizes, &mut machine.dma(), &machine).expect("82544EI");
+        let largest = nic.max_mtu();
+        nic.set_mtu(largest, &machine).expect("a ring for it");
+        lens.extend((1515..=largest + 14).step_by(61));
+        lens.push(largest + 14);
+        for len in lens {
+            // The ring is empty; this is where the next frame begins.
+            let slot = machine.peek(regs::TDT);
+            nic.transmit(&numbered(7, len)).expect("room");
+            nic.post();
+            let mut sent = numbered(7, len);
+            sent.resize(len.max(60), 0);
+            assert_eq!(machine.take_sent(), [sent], "{len}");
+            let pieces = pieces(&machine, slot);
+            apart += usize::from(pieces.len() > len.div_ceil(1984));
+            let bad = |(address, len): &(u32, u32)| *len > 4 && (address + len - 1) & 4 == 0;
+            assert!(!pcix || !pieces.iter().any(bad), "{len}: {pieces:x?}");
+        }
+        assert_eq!(apart > 700, pcix, "{apart}");
+    }
 }
 
 #[test]

@@ -30,7 +30,7 @@ fn e1000d_main() -> Result<(), Box<dyn std::error::Error>> {
 
 #[cfg(not(target_os = "redox"))]
 fn e1000d_main() -> Result<(), Box<dyn std::error::Error>> {
-    Err("this program drives a NIC on Redox; `cargo xtask demo` runs its code on Linux against QEMU".into())
+    Err("this program is for Redox; on Linux, `cargo xtask demo` runs e1000d-hosted, the same code against QEMU".into())
 }
 
 /// The command line of a match file: nothing, `--interrupts KIND`, the first kind to try, `--pause MODE`, the pause frames

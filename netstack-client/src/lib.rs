@@ -26,8 +26,8 @@
 //! # }
 //! ```
 //!
-//! Everything reaches the system through `libredox` and `redox_event`, so the same code runs on Linux, where
-//! the C symbols below those crates come from `redox-shim`.
+//! Everything reaches the system through `libredox` and `redox_event`. The same code runs on Linux in a program that
+//! brings the C symbols below those crates along, as `netstack-client-hosted` in `homes/hosted` does.
 
 #![deny(unsafe_code)]
 
@@ -35,6 +35,7 @@ pub mod adapter;
 pub mod arp;
 pub mod benchmark;
 pub mod bounded;
+pub mod cli;
 pub mod contract;
 pub mod device;
 mod dhcp;
@@ -48,8 +49,8 @@ pub mod system;
 #[cfg(test)]
 mod testing;
 
-// Nothing here is called by name: the crate carries the redox_* symbols for the linker.
-#[cfg(not(target_os = "redox"))]
+// The unit tests run on Linux: the crate carries the redox_* symbols for the linker.
+#[cfg(all(test, not(target_os = "redox")))]
 use redox_shim as _;
 
 pub use adapter::{Adapter, AdapterName, FrameIo, MacAddress, Mode};

@@ -2,12 +2,20 @@
 
 #![forbid(unsafe_code)]
 
-mod cli;
-
 use std::process::ExitCode;
 
-use clap::Parser;
-
+#[cfg(target_os = "redox")]
 fn main() -> ExitCode {
+    use clap::Parser;
+    use netstack_client::cli;
+
     cli::run(cli::Arguments::parse())
+}
+
+#[cfg(not(target_os = "redox"))]
+fn main() -> ExitCode {
+    eprintln!(
+        "netstack-client: this program is for Redox; on Linux, `cargo xtask play` offers netstack-client-hosted"
+    );
+    ExitCode::FAILURE
 }

@@ -217,15 +217,7 @@ fn table(report: &Report) -> String {
 /// Builds what runs, optimised.
 pub fn build(bar: &ProgressBar) -> Result<()> {
     let mut command = cargo();
-    command.args([
-        "build",
-        "--release",
-        "--locked",
-        "--package",
-        "e1000-hosted",
-        "--package",
-        "netstack-client",
-    ]);
+    command.args(["build", "--release", "--locked", "--package", "e1000-hosted"]);
     build_command(&mut command, bar)
 }
 
@@ -314,7 +306,7 @@ struct Client<'a> {
 
 impl Client<'_> {
     fn ask<T: for<'de> Deserialize<'de>>(&self, arguments: &[&str]) -> Result<T> {
-        let mut command = Command::new(binary("netstack-client"));
+        let mut command = Command::new(binary("netstack-client-hosted"));
         command
             .arg("--json")
             .args(arguments)

@@ -53,7 +53,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         std::fs::create_dir(directory).with_context(|| format!("creating {}", directory.display()))?;
     }
     // Of all that was built, this alone is to be on PATH.
-    let client = binary(CLIENT);
+    let client = binary("netstack-client-hosted");
     let client = client
         .canonicalize()
         .with_context(|| format!("nothing was built at {}", client.display()))?;

@@ -163,6 +163,9 @@ pub enum Interrupts {
     MsiX,
 }
 
+/// Checksums in both directions.
+const CHECKSUMS: Offloads = Offloads::TX_CHECKSUM.union(Offloads::RX_CHECKSUM);
+
 pub(super) const MAC_82543: Limits = Limits {
     mac: MacType::I82543,
     max_descriptors: 256,
@@ -179,13 +182,14 @@ pub(super) const MAC_82543: Limits = Limits {
     driver_load: DriverLoad::None,
     moderation: Moderation::Delays,
     interrupts: Interrupts::Line,
-    offloads: Offloads::TX_CHECKSUM.union(Offloads::RX_CHECKSUM),
+    // Checksums are computed and reported wrong (82543GC specification update, erratum 15).
+    offloads: Offloads::empty(),
 };
 pub(super) const MAC_82544: Limits = Limits {
     mac: MacType::I82544,
     max_descriptors: 4096,
     phy: PhyAccess::Mdic,
-    offloads: MAC_82543.offloads.union(Offloads::TSO_IPV4),
+    offloads: CHECKSUMS.union(Offloads::TSO_IPV4),
     ..MAC_82543
 };
 pub(super) const MAC_82540: Limits = Limits {
@@ -227,7 +231,7 @@ pub(super) const MAC_82547: Limits = Limits {
     packet_buffer_kib: 40,
     rx_packet_buffer_kib: 30,
     jumbo_split: JumboSplit::Above8192(22),
-    offloads: MAC_82543.offloads,
+    offloads: CHECKSUMS,
     ..MAC_82541
 };
 pub(super) const MAC_82547R2: Limits = Limits {

@@ -17,7 +17,8 @@ bitflags! {
         const DMA32 = 1 << 0;
         /// 82543, 82544: RCTL.SECRC does not exist; lengths include the FCS (8254x manual, 13.4.22).
         const NO_SECRC = 1 << 1;
-        /// 82544: a write to an odd register of a table may change the one before it (Linux e1000, `e1000_write_vfta`).
+        /// 82544 on PCI-X: a write to an odd register of a table, or to FCAH, may change the one before it (erratum 9;
+        /// Linux e1000, `e1000_write_vfta`; NetBSD, `wm_set_filter`).
         const TABLE_WRITES_SPILL = 1 << 2;
         /// 8254x before revision 3 of 82545 and 82546: BIOSes set the longest read of PCI-X (MMRBC) too high; more than
         /// 2 KiB is not safe (Linux e1000, `e1000_init_hw`; FreeBSD, `e1000_pcix_mmrbc_workaround_generic`). For the
@@ -35,7 +36,8 @@ bitflags! {
         /// 82545, 82546 on PCI-X: the first descriptor of a frame may have 2015 bytes at most (erratum 10 of 82545 and
         /// 82546; Linux e1000, `e1000_tx_map`).
         const PCIX_TX_2015 = 1 << 8;
-        /// 82544 on PCI-X: transmit buffers that end on certain dwords hang the part (Linux e1000, `e1000_tx_map`).
+        /// 82544 on PCI-X: transmit buffers of more than 4 bytes that end in the lower dword of a quadword hang the
+        /// part (Linux e1000, `e1000_tx_map`; illumos, `e1000g_fill_82544_desc`).
         const PCIX_BUFFER_END_HANGS = 1 << 9;
         /// 8254x: descriptors of a segmented frame, and of the frame after it, may be reported as done before they were
         /// fetched; no descriptor of a segmented frame may have more than 4 MSS of bytes (Linux e1000, `e1000_tx_map`
@@ -47,7 +49,8 @@ bitflags! {
         /// 82547: a frame that wraps the transmit FIFO locks the MAC in half duplex (Linux e1000,
         /// `e1000_82547_fifo_workaround`).
         const HALF_DUPLEX_LOCKS_FIFO = 1 << 12;
-        /// 82547: hangs if ITR is zero, or allows more than 75 000 interrupts a second (82547 specification update).
+        /// 82547: hangs if ITR is zero, or allows more than 75 000 interrupts a second (`e1000.rst` of
+        /// Linux, InterruptThrottleRate).
         const ITR_ZERO_HANGS = 1 << 13;
         /// 82541, 82547, first revision: the PHY has to be reset 5 ms before the MAC (Linux e1000, `e1000_reset_hw`).
         const PHY_RESET_FIRST = 1 << 14;

@@ -11,10 +11,8 @@ use crate::moderation::{self, Policy};
 use crate::packet_buffer;
 use crate::platform::{Clock, DmaRegion, Registers};
 use crate::regs::{self, Ctrl, Rctl};
-use crate::ring::RingSize;
 use crate::rx;
 use crate::stats::Statistics;
-use crate::tx;
 use crate::wait::TimedOut;
 
 /// The MTU after bring-up.
@@ -75,9 +73,8 @@ pub(super) fn program_vlan_offload(registers: &impl Registers, on: bool) {
     }
 }
 
-/// The largest MTU for a chip with rings of these sizes.
-fn max_mtu(chip: &Chip, rx_size: RingSize, tx_size: RingSize) -> usize {
-    let rings = rx::capacity(rx_size).min(tx::capacity(tx_size));
+/// The largest MTU for a chip with rings that take frames of so many bytes.
+fn max_mtu(chip: &Chip, rings: usize) -> usize {
     rings.min(chip.limits.max_frame as usize) - HEADER_LEN - TAG_LEN - FCS_LEN
 }
 
@@ -146,7 +143,8 @@ impl<R: Registers, D: DmaRegion> Nic<R, D> {
 
     /// The largest MTU that can be set.
     pub fn max_mtu(&self) -> usize {
-        let max = max_mtu(self.device.chip, self.rx.size(), self.tx.size());
+        let rings = rx::capacity(self.rx.size()).min(self.tx.capacity());
+        let max = max_mtu(self.device.chip, rings);
         // Longer frames fill their first buffer, which 82545 and 82546 cannot send from in PCI-X mode (erratum 10).
         if self.short_buffers {
             max.min(DEFAULT_MTU)

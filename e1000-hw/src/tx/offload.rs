@@ -59,6 +59,7 @@ impl<D: DmaRegion> TxRing<D> {
         Cut {
             piece_len,
             sentinel: self.after_segmentation || careful && context.mss.is_some(),
+            upper_dword: self.upper_dword,
             // The MAC of 8257x pads from 17 bytes on, which headers have (Linux e1000e, `e1000_xmit_frame`). QEMU's counts
             // padding as payload when it computes a checksum.
             padded: if chip.quirks.contains(Quirks::PADDING_CORRUPTS) {

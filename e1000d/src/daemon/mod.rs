@@ -131,7 +131,7 @@ impl<R: Registers + Clone + Send + Sync + 'static> Daemon<R> {
             .map_registers(channel, function)
             .map_err(DaemonError::Registers)?;
         let tuning = tune(channel, chip);
-        let hazard = chip.hazard(&registers);
+        let hazard = chip.hazard();
         match hazard {
             Some(hazard) if options.force => log::warn!("{}, driven because of --force: {hazard}", chip.name),
             Some(hazard) => {

@@ -15,8 +15,7 @@ use std::{fmt, thread};
 
 use tempfile::TempDir;
 
-use crate::machine::{Netdev, NicModel};
-use crate::monitor;
+use crate::machine::{self, MachineError, Netdev, NicModel};
 use crate::platform::Report;
 
 pub use wire::Wire;
@@ -224,7 +223,7 @@ impl Hosted {
         // Its temporary files go with ours, even if it is killed.
         command.env("TMPDIR", files.path());
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log);
-        crate::machine::die_with_parent(&mut command);
+        qemu_process::die_with_parent(&mut command);
         let child = command.spawn().doing("start the daemon")?;
         let mut hosted = Self {
             child,
@@ -310,8 +309,8 @@ impl Hosted {
     /// # Errors
     ///
     /// When QEMU's monitor does not do it.
-    pub fn set_link(&self, on: bool) -> io::Result<()> {
-        monitor::set_link(&self.files.path().join("monitor"), on)
+    pub fn set_link(&self, up: bool) -> Result<(), MachineError> {
+        machine::set_link(&self.files.path().join("monitor"), up)
     }
 
     /// Writes a register behind the daemon's back, soon.

@@ -1,6 +1,6 @@
 //! Hosted mode: the e1000d daemon as an unprivileged Linux process, driving one of QEMU's emulated NICs.
 //!
-//! No guest runs. QEMU is started with a processor that halts at once ([`machine`]); the NIC's registers are reached
+//! No guest runs. QEMU (crate `qemu-process`) is started with a processor that halts at once ([`machine`]); the NIC's registers are reached
 //! through QEMU's test protocol ([`qtest`], [`registers`]), guest RAM is a file that both map and serves as DMA memory
 //! ([`memory`]), the NIC's interrupt pin is intercepted at the IOAPIC and becomes an interrupt line of the Redox shim.
 //! [`pci`] does what firmware does, [`pcid`] what Redox's pcid does, and [`platform`] hands the rest to the daemon.
@@ -22,7 +22,6 @@
 pub mod harness;
 pub mod machine;
 pub mod memory;
-pub mod monitor;
 pub mod pci;
 pub mod pcid;
 pub mod platform;

@@ -3,20 +3,16 @@
 mod model;
 mod netdev;
 
-use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io;
-use std::os::unix::net::{UnixListener, UnixStream};
-use std::os::unix::process::CommandExt;
+use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use qemu_process::{Launch, Monitor, Qemu, QemuError, escape};
 use tempfile::TempDir;
 
-use crate::monitor;
 use crate::qtest::{Interrupt, Qtest};
 
 pub use model::{NicModel, UnknownModel};
@@ -28,22 +24,20 @@ pub const NETDEV: &str = "n0";
 /// The usual PCI slot of the NIC. Slots 0 and 1 are the chipset's.
 pub const DEFAULT_SLOT: u8 = 5;
 
-const QEMU: &str = "qemu-system-x86_64";
-
-/// Longest wait for QEMU to connect to the test socket.
+/// Longest wait for QEMU to connect to the test socket, and for its monitor.
 const CONNECT_LIMIT: Duration = Duration::from_secs(20);
 
-/// What to do with the changes of the IOAPIC's pins.
+/// Function that gets the changes of the IOAPIC's pins.
 pub type OnInterrupt = Arc<dyn Fn(Interrupt) + Send + Sync>;
 
-/// Which machine to start.
+/// The machine to start.
 #[derive(Clone)]
 pub struct MachineOptions {
     /// The NIC.
     pub nic: NicModel,
     /// Its PCI slot, 2 to 31. Daemons of NICs in different slots have different scheme names.
     pub slot: u8,
-    /// What it is connected to.
+    /// The other end of its cable.
     pub netdev: Netdev,
     /// Its address.
     pub mac: [u8; 6],
@@ -51,10 +45,8 @@ pub struct MachineOptions {
     pub ram_mib: u32,
     /// A pcap file of all frames in both directions.
     pub capture: Option<PathBuf>,
-    /// Where the monitor's socket is; in the directory if not said.
+    /// The socket of QEMU's monitor (QMP); one in a temporary directory if not said.
     pub monitor: Option<PathBuf>,
-    /// Where RAM, BIOS, sockets and log are; a temporary directory if not said.
-    pub directory: Option<PathBuf>,
     /// Called from a thread for each change of an IOAPIC pin.
     pub on_interrupt: OnInterrupt,
 }
@@ -70,7 +62,6 @@ impl MachineOptions {
             ram_mib: 64,
             capture: None,
             monitor: None,
-            directory: None,
             on_interrupt: Arc::new(|_| {}),
         }
     }
@@ -94,43 +85,38 @@ impl MachineOptions {
 /// Why there is no machine.
 #[derive(Debug, thiserror::Error)]
 pub enum MachineError {
-    /// QEMU is not installed.
-    #[error("{QEMU} not found: apt install qemu-system-x86")]
-    NotFound,
-    /// QEMU could not be started.
-    #[error("cannot start {QEMU}: {0}")]
-    Spawn(#[source] io::Error),
+    /// QEMU did not start, or ended before it connected to the test socket, or did not connect in time.
+    #[error(transparent)]
+    Qemu(#[from] QemuError),
     /// A file that QEMU needs could not be made.
     #[error("cannot create {path}: {source}")]
     File {
-        /// Which one.
+        /// The file.
         path: PathBuf,
-        /// Why not.
+        /// The reason.
         source: io::Error,
     },
-    /// QEMU ended before it connected to the test socket, or did not connect in time.
-    #[error("{QEMU} did not connect within {} s; it said: {stderr}", CONNECT_LIMIT.as_secs())]
-    NotConnected {
-        /// What QEMU wrote.
-        stderr: String,
-    },
+    /// The conversation with the test server could not begin.
+    #[error("cannot talk to QEMU's test server: {0}")]
+    Qtest(#[source] io::Error),
     /// QEMU connected, but ended at once (it reads some of its options later), or does not report the IOAPIC's pins.
-    #[error("{QEMU} does not work; it said: {stderr}")]
+    #[error("QEMU does not work; it said: {messages}")]
     Unusable {
-        /// What QEMU wrote.
-        stderr: String,
+        /// Text that QEMU wrote.
+        messages: String,
     },
 }
 
 /// A running QEMU; killed when dropped, and by the system when the thread that started it ends.
 pub struct Machine {
-    child: Child,
+    // Before the directory, in which it has files open.
+    _qemu: Qemu,
     qtest: Qtest,
     monitor: PathBuf,
     ram: File,
     ram_size: u64,
     slot: u8,
-    _temporary: Option<TempDir>,
+    _directory: TempDir,
 }
 
 impl Machine {
@@ -140,66 +126,58 @@ impl Machine {
     ///
     /// [`MachineError`], with what QEMU said where it said something.
     pub fn start(options: MachineOptions) -> Result<Self, MachineError> {
-        let (directory, temporary) = match &options.directory {
-            Some(directory) => (directory.clone(), None),
-            None => {
-                let made = tempfile::Builder::new().prefix("e1000-hosted-").tempdir();
-                let made = made.map_err(|source| MachineError::File {
-                    path: std::env::temp_dir(),
-                    source,
-                })?;
-                (made.path().to_path_buf(), Some(made))
-            }
+        let directory = create(&std::env::temp_dir(), |_| {
+            tempfile::Builder::new().prefix("e1000-hosted-").tempdir()
+        })?;
+        let file = |name: &str| directory.path().join(name);
+        let files = Files {
+            bios: file("hlt.bin"),
+            ram: file("ram"),
+            qtest: file("qtest"),
         };
-        let file = |name: &str| directory.join(name);
-        let ram_size = u64::from(options.ram_mib) << 20;
-        let (bios, ram, log, socket) = (file("hlt.bin"), file("ram"), file("qemu.log"), file("qtest"));
         let monitor = options.monitor.clone().unwrap_or_else(|| file("monitor"));
-        write(&bios, |path| fs::write(path, halting_bios()))?;
-        let ram_file = write(&ram, |path| {
-            File::options()
+        let ram_size = u64::from(options.ram_mib) << 20;
+        create(&files.bios, |path| fs::write(path, halting_bios()))?;
+        let ram = create(&files.ram, |path| {
+            let ram = File::options()
                 .read(true)
                 .write(true)
-                .create(true)
-                .truncate(true)
-                .open(path)
+                .create_new(true)
+                .open(path)?;
+            ram.set_len(ram_size)?;
+            Ok(ram)
         })?;
-        write(&ram, |_| ram_file.set_len(ram_size))?;
-        let _ = fs::remove_file(&socket);
-        let listener = write(&socket, |path| UnixListener::bind(path))?;
+        let listener = create(&files.qtest, |path| {
+            let listener = UnixListener::bind(path)?;
+            listener.set_nonblocking(true)?;
+            Ok(listener)
+        })?;
 
-        let mut command = command(&options, &bios, &ram, &socket, &monitor);
-        command
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(write(&log, |path| File::create(path))?);
-        let child = command.spawn().map_err(|error| match error.kind() {
-            io::ErrorKind::NotFound => MachineError::NotFound,
-            _ => MachineError::Spawn(error),
+        let mut qemu = launch(&options, &files).monitor(&monitor).start()?;
+        let (stream, _) = qemu.wait_for("it connected to the test socket", CONNECT_LIMIT, || {
+            listener.accept().ok()
         })?;
-        let mut child = Reaper(Some(child));
-        let said = || fs::read_to_string(&log).unwrap_or_default().trim().to_string();
-        let stream =
-            accept(&listener, &mut child).ok_or_else(|| MachineError::NotConnected { stderr: said() })?;
-        let on_interrupt = Arc::clone(&options.on_interrupt);
+        stream.set_nonblocking(false).map_err(MachineError::Qtest)?;
+        let on_interrupt = options.on_interrupt;
         let qtest =
-            Qtest::start(stream, move |interrupt| on_interrupt(interrupt)).map_err(MachineError::Spawn)?;
+            Qtest::start(stream, move |interrupt| on_interrupt(interrupt)).map_err(MachineError::Qtest)?;
         if !qtest.intercept_ioapic() {
-            return Err(MachineError::Unusable { stderr: said() });
+            return Err(MachineError::Unusable {
+                messages: qemu.messages(),
+            });
         }
         // QEMU has them open. What has no name is not left behind, however this process ends.
-        for file in [&bios, &ram, &socket] {
+        for file in [&files.bios, &files.ram, &files.qtest] {
             let _ = fs::remove_file(file);
         }
-        let child = child.0.take().ok_or(MachineError::NotFound)?;
         Ok(Self {
-            child,
+            _qemu: qemu,
             qtest,
             monitor,
-            ram: ram_file,
+            ram,
             ram_size,
             slot: options.slot,
-            _temporary: temporary,
+            _directory: directory,
         })
     }
 
@@ -232,31 +210,23 @@ impl Machine {
     /// # Errors
     ///
     /// When the monitor does not do it.
-    pub fn set_link(&self, on: bool) -> io::Result<()> {
-        monitor::set_link(&self.monitor, on)
+    pub fn set_link(&self, up: bool) -> Result<(), MachineError> {
+        set_link(&self.monitor, up)
     }
 }
 
-impl Drop for Machine {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
+/// Plugs in (`true`) or pulls out the cable of the machine whose monitor is at `monitor`.
+///
+/// # Errors
+///
+/// When the monitor does not do it.
+pub fn set_link(monitor: &Path, up: bool) -> Result<(), MachineError> {
+    let result =
+        Monitor::connect(monitor, CONNECT_LIMIT).and_then(|mut monitor| monitor.set_link(NETDEV, up));
+    result.map_err(|error| QemuError::Monitor(error).into())
 }
 
-/// A child that is killed unless it is taken out.
-struct Reaper(Option<Child>);
-
-impl Drop for Reaper {
-    fn drop(&mut self) {
-        if let Some(mut child) = self.0.take() {
-            let _ = child.kill();
-            let _ = child.wait();
-        }
-    }
-}
-
-fn write<T>(path: &Path, action: impl FnOnce(&Path) -> io::Result<T>) -> Result<T, MachineError> {
+fn create<T>(path: &Path, action: impl FnOnce(&Path) -> io::Result<T>) -> Result<T, MachineError> {
     action(path).map_err(|source| MachineError::File {
         path: path.into(),
         source,
@@ -271,26 +241,24 @@ fn halting_bios() -> Vec<u8> {
     image
 }
 
-/// A path as a QEMU option value, in which a comma is doubled.
-fn option(path: &Path) -> OsString {
-    path.to_string_lossy().replace(',', ",,").into()
+/// The files that QEMU opens while it starts.
+struct Files {
+    bios: PathBuf,
+    ram: PathBuf,
+    qtest: PathBuf,
 }
 
-fn joined(prefix: &str, path: &Path, suffix: &str) -> OsString {
-    let mut result = OsString::from(prefix);
-    result.push(option(path));
-    result.push(suffix);
-    result
-}
-
-fn command(options: &MachineOptions, bios: &Path, ram: &Path, socket: &Path, monitor: &Path) -> Command {
+fn launch(options: &MachineOptions, files: &Files) -> Launch {
     let size = options.ram_mib;
-    let [a, b, c, d, e, f] = options.mac;
-    let mac = format!("{a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{f:02x}");
-    let mut command = Command::new(QEMU);
-    // A process group of its own: an interrupt from the terminal is for the daemon, which needs the NIC to stop it.
-    command
-        .process_group(0)
+    let mac = options.mac.map(|byte| format!("{byte:02x}")).join(":");
+    let ram = escape(&files.ram);
+    let memory = format!("memory-backend-file,id=m,size={size}M,share=on,mem-path={ram}");
+    let nic = format!(
+        "{},netdev={NETDEV},mac={mac},addr={:#x},romfile=",
+        options.nic, options.slot
+    );
+    let mut launch = Launch::new();
+    launch
         .args([
             "-M",
             "pc,memory-backend=m",
@@ -300,70 +268,20 @@ fn command(options: &MachineOptions, bios: &Path, ram: &Path, socket: &Path, mon
             &size.to_string(),
         ])
         .args(["-nodefaults", "-display", "none", "-nographic", "-serial", "none"])
-        .arg("-object")
-        .arg(joined(
-            &format!("memory-backend-file,id=m,size={size}M,share=on,mem-path="),
-            ram,
-            "",
-        ))
-        .arg("-bios")
-        .arg(bios)
-        .arg("-qtest")
-        .arg(joined("unix:", socket, ""))
+        .args(["-object", &memory])
+        .args([Path::new("-bios"), &files.bios])
+        .args(["-qtest", &format!("unix:{}", escape(&files.qtest))])
         .args(["-qtest-log", "none"])
-        .arg("-monitor")
-        .arg(joined("unix:", monitor, ",server=on,wait=off"))
         .args(["-netdev", &options.netdev.argument()])
-        .args([
-            "-device",
-            &format!(
-                "{},netdev={NETDEV},mac={mac},addr={:#x},romfile=",
-                options.nic, options.slot
-            ),
-        ]);
+        .args(["-device", &nic]);
     if let Some(capture) = &options.capture {
-        command.arg("-object").arg(joined(
-            &format!("filter-dump,id=capture,netdev={NETDEV},file="),
-            capture,
-            "",
-        ));
+        let file = escape(capture);
+        launch.args([
+            "-object",
+            &format!("filter-dump,id=capture,netdev={NETDEV},file={file}"),
+        ]);
     }
-    die_with_parent(&mut command);
-    command
-}
-
-/// Has the system kill the command's process when the thread that starts it ends.
-pub(crate) fn die_with_parent(command: &mut Command) {
-    let parent = std::process::id();
-    let prepare = move || {
-        // SAFETY: takes integers only; async-signal-safe.
-        if unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) } < 0 {
-            return Err(io::Error::last_os_error());
-        }
-        // SAFETY: takes nothing; async-signal-safe.
-        if unsafe { libc::getppid() } as u32 != parent {
-            return Err(io::ErrorKind::BrokenPipe.into());
-        }
-        Ok(())
-    };
-    // SAFETY: the closure makes two system calls, allocates nothing and touches no state shared with other threads.
-    unsafe { command.pre_exec(prepare) };
-}
-
-/// Waits for QEMU to connect; gives up when it ends or the time is over.
-fn accept(listener: &UnixListener, child: &mut Reaper) -> Option<UnixStream> {
-    listener.set_nonblocking(true).ok()?;
-    let start = Instant::now();
-    while start.elapsed() < CONNECT_LIMIT {
-        if let Ok((stream, _)) = listener.accept() {
-            return stream.set_nonblocking(false).is_ok().then_some(stream);
-        }
-        if child.0.as_mut()?.try_wait().ok()?.is_some() {
-            return None;
-        }
-        thread::sleep(Duration::from_millis(5));
-    }
-    None
+    launch
 }
 
 #[cfg(test)]

@@ -215,8 +215,8 @@ fn machine_that_cannot_start_says_why() {
         ..MachineOptions::new(NicModel::E1000)
     };
     match Machine::start(options) {
-        Err(MachineError::NotConnected { stderr } | MachineError::Unusable { stderr }) => {
-            assert!(stderr.contains("nonsense"), "{stderr}")
+        Err(error @ (MachineError::Qemu(_) | MachineError::Unusable { .. })) => {
+            assert!(error.to_string().contains("nonsense"), "{error}")
         }
         Err(error) => panic!("{error}"),
         Ok(_) => panic!("QEMU takes nonsense"),

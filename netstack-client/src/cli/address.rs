@@ -3,8 +3,8 @@
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
+use crate::Stack;
 use clap::Args;
-use netstack_client::Stack;
 use smoltcp::wire::Ipv4Cidr;
 
 use super::{Error, Result, value};

@@ -4,8 +4,8 @@ use std::fmt;
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
+use crate::arp::Resolver;
 use clap::Args;
-use netstack_client::arp::Resolver;
 use serde::Serialize;
 
 use super::{Context, Error, Outcome, value};
@@ -55,7 +55,7 @@ pub fn run(arguments: &Arguments, context: &Context<'_>) -> Outcome {
         if let Some(answer) = resolver.ask(arguments.timeout)? {
             context.output.result(&Report {
                 address: arguments.target,
-                mac: netstack_client::adapter::mac_text(answer.mac),
+                mac: crate::adapter::mac_text(answer.mac),
                 time_ms: answer.time.as_secs_f64() * 1e3,
             });
             return Ok(true);

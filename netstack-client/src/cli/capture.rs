@@ -8,9 +8,9 @@ use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::{Duration, Instant, SystemTime};
 
+use crate::adapter::{ask_filter, mac_text};
+use crate::{FrameIo, MacAddress, Wait};
 use clap::Args;
-use netstack_client::adapter::{ask_filter, mac_text};
-use netstack_client::{FrameIo, MacAddress, Wait};
 use pcap_file::pcap::{PcapHeader, PcapPacket, PcapWriter};
 use pcap_file::{DataLink, Endianness, PcapError, TsResolution};
 use serde::Serialize;
@@ -247,7 +247,7 @@ pub fn run(arguments: &Arguments, context: &Context<'_>) -> Outcome {
 
 #[cfg(test)]
 mod tests {
-    use netstack_client::Woken;
+    use crate::Woken;
     use pcap_file::pcap::PcapReader;
 
     use super::*;
@@ -256,7 +256,7 @@ mod tests {
     struct Frames(Vec<usize>);
 
     impl FrameIo for Frames {
-        fn read_frame(&mut self, buffer: &mut [u8]) -> netstack_client::Result<Option<usize>> {
+        fn read_frame(&mut self, buffer: &mut [u8]) -> crate::Result<Option<usize>> {
             let Some(length) = self.0.pop() else {
                 return Ok(None);
             };
@@ -264,7 +264,7 @@ mod tests {
             Ok(Some(length))
         }
 
-        fn write_frame(&mut self, _: &[u8]) -> netstack_client::Result<()> {
+        fn write_frame(&mut self, _: &[u8]) -> crate::Result<()> {
             unreachable!("a capture sends nothing")
         }
     }
@@ -272,7 +272,7 @@ mod tests {
     struct Sleep;
 
     impl Wait for Sleep {
-        fn wait(&mut self, timeout: Option<Duration>) -> netstack_client::Result<Woken> {
+        fn wait(&mut self, timeout: Option<Duration>) -> crate::Result<Woken> {
             std::thread::sleep(timeout.unwrap());
             Ok(Woken::Timeout)
         }

@@ -4,9 +4,9 @@ use std::fmt;
 use std::net::Ipv4Addr;
 use std::process::Command;
 
+use crate::AdapterName;
+use crate::contract::{self, Check, Finding, Options, Outcome as Found};
 use clap::{Args, ValueEnum};
-use netstack_client::AdapterName;
-use netstack_client::contract::{self, Check, Finding, Options, Outcome as Found};
 use serde::Serialize;
 
 use super::{Context, Error, Outcome, Result};

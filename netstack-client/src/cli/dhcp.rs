@@ -4,8 +4,8 @@ use std::fmt;
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
+use crate::Lease;
 use clap::Args;
-use netstack_client::Lease;
 use serde::Serialize;
 
 use super::{Context, Error, Outcome, value};

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use crate::adapter;
 use clap::Args;
-use netstack_client::adapter;
 use serde::Serialize;
 
 use super::{Context, Outcome};

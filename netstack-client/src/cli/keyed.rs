@@ -1,6 +1,6 @@
 //! Text files of a driver: one `key value` a line.
 
-use netstack_client::{AdapterName, adapter};
+use crate::{AdapterName, adapter};
 use serde_json::{Map, Value};
 
 use super::{Error, Result};

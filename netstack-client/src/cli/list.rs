@@ -2,8 +2,8 @@
 
 use std::fmt;
 
+use crate::adapter;
 use clap::Args;
-use netstack_client::adapter;
 use serde::Serialize;
 
 use super::{Context, Outcome};

@@ -22,8 +22,8 @@ mod watch;
 
 use std::process::ExitCode;
 
+use crate::{Adapter, AdapterName, Mode, Readiness, Stack, adapter};
 use clap::{Parser, Subcommand};
-use netstack_client::{Adapter, AdapterName, Mode, Readiness, Stack, adapter};
 
 use output::Output;
 
@@ -137,7 +137,7 @@ type Result<T, E = Error> = std::result::Result<T, E>;
 #[derive(Debug, thiserror::Error)]
 enum Error {
     #[error(transparent)]
-    Adapter(#[from] netstack_client::Error),
+    Adapter(#[from] crate::Error),
 
     #[error("{path}: {source}")]
     File { path: String, source: std::io::Error },

@@ -5,12 +5,12 @@ use std::fmt;
 use std::net::Ipv4Addr;
 use std::time::{Duration, Instant};
 
+use crate::Stack;
+use crate::frame::MAX_FRAME;
+use crate::pattern::Pattern;
+use crate::stack::random;
+use crate::stats::{Latency, microseconds};
 use clap::Args;
-use netstack_client::Stack;
-use netstack_client::frame::MAX_FRAME;
-use netstack_client::pattern::Pattern;
-use netstack_client::stack::random;
-use netstack_client::stats::{Latency, microseconds};
 use serde::Serialize;
 use smoltcp::iface::SocketHandle;
 use smoltcp::phy::ChecksumCapabilities;

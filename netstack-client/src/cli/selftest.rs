@@ -4,8 +4,8 @@ use std::fmt;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::{AdapterName, adapter};
 use clap::Args;
-use netstack_client::{AdapterName, adapter};
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
 use syscall::error::EBUSY;

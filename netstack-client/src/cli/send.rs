@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use std::thread;
 use std::time::Duration;
 
+use crate::frame::MIN_FRAME;
+use crate::{Adapter, Mode, bounded};
 use clap::Args;
-use netstack_client::frame::MIN_FRAME;
-use netstack_client::{Adapter, Mode, bounded};
 use serde::Serialize;
 
 use super::{Context, Error, Outcome, Result, value};
@@ -96,7 +96,7 @@ pub fn run(arguments: &Arguments, context: &Context<'_>) -> Outcome {
             }
             adapter.write_frame(&frame)?;
         }
-        Ok::<(), netstack_client::Error>(())
+        Ok::<(), crate::Error>(())
     });
     match sent {
         Some(result) => result?,

@@ -4,11 +4,11 @@ use std::fmt;
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::time::{Duration, Instant};
 
+use crate::Stack;
+use crate::pattern::Pattern;
+use crate::stack::random;
+use crate::stats::megabits_per_second;
 use clap::Args;
-use netstack_client::Stack;
-use netstack_client::pattern::Pattern;
-use netstack_client::stack::random;
-use netstack_client::stats::megabits_per_second;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 use smoltcp::iface::SocketHandle;

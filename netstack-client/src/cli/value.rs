@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use netstack_client::{MacAddress, frame};
+use crate::{MacAddress, frame};
 use smoltcp::wire::Ipv4Cidr;
 
 /// The longest duration that makes sense here.

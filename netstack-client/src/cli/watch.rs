@@ -4,8 +4,8 @@ use std::fmt;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::AdapterName;
 use clap::Args;
-use netstack_client::AdapterName;
 use serde::Serialize;
 
 use super::keyed::Keyed;

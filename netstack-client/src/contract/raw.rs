@@ -3,14 +3,18 @@
 //! The shim passes on whatever it is given. On Redox a client can do what the kernel lets it do, no more: where the
 //! kernel refuses something itself, that refusal is what is seen.
 
-#[cfg(not(target_os = "redox"))]
+#[cfg(not(any(target_os = "redox", feature = "hosted")))]
+mod absent;
+#[cfg(all(not(target_os = "redox"), feature = "hosted"))]
 mod hosted;
 #[cfg(target_os = "redox")]
 mod redox;
 
 use libredox::Fd;
 
-#[cfg(not(target_os = "redox"))]
+#[cfg(not(any(target_os = "redox", feature = "hosted")))]
+use absent as platform;
+#[cfg(all(not(target_os = "redox"), feature = "hosted"))]
 use hosted as platform;
 #[cfg(target_os = "redox")]
 use redox as platform;
@@ -56,7 +60,7 @@ impl Request {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, any(target_os = "redox", feature = "hosted")))]
 mod tests {
     use std::collections::HashSet;
 

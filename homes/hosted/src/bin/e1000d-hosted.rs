@@ -38,7 +38,7 @@ struct Arguments {
     /// Directory of scheme sockets, where the clients look, too; REDOX_SHIM_DIR if not given.
     #[arg(long)]
     scheme_dir: Option<PathBuf>,
-    /// Where to put the socket of QEMU's monitor.
+    /// Where to put the socket of QEMU's monitor (QMP).
     #[arg(long)]
     monitor: Option<PathBuf>,
     /// Capture all frames into this pcap file.

@@ -1,12 +1,9 @@
 //! `netstack-client` as a user runs it, on a hosted daemon.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
-use std::sync::OnceLock;
 
 use e1000_hosted::harness::Hosted;
-
-use crate::hosted::DAEMON;
 
 /// What a command came to.
 #[derive(Debug)]
@@ -38,7 +35,7 @@ impl Client {
     }
 
     pub fn run(&self, arguments: &[&str]) -> Run {
-        let output = Command::new(program())
+        let output = Command::new(env!("CARGO_BIN_EXE_netstack-client-hosted"))
             .env("REDOX_SHIM_DIR", &self.directory)
             .args(["--adapter", &self.adapter])
             .args(arguments)
@@ -50,21 +47,4 @@ impl Client {
             stderr: String::from_utf8(output.stderr).unwrap(),
         }
     }
-}
-
-/// The program of another package: cargo builds it for whoever asks.
-fn program() -> &'static Path {
-    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
-    PROGRAM.get_or_init(|| {
-        // In the same directory as the daemon, and of the same profile.
-        let directory = Path::new(DAEMON).parent().unwrap();
-        let mut cargo = Command::new(env!("CARGO"));
-        cargo.args(["build", "--quiet", "--package", "netstack-client"]);
-        cargo.arg("--target-dir").arg(directory.parent().unwrap());
-        if directory.ends_with("release") {
-            cargo.arg("--release");
-        }
-        assert!(cargo.status().unwrap().success());
-        directory.join("netstack-client")
-    })
 }

@@ -4,12 +4,12 @@ use std::fmt;
 use std::io;
 use std::time::{Duration, Instant};
 
+use crate::adapter::READ_BUFFER;
+use crate::bounded;
+use crate::frame::MAX_FRAME;
 use clap::Args;
 use libredox::Fd;
 use libredox::flag::{O_CLOEXEC, O_RDWR};
-use netstack_client::adapter::READ_BUFFER;
-use netstack_client::bounded;
-use netstack_client::frame::MAX_FRAME;
 use serde::Serialize;
 
 use super::groups::{GROUP, Groups};

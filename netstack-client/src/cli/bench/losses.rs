@@ -1,6 +1,6 @@
 //! Frames that did not get as far as a reader, by the driver's own count.
 
-use netstack_client::{AdapterName, Result, adapter};
+use crate::{AdapterName, Result, adapter};
 
 use crate::cli::keyed::Keyed;
 

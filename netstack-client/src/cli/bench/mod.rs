@@ -14,8 +14,8 @@ mod tx;
 
 use std::time::Duration;
 
+use crate::{Adapter, Mode, Readiness, Result, Wait, Woken};
 use clap::{Subcommand, ValueEnum};
-use netstack_client::{Adapter, Mode, Readiness, Result, Wait, Woken};
 
 use super::{Context, Outcome};
 

@@ -5,10 +5,10 @@ use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use crate::arp::Resolver;
+use crate::stats::Latency;
+use crate::{FrameIo, Result, Wait, bounded};
 use clap::Args;
-use netstack_client::arp::Resolver;
-use netstack_client::stats::Latency;
-use netstack_client::{FrameIo, Result, Wait, bounded};
 use serde::Serialize;
 
 use super::{GRACE, IoMode};

@@ -4,11 +4,11 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use crate::adapter::{self, AdapterName, Held, READ_BUFFER};
+use crate::benchmark::{self, Parsed, SequenceTracker};
+use crate::stats::Throughput;
+use crate::{FrameIo, Result, Wait, bounded};
 use clap::Args;
-use netstack_client::adapter::{self, AdapterName, Held, READ_BUFFER};
-use netstack_client::benchmark::{self, Parsed, SequenceTracker};
-use netstack_client::stats::Throughput;
-use netstack_client::{FrameIo, Result, Wait, bounded};
 use serde::Serialize;
 
 use super::IoMode;
@@ -366,8 +366,8 @@ fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
 mod tests {
     use std::collections::VecDeque;
 
-    use netstack_client::benchmark::Generator;
-    use netstack_client::{MacAddress, Woken};
+    use crate::benchmark::Generator;
+    use crate::{MacAddress, Woken};
 
     use super::*;
 

@@ -8,8 +8,8 @@ use std::str::FromStr;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::adapter;
 use clap::Args;
-use netstack_client::adapter;
 use serde::Serialize;
 use serde_json::Value;
 

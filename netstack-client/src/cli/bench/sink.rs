@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::system::datagram::parse;
 use clap::Args;
-use netstack_client::system::datagram::parse;
 use serde::Serialize;
 
 use crate::cli::{Context, Error, Outcome, value};

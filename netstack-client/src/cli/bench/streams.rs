@@ -8,8 +8,8 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use netstack_client::pattern::{RECEIVER, SENDER};
-use netstack_client::stats::megabits_per_second;
+use crate::pattern::{RECEIVER, SENDER};
+use crate::stats::megabits_per_second;
 use serde::Serialize;
 
 use super::stream::{CHUNK, expected, stream_bytes};

@@ -3,12 +3,12 @@
 use std::fmt;
 use std::time::{Duration, Instant};
 
+use crate::benchmark::Generator;
+use crate::frame::{MAX_FRAME, MIN_FRAME};
+use crate::stack::random;
+use crate::stats::Throughput;
+use crate::{FrameIo, MacAddress, Result, bounded};
 use clap::Args;
-use netstack_client::benchmark::Generator;
-use netstack_client::frame::{MAX_FRAME, MIN_FRAME};
-use netstack_client::stack::random;
-use netstack_client::stats::Throughput;
-use netstack_client::{FrameIo, MacAddress, Result, bounded};
 use serde::Serialize;
 
 use super::groups::{GROUP, Groups};

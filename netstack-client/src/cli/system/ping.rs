@@ -4,8 +4,8 @@ use std::fmt;
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
+use crate::system::echo::{self, Series};
 use clap::Args;
-use netstack_client::system::echo::{self, Series};
 use serde::Serialize;
 
 use super::super::{Context, Outcome, value};

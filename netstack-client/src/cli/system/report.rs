@@ -5,11 +5,11 @@ use std::io::Write;
 use std::net::Ipv4Addr;
 use std::time::{Duration, Instant};
 
+use crate::adapter;
+use crate::bounded::within;
+use crate::system::echo::{self, Series};
+use crate::system::netcfg::Netcfg;
 use clap::Args;
-use netstack_client::adapter;
-use netstack_client::bounded::within;
-use netstack_client::system::echo::{self, Series};
-use netstack_client::system::netcfg::Netcfg;
 use serde::Serialize;
 
 use super::super::{Context, Outcome, value};

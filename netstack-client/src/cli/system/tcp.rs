@@ -5,10 +5,10 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, SocketAddrV4, TcpStream};
 use std::time::{Duration, Instant};
 
+use crate::bounded::within;
+use crate::pattern::Pattern;
+use crate::stats::megabits_per_second;
 use clap::Args;
-use netstack_client::bounded::within;
-use netstack_client::pattern::Pattern;
-use netstack_client::stats::megabits_per_second;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 

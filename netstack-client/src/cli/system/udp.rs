@@ -6,12 +6,12 @@ use std::net::{Ipv4Addr, SocketAddrV4, UdpSocket};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::benchmark::SequenceTracker;
+use crate::bounded::within;
+use crate::stack::random;
+use crate::stats::Throughput;
+use crate::system::datagram::{Generator, MAX_SIZE, MIN_SIZE, parse};
 use clap::Args;
-use netstack_client::benchmark::SequenceTracker;
-use netstack_client::bounded::within;
-use netstack_client::stack::random;
-use netstack_client::stats::Throughput;
-use netstack_client::system::datagram::{Generator, MAX_SIZE, MIN_SIZE, parse};
 use serde::Serialize;
 
 use super::super::{Context, Outcome, Result, value};

@@ -3,11 +3,11 @@
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
-use netstack_client::adapter;
-use netstack_client::system::echo::{self, Series};
-use netstack_client::system::netcfg::Netcfg;
-use netstack_client::system::process;
-use netstack_client::system::services::{self, DRIVERS, INTERFACE};
+use crate::adapter;
+use crate::system::echo::{self, Series};
+use crate::system::netcfg::Netcfg;
+use crate::system::process;
+use crate::system::services::{self, DRIVERS, INTERFACE};
 
 use super::steps::{Flow, Seen, Steps, Verdict, text};
 

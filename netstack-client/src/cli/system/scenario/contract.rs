@@ -3,10 +3,10 @@
 use std::net::Ipv4Addr;
 use std::time::{Duration, Instant};
 
-use netstack_client::contract::{self, Check, Options, Outcome};
-use netstack_client::system::process::{self, KILL};
-use netstack_client::system::services::{self, DRIVERS, Services};
-use netstack_client::{AdapterName, adapter};
+use crate::contract::{self, Check, Options, Outcome};
+use crate::system::process::{self, KILL};
+use crate::system::services::{self, DRIVERS, Services};
+use crate::{AdapterName, adapter};
 
 use super::super::super::check;
 use super::boot::fresh_stack;

@@ -5,11 +5,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use netstack_client::benchmark::Generator;
-use netstack_client::bounded::within;
-use netstack_client::system::process::{self, Process};
-use netstack_client::system::services::DRIVERS;
-use netstack_client::{Adapter, AdapterName, MacAddress, Mode, adapter};
+use crate::benchmark::Generator;
+use crate::bounded::within;
+use crate::system::process::{self, Process};
+use crate::system::services::DRIVERS;
+use crate::{Adapter, AdapterName, MacAddress, Mode, adapter};
 
 use super::boot::{boot, fresh_stack, pings};
 use super::restart::Traffic;

@@ -8,9 +8,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use netstack_client::benchmark::{Generator, Parsed, SequenceTracker, parse};
-use netstack_client::system::services;
-use netstack_client::{Adapter, AdapterName, MacAddress, Mode, Readiness, Wait, adapter};
+use crate::benchmark::{Generator, Parsed, SequenceTracker, parse};
+use crate::system::services;
+use crate::{Adapter, AdapterName, MacAddress, Mode, Readiness, Wait, adapter};
 
 use super::steps::{Flow, Seen, Steps, Verdict, text};
 

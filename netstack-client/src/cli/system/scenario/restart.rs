@@ -6,9 +6,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use netstack_client::system::echo::Echo;
-use netstack_client::system::process::{KILL, TERMINATE};
-use netstack_client::system::services::{self, DRIVERS};
+use crate::system::echo::Echo;
+use crate::system::process::{KILL, TERMINATE};
+use crate::system::services::{self, DRIVERS};
 
 use super::boot::{boot, fresh_stack, gateway};
 use super::steps::{Flow, Seen, Steps, text};

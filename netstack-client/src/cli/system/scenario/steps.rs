@@ -4,8 +4,8 @@ use std::io::Write;
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
-use netstack_client::bounded::within;
-use netstack_client::system::services::Services;
+use crate::bounded::within;
+use crate::system::services::Services;
 use serde::Serialize;
 
 /// What a step that succeeded has seen.

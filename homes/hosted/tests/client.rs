@@ -1,6 +1,4 @@
-//! The command-line tool against a scheme in another process, through the same calls as on Redox.
-
-#![cfg(not(target_os = "redox"))]
+//! `netstack-client` against a scheme in another process, through the same calls as on Redox.
 
 mod fake;
 
@@ -13,6 +11,7 @@ use std::time::{Duration, Instant};
 use netstack_client::benchmark::Generator;
 use netstack_client::{Adapter, FrameIo, MacAddress, Mode, Readiness, Wait, Woken};
 use pcap_file::pcap::PcapReader;
+use redox_shim as _;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -109,7 +108,7 @@ impl Schemes {
     }
 
     fn command(&self, line: &str) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_netstack-client"));
+        let mut command = Command::new(env!("CARGO_BIN_EXE_netstack-client-hosted"));
         command
             .args(line.split(' '))
             .env(DIRECTORY, self.directory.path());
