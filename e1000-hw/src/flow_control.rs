@@ -4,7 +4,7 @@
 //! A NIC that honours pause frames (`rx`) stops sending while its partner asks for it. One that sends them (`tx`) asks
 //! its partner to stop while its packet buffer is nearly full. That happens, too, when nobody reads: a client that
 //! hangs would then block the port of the switch, and with a simple switch everybody on it. So a NIC sends none
-//! unless it is told to; frames for which there is no room are dropped.
+//! unless it is told to ([`crate::nic::LinkControl::set_pause`]); frames for which there is no room are dropped.
 
 use crate::chip::{Chip, Media, PhyAccess};
 use crate::modify::modify;

@@ -5,12 +5,13 @@
 //! back, the device writes back its descriptor cache, a snapshot is kept, the device is reset. Resets that do not help
 //! come ever more rarely.
 //!
-//! The owner calls [`crate::nic::Nic::watch`] every second or so, and only while [`crate::nic::Nic::needs_watching`].
+//! The owner calls [`Recovery::watch`](crate::nic::Recovery::watch) every second or so, and only while
+//! [`State::needs_watching`](crate::nic::State::needs_watching).
 
 use core::fmt;
 use core::time::Duration;
 
-use crate::ring::Words;
+use crate::ring::DescriptorStatus;
 
 /// Longest time that a descriptor may be with the hardware at 100 and 1000 Mbit/s. A ring of the longest frames takes
 /// 0.7 s at 100.
@@ -24,7 +25,7 @@ const MAX_DOUBLINGS: u32 = 4;
 /// Descriptors of a ring that a snapshot keeps.
 pub const SNAPSHOT_DESCRIPTORS: usize = 8;
 
-/// Outcome of a look at the transmitter.
+/// Outcome of a look at transmitter and link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// Nothing is with the hardware: no need to watch until the next frame.
@@ -34,15 +35,12 @@ pub enum Outcome {
     /// It hung and was reset.
     Reset,
     /// The link was forced, or given back to negotiation: look at it.
-    Link,
+    LinkHelped,
     /// It hangs, and the next reset is not due yet, or the reset failed.
     Hung,
     /// Registers read as all ones: the device is gone.
     DeviceGone,
 }
-
-/// Former name of [`Outcome`]; goes when nothing uses it any more.
-pub use Outcome as Finding;
 
 /// Actions of the watchdog since bring-up.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -161,9 +159,9 @@ pub struct Snapshot {
     /// Next receive descriptor to be looked at, and the end of those with the hardware: free-running.
     pub rx: (u32, u32),
     /// Second halves of transmit descriptors, from the oldest on.
-    pub tx_descriptors: [Words; SNAPSHOT_DESCRIPTORS],
+    pub tx_descriptors: [DescriptorStatus; SNAPSHOT_DESCRIPTORS],
     /// Second halves of receive descriptors, from the next on.
-    pub rx_descriptors: [Words; SNAPSHOT_DESCRIPTORS],
+    pub rx_descriptors: [DescriptorStatus; SNAPSHOT_DESCRIPTORS],
 }
 
 impl Snapshot {
@@ -197,7 +195,7 @@ impl fmt::Display for Snapshot {
             ("tx", oldest, &self.tx_descriptors),
             ("rx", consumed, &self.rx_descriptors),
         ] {
-            for (n, Words { low, high }) in (0..).zip(descriptors) {
+            for (n, DescriptorStatus { low, high }) in (0..).zip(descriptors) {
                 let number = first.wrapping_add(n);
                 writeln!(f, "{kind}_descriptor_{number} {low:#010x} {high:#010x}")?;
             }

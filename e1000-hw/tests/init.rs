@@ -8,7 +8,7 @@ use e1000_hw::ethernet::MacAddress;
 use e1000_hw::fake::{FakeMachine, FakeRegion};
 use e1000_hw::flow_control::{self, Pause};
 use e1000_hw::link::{self, Link};
-use e1000_hw::nic::{Nic, RingSizes};
+use e1000_hw::nic::{Config, Nic};
 use e1000_hw::recorder::Access::{self, Read, Write};
 use e1000_hw::regs;
 use e1000_hw::warnings::Warnings;
@@ -21,19 +21,13 @@ fn bring_up(id: u16, before: &[(u32, u32)], of: &[u32]) -> Vec<Access> {
         recorder.inner.poke(register, value);
     }
     let machine = recorder.inner.clone();
-    let nic: Nic<&Recorder, FakeRegion> = Nic::bring_up(
-        &recorder,
-        chip,
-        RingSizes::default(),
-        &mut machine.dma(),
-        &machine,
-    )
-    .expect(chip.name);
+    let nic: Nic<&Recorder, FakeRegion> =
+        Nic::bring_up(&recorder, chip, Config::default(), &mut machine.dma(), &machine).expect(chip.name);
     // Nothing answers the fake's bit-banged MDIO.
-    let notes = nic.notes().difference(Warnings::PHY_SILENT);
+    let notes = nic.state().notes().difference(Warnings::PHY_SILENT);
     assert_eq!(notes, Warnings::empty(), "{}", chip.name);
     assert!(
-        notes == nic.notes() || chip.limits.phy == PhyAccess::BitBang,
+        notes == nic.state().notes() || chip.limits.phy == PhyAccess::BitBang,
         "{}",
         chip.name
     );
@@ -243,11 +237,12 @@ fn table_writes_of_8254x_are_flushed_one_by_one() {
     for chip in CHIPS {
         let recorder = FakeMachine::recorded(chip);
         let machine = recorder.inner.clone();
-        let sizes = RingSizes::default();
+        let sizes = Config::default();
         let mut nic: Nic<&Recorder, FakeRegion> =
             Nic::bring_up(&recorder, chip, sizes, &mut machine.dma(), &machine).expect(chip.name);
-        nic.set_filter(false, false, [MacAddress([1, 0, 0x5E, 0, 0, 1])]);
-        nic.set_vlan_filter(Some([7, 700]));
+        nic.settings()
+            .set_filter(false, false, [MacAddress([1, 0, 0x5E, 0, 0, 1])]);
+        nic.settings().set_vlan_filter(Some([7, 700]));
         let steps = recorder.take();
         let tables = [regs::MTA..regs::MTA + 512, regs::VFTA..regs::VFTA + 512];
         let is_table = |offset: u32| tables.iter().any(|table| table.contains(&offset));
@@ -304,8 +299,8 @@ fn gap_moderation_and_packet_buffer_are_those_of_the_part() {
 
 #[test]
 fn pause_frames_are_described_except_where_that_is_something_else() {
-    // 8254x manual, 13.4.8 to 13.4.10. On PCH the offsets are those of FEXTNVM and others (Linux e1000e, `regs.h`).
-    // FCAL after FCAH: 82544 in PCI-X mode may write FCAH into FCAL, too (erratum 9; NetBSD, `wm_set_filter`).
+    // 8254x manual, 13.4.8 to 13.4.10. On PCH the offsets are those of FEXTNVM and others (Linux e1000e, `regs.h`). FCAL
+    // after FCAH: 82544 in PCI-X mode may write FCAH into FCAL, too (erratum 9; NetBSD, `wm_set_filter`).
     let registers = [0x28, 0x2C, 0x30];
     let want = [Write(0x2C, 0x0100), Write(0x28, 0x00C2_8001), Write(0x30, 0x8808)];
     for chip in CHIPS {
@@ -409,14 +404,13 @@ fn pause_is_programmed_by_direction() {
 
 #[test]
 fn no_ring_and_no_buffer_crosses_64_kib() {
-    // Linux e1000, `e1000_check_64k_bound`: 82545 and 82546; kept for all. The fake's regions are aligned like the
-    // contract says.
+    // Linux e1000, `e1000_check_64k_bound`: 82545 and 82546; kept for all. The fake's regions are aligned like the contract says.
     for chip in CHIPS {
         let machine = FakeMachine::new(chip);
         let nic = Nic::<_, FakeRegion>::bring_up(
             machine.registers(),
             chip,
-            RingSizes::default(),
+            Config::default(),
             &mut machine.dma(),
             &machine,
         );
@@ -445,26 +439,14 @@ fn nvm_that_answers_each_word_late_is_not_called_silent() {
         }
     });
     let machine = recorder.inner.clone();
-    let nic: Nic<&Recorder, FakeRegion> = Nic::bring_up(
-        &recorder,
-        chip,
-        RingSizes::default(),
-        &mut machine.dma(),
-        &recorder,
-    )
-    .expect(chip.name);
-    assert_eq!(nic.notes(), Warnings::empty());
+    let nic: Nic<&Recorder, FakeRegion> =
+        Nic::bring_up(&recorder, chip, Config::default(), &mut machine.dma(), &recorder).expect(chip.name);
+    assert_eq!(nic.state().notes(), Warnings::empty());
     // One that answers nothing is.
     recorder.on_read(|offset, value| if offset == regs::EERD { 0 } else { value });
     std::mem::forget(nic);
-    let nic: Nic<&Recorder, FakeRegion> = Nic::bring_up(
-        &recorder,
-        chip,
-        RingSizes::default(),
-        &mut machine.dma(),
-        &recorder,
-    )
-    .expect(chip.name);
-    assert_eq!(nic.notes(), Warnings::NVM_SILENT);
+    let nic: Nic<&Recorder, FakeRegion> =
+        Nic::bring_up(&recorder, chip, Config::default(), &mut machine.dma(), &recorder).expect(chip.name);
+    assert_eq!(nic.state().notes(), Warnings::NVM_SILENT);
     std::mem::forget(nic);
 }

@@ -6,7 +6,7 @@ use common::{Recorder, chip, us};
 use e1000_hw::chip::CHIPS;
 use e1000_hw::fake::{FakeMachine, FakeRegion};
 use e1000_hw::link::Link;
-use e1000_hw::nic::{Nic, RingSizes};
+use e1000_hw::nic::{Config, Nic};
 use e1000_hw::recorder::Access::{Read, Write};
 use e1000_hw::regs::{self, Status};
 use e1000_hw::warnings::Warnings;
@@ -40,7 +40,7 @@ fn bring_up(recorder: &Recorder, id: u16) -> Nic<&Recorder, FakeRegion> {
     Nic::bring_up(
         recorder,
         chip(id),
-        RingSizes::default(),
+        Config::default(),
         &mut machine.dma(),
         recorder,
     )
@@ -79,14 +79,14 @@ fn clock_is_requested_while_the_link_has_1000_mbit() {
         assert_eq!(steps[first - 1], Read(regs::EXTCNF_CTRL), "{id:04x}: not held");
         // A link that is gone needs no clock.
         recorder.inner.set_link(false);
-        assert_eq!(nic.refresh_link(&recorder), Some(Link::Down));
+        assert_eq!(nic.link().refresh(&recorder), Some(Link::Down));
         assert_eq!(recorder.inner.peek(regs::FEXTNVM6), 0, "{id:04x}");
         recorder.inner.set_link(true);
-        assert!(nic.refresh_link(&recorder).is_some_and(Link::is_up));
+        assert!(nic.link().refresh(&recorder).is_some_and(Link::is_up));
         assert_eq!(recorder.inner.peek(regs::FEXTNVM6), REQUEST, "{id:04x}");
         // A reset clears it.
         recorder.inner.poke(regs::FEXTNVM6, 0);
-        nic.restart(&recorder).expect("a reset");
+        nic.recovery().restart(&recorder).expect("a reset");
         assert_eq!(recorder.inner.peek(regs::FEXTNVM6), REQUEST, "{id:04x}");
         nic.stop(&recorder);
     }
@@ -106,7 +106,7 @@ fn slower_links_have_other_times() {
         recorder.inner.poke_phy_page(INBAND.0, INBAND.1, 0xFFFF);
         let nic = bring_up(&recorder, 0x155A);
         let case = format!("speed {speed}, full duplex {full_duplex}");
-        assert_eq!(nic.notes(), Warnings::empty(), "{case}");
+        assert_eq!(nic.state().notes(), Warnings::empty(), "{case}");
         assert_eq!(recorder.inner.peek(regs::FEXTNVM6), after, "{case}");
         let want = timeout.map_or(0xFFFF, |timeout: u16| 0xC0FF | timeout << 8);
         let inband = recorder.inner.peek_phy_page(INBAND.0, INBAND.1);
@@ -139,7 +139,7 @@ fn workaround_that_firmware_keeps_from_being_made_is_a_note() {
     recorder.inner.poke(regs::EXTCNF_CTRL, 1 << 5);
     recorder.on_write(|offset, value| (offset != regs::EXTCNF_CTRL).then_some(value));
     let nic = bring_up(&recorder, 0x1559);
-    assert!(nic.notes().contains(Warnings::SEMAPHORE_BUSY));
+    assert!(nic.state().notes().contains(Warnings::SEMAPHORE_BUSY));
     assert_eq!(recorder.inner.peek(regs::FEXTNVM6), 0);
     nic.stop(&recorder);
 }

@@ -6,12 +6,12 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use e1000_hw::RingSize;
 use e1000_hw::chip::find;
 use e1000_hw::fake::{FakeMachine, FakeRegion, FakeRegisters, Faults};
-use e1000_hw::nic::{Nic, RingSizes};
+use e1000_hw::nic::{Config, Nic};
 use e1000_hw::notes::Notes;
 use e1000_hw::regs;
-use e1000_hw::ring::RingSize;
 use e1000d::driver::{BATCH, Server};
 use e1000d::scheme::NetworkScheme;
 use e1000d::scheme::files::Description;
@@ -100,7 +100,7 @@ fn serve(ring: u32, commands: &Receiver<Command>, ready: &Sender<()>) {
     let chip = find(0x8086, 0x100E).expect("82540EM");
     let machine = FakeMachine::new(chip);
     let size = RingSize::new(ring).expect("a ring size");
-    let sizes = RingSizes { rx: size, tx: size };
+    let sizes = Config::with_rings(size, size);
     let nic =
         Nic::bring_up(machine.registers(), chip, sizes, &mut machine.dma(), &machine).expect("bring-up");
     let mut scheme = NetworkScheme::new(NAME.to_owned(), nic, Description::default());
@@ -256,7 +256,7 @@ fn stuck_transmitter_costs_a_writer_two_seconds_and_its_frame() {
         "an error would be dropped just so, with a log line each"
     );
     assert_eq!(
-        daemon.with(|_, server| server.scheme().nic().tx_counters().dropped),
+        daemon.with(|_, server| server.scheme().nic().state().tx_counters().dropped),
         1
     );
 }
@@ -445,7 +445,7 @@ fn frames_that_came_for_others_are_not_read() {
     assert_eq!(next_frame(&third), None);
     daemon.deliver(5);
     assert_eq!(next_frame(&third), Some(5));
-    let dropped = daemon.with(|_, server| server.scheme().nic().rx_counters().dropped);
+    let dropped = daemon.with(|_, server| server.scheme().nic().state().rx_counters().dropped);
     assert_eq!(dropped, 6 + 1);
 }
 
@@ -459,7 +459,7 @@ fn what_resets_meet_is_told_once_and_stays_in_the_file_info() {
         machine.set_link(false);
         machine.poke_phy(2, 0xFFFF);
         machine.poke_phy(3, 0xFFFF);
-        scheme.nic().restart(machine).expect("a reset");
+        scheme.nic().recovery().restart(machine).expect("a reset");
         [scheme.take_news(), scheme.take_news()]
     });
     assert_eq!(news, [Some(Notes::PHY_SILENT), None]);

@@ -9,9 +9,10 @@ use super::{FakeEeprom, Inner, NEGOTIATION};
 use crate::chip::{Media, PhyAccess, Quirks};
 use crate::nvm::CHECKSUM;
 use crate::phy::{Bmcr, Bmsr, register};
+use crate::pool::BUFFER_LEN;
 use crate::recorder::Access;
 use crate::regs::{self, Causes, Ctrl, Rctl, Status, Tctl};
-use crate::ring::{BUFFER_LEN, DESCRIPTOR_LEN};
+use crate::ring::DESCRIPTOR_LEN;
 
 /// Transmit descriptors: DEXT and the field DTYP, and the command TSE.
 const DEXT: u32 = 1 << 29;
@@ -45,13 +46,13 @@ impl Inner {
         unsafe { pointer.add(offset) }
     }
 
-    fn load(&self, address: u64, len: usize) -> Vec<u8> {
+    pub(super) fn load(&self, address: u64, len: usize) -> Vec<u8> {
         let source = self.dma(address, len);
         // SAFETY: `dma` checked that len bytes are inside a live allocation; they were zeroed at the start.
         unsafe { core::slice::from_raw_parts(source.as_ptr(), len) }.to_vec()
     }
 
-    fn store(&self, address: u64, bytes: &[u8]) {
+    pub(super) fn store(&self, address: u64, bytes: &[u8]) {
         let target = self.dma(address, bytes.len());
         // SAFETY: `dma` checked the length; `bytes` is an ordinary slice outside DMA memory.
         unsafe { core::ptr::copy_nonoverlapping(bytes.as_ptr(), target.as_ptr(), bytes.len()) };
@@ -127,11 +128,11 @@ impl Inner {
                 "IFCS and RS on every descriptor"
             );
             frame.extend(self.load(address, (command & 0xFFFF) as usize));
-            if command >> 30 & 1 != 0 && self.get(regs::CTRL) & Ctrl::VME.bits() != 0 {
-                let tag = (high >> 16) as u16;
-                frame.splice(12..12, [0x81, 0x00].into_iter().chain(tag.to_be_bytes()));
-            }
             if command >> 24 & 1 != 0 {
+                if command >> 30 & 1 != 0 && self.get(regs::CTRL) & Ctrl::VME.bits() != 0 {
+                    let tag = (high >> 16) as u16;
+                    frame.splice(12..12, [0x81, 0x00].into_iter().chain(tag.to_be_bytes()));
+                }
                 out.push(mem::take(&mut frame));
             }
             if self.faults.writes_back_late {

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use e1000_hw::chip::{self, Chip, Quirks};
-use e1000_hw::nic::{Nic, RingSizes};
+use e1000_hw::nic::{Config, Nic};
 use e1000_hw::platform::{Clock, Registers};
 use e1000_hw::reset;
 use libredox::flag::{F_SETFD, O_CLOEXEC};
@@ -146,15 +146,15 @@ impl<R: Registers + Clone + Send + Sync + 'static> Daemon<R> {
         if chip.quirks.contains(Quirks::DMA32) && !options.force {
             memory = memory.below(1 << 32);
         }
-        let mut nic = Nic::bring_up(registers, chip, RingSizes::default(), &mut memory, clock)?;
-        if chip.quirks.contains(Quirks::DMA32) && nic.end_address() > 1 << 32 {
+        let mut nic = Nic::bring_up(registers, chip, Config::default(), &mut memory, clock)?;
+        if chip.quirks.contains(Quirks::DMA32) && nic.state().end_address() > 1 << 32 {
             log::warn!(
                 "DMA memory above 4 GiB, which {} may not reach on conventional PCI",
                 chip.name
             );
         }
-        nic.set_pause(options.pause, clock);
-        nic.set_moderation(options.moderation);
+        nic.link().set_pause(options.pause, clock);
+        nic.interrupts().set_moderation(options.moderation);
         let limits = (platform.interrupt_limits(), clock);
         let interrupts = Interrupts::choose(
             options.interrupts,
@@ -169,8 +169,8 @@ impl<R: Registers + Clone + Send + Sync + 'static> Daemon<R> {
             "{} rev {:#04x}, MAC address {}, link {}, interrupt {interrupts}",
             chip.name,
             function.id.revision,
-            nic.mac(),
-            nic.link(),
+            nic.state().mac(),
+            nic.state().link(),
         );
         for (fd, source) in [
             (alarm.fd(), Source::Alarm),
@@ -265,14 +265,14 @@ impl<R: Registers + Clone + Send + Sync + 'static> Daemon<R> {
         if let Err(error) = server.answer_all(errno) {
             log::warn!("requests stay unanswered: {error}");
         }
-        let nic = server.into_scheme().into_nic();
-        let (rx, tx) = (nic.rx_counters(), nic.tx_counters());
-        let halted = nic.halt(clock);
-        if !halted.dma_ended() {
+        let mut nic = server.into_scheme().into_nic();
+        let (rx, tx) = (nic.state().rx_counters(), nic.state().tx_counters());
+        if !nic.halt(clock) {
             log::warn!("the NIC did not end its DMA; its memory is not freed");
         }
-        if end_bus_mastering(channel) {
-            halted.free();
+        if !end_bus_mastering(channel) {
+            // Its memory is leaked.
+            std::mem::forget(nic);
         }
         Counters {
             rx_frames: rx.frames,
@@ -312,14 +312,14 @@ fn wait_for_link<R: Registers>(nic: &mut Nic<R, DmaBlock>, clock: &SystemClock) 
     let start = clock.now();
     let mut watched = start;
     // An interrupt of the link may have come while interrupts were being set up.
-    nic.refresh_link(clock);
-    while !nic.link().is_up() && clock.now().saturating_sub(start) < LINK_LIMIT {
+    nic.link().refresh(clock);
+    while !nic.state().link().is_up() && clock.now().saturating_sub(start) < LINK_LIMIT {
         clock.sleep(Duration::from_millis(50));
         // A fiber link may have to be forced.
-        if nic.needs_watching() && clock.now().saturating_sub(watched) >= WATCH_INTERVAL {
+        if nic.state().needs_watching() && clock.now().saturating_sub(watched) >= WATCH_INTERVAL {
             watched = clock.now();
-            nic.watch(clock);
+            nic.recovery().watch(clock);
         }
-        nic.refresh_link(clock);
+        nic.link().refresh(clock);
     }
 }

@@ -110,7 +110,7 @@ impl<R: Registers> Service<R> {
         let Some(server) = &mut self.server else {
             return Ok(false);
         };
-        if !server.scheme().nic().is_gone() {
+        if !server.scheme().nic().state().is_gone() {
             return Ok(false);
         }
         server.lose_device().doing("answer requests")?;
@@ -162,20 +162,20 @@ impl<R: Registers> Service<R> {
             scheme.note_lost_interrupt(reads_wait);
         }
         scheme.expire_others_turn();
-        if !scheme.nic().link().is_up() {
+        if !scheme.nic().state().link().is_up() {
             scheme.look_at_link();
         }
         scheme.watch();
         let nic = scheme.nic();
-        if nic.held_frames() == 0 || nic.link().is_up() {
+        if nic.state().pending_frames() == 0 || nic.state().link().is_up() {
             self.held_since = None;
         } else if self.held_since.get_or_insert_with(Instant::now).elapsed() > HOLD_LIMIT {
-            nic.drop_held_frames();
+            nic.tx().drop_pending();
             self.held_since = None;
         }
         server.settle(Occasion::Tick).doing("answer requests")?;
         if self.polling {
-            server.scheme().nic().flush_buffers();
+            server.scheme().nic().rx().flush();
         }
         self.plan()
     }
@@ -197,9 +197,9 @@ impl<R: Registers> Service<R> {
             delay
         } else if self.polling || server.writes_wait() || server.scheme().reader_may_have_stopped() {
             TICK
-        } else if server.scheme().nic().held_frames() > 0 {
+        } else if server.scheme().nic().state().pending_frames() > 0 {
             LINK_INTERVAL
-        } else if !self.watching && server.scheme().nic().needs_watching() {
+        } else if !self.watching && server.scheme().nic().state().needs_watching() {
             WATCH_INTERVAL
         } else {
             return Ok(());

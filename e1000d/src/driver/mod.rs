@@ -109,7 +109,7 @@ impl<R: Registers, D: DmaRegion, C: Clock, A: Answers> Server<R, D, C, A> {
     ///
     /// When the socket fails.
     pub fn settle(&mut self, occasion: Occasion) -> syscall::Result<()> {
-        self.scheme.nic().post();
+        self.scheme.nic().tx().post();
         self.retry_writes();
         self.retry_reads();
         let out = &mut self.out;
@@ -228,7 +228,7 @@ impl<R: Registers, D: DmaRegion, C: Clock, A: Answers> Server<R, D, C, A> {
             Op::Read(_) => self.reads.push_back(parked),
             Op::Write(_) => {
                 if self.writes.is_empty() {
-                    self.scheme.nic().set_transmit_interrupt(true);
+                    self.scheme.nic().interrupts().set_transmit(true);
                 }
                 self.writes.push_back(parked);
             }
@@ -266,10 +266,10 @@ impl<R: Registers, D: DmaRegion, C: Clock, A: Answers> Server<R, D, C, A> {
                 Op::Write(write) => write.buf().len(),
                 _ => 0,
             };
-            self.scheme.nic().count_dropped_frame();
+            self.scheme.nic().tx().count_dropped();
             self.out.push_back(Response::ok(len, parked.op));
         }
-        self.scheme.nic().post();
+        self.scheme.nic().tx().post();
         if self.writes.is_empty() {
             self.no_write_waits();
         }
@@ -277,7 +277,7 @@ impl<R: Registers, D: DmaRegion, C: Clock, A: Answers> Server<R, D, C, A> {
 
     /// The last write that waited was answered: needs no interrupt for room, and tells who wants to know.
     fn no_write_waits(&mut self) {
-        self.scheme.nic().set_transmit_interrupt(false);
+        self.scheme.nic().interrupts().set_transmit(false);
         let out = &mut self.out;
         self.scheme
             .tell_writers(|id, flags| out.push_back(event(id, flags)));

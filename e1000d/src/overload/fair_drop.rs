@@ -35,17 +35,17 @@ pub struct FairDrop {
 impl FairDrop {
     /// If the receive ring is three quarters full, empties it down to a quarter, as far as one flow makes up most of it.
     pub fn make_room<R: Registers, D: DmaRegion>(&mut self, nic: &mut Nic<R, D>) {
-        let size = nic.ring_sizes().rx.get();
-        if !nic.has_received(size / 4 * 3) {
+        let size = nic.state().config().rx.get();
+        if !nic.rx().has_filled(size / 4 * 3) {
             return;
         }
         let mut head = [0; HEAD];
         // A device that fills descriptors for ever must not keep us.
         for _ in 0..size {
-            if !nic.has_received(size / 4) {
+            if !nic.rx().has_filled(size / 4) {
                 return;
             }
-            let Some(seen) = nic.peek(&mut head) else {
+            let Some(seen) = nic.rx().peek(&mut head) else {
                 return;
             };
             let head = head.get(..seen).unwrap_or_default();
@@ -55,10 +55,10 @@ impl FairDrop {
             }
             self.count(head);
             if drop {
-                nic.discard();
-            } else if let Some(len) = nic.next_frame_len() {
+                nic.rx().discard();
+            } else if let Some(len) = nic.rx().next_len() {
                 let mut frame = vec![0; len];
-                nic.receive(&mut frame);
+                nic.rx().receive(&mut frame);
                 self.kept.push_back(frame);
             }
         }
@@ -143,10 +143,10 @@ fn flow(frame: &[u8]) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use e1000_hw::RingSize;
     use e1000_hw::chip::find;
     use e1000_hw::fake::{FakeMachine, FakeRegion, FakeRegisters};
-    use e1000_hw::nic::RingSizes;
-    use e1000_hw::ring::RingSize;
+    use e1000_hw::nic::Config;
 
     /// A frame with IPv4, UDP and a number in its data.
     fn datagram(port: u16, number: u8) -> Vec<u8> {
@@ -165,7 +165,7 @@ mod tests {
         let chip = find(0x8086, 0x100E).unwrap();
         let machine = FakeMachine::new(chip);
         let size = RingSize::new(ring).unwrap();
-        let sizes = RingSizes { rx: size, tx: size };
+        let sizes = Config::with_rings(size, size);
         let nic = Nic::bring_up(machine.registers(), chip, sizes, &mut machine.dma(), &machine).unwrap();
         (machine, nic)
     }
@@ -196,7 +196,7 @@ mod tests {
         let mut out = [0; 2048];
         let mut got = vec![];
         let mut next = |fair_drop: &mut FairDrop| {
-            let len = fair_drop.take(&mut out).or_else(|| nic.receive(&mut out))?;
+            let len = fair_drop.take(&mut out).or_else(|| nic.rx().receive(&mut out))?;
             assert_eq!(len, 60);
             Some((out[23], out[50]))
         };
@@ -210,7 +210,7 @@ mod tests {
         assert_eq!(got, expected);
         assert!(floods.is_sorted() && floods.len() < 64, "{floods:?}");
         assert_eq!(floods.last(), Some(&249), "the newest are not the ones to go");
-        let counters = nic.rx_counters();
+        let counters = nic.state().rx_counters();
         assert_eq!(counters.dropped as usize, 250 - floods.len());
         nic.stop(&machine);
     }
@@ -223,7 +223,7 @@ mod tests {
             assert!(machine.deliver(&datagram(7, number)));
             fair_drop.make_room(&mut nic);
         }
-        assert_eq!(nic.rx_counters().dropped, 0);
+        assert_eq!(nic.state().rx_counters().dropped, 0);
         assert!(!fair_drop.has_kept());
         nic.stop(&machine);
     }
@@ -238,7 +238,7 @@ mod tests {
             fair_drop.make_room(&mut nic);
         }
         assert_eq!(fair_drop.kept.len(), KEPT);
-        assert_eq!(nic.rx_counters().dropped, 0);
+        assert_eq!(nic.state().rx_counters().dropped, 0);
         let returned = KEPT as u64 / 16 * 16;
         assert_eq!(delivered, 255 + returned, "the NIC drops the rest");
         nic.stop(&machine);
@@ -254,7 +254,7 @@ mod tests {
             assert!(machine.deliver(&segment));
             fair_drop.make_room(&mut nic);
         }
-        assert_eq!(nic.rx_counters().dropped, 0);
+        assert_eq!(nic.state().rx_counters().dropped, 0);
         nic.stop(&machine);
     }
 

@@ -117,25 +117,28 @@ pub fn lines(pairs: &[(&str, String)]) -> String {
 
 /// The file `info`.
 pub fn info<R: Registers, D: DmaRegion>(nic: &Nic<R, D>, description: &Description) -> String {
-    let chip = nic.chip();
-    let sizes = nic.ring_sizes();
+    let chip = nic.state().chip();
+    let sizes = nic.state().config();
     let quirks: Vec<_> = chip.quirks.iter_names().map(|(name, _)| name).collect();
     lines(&[
         ("driver", format!("e1000d {}", env!("CARGO_PKG_VERSION"))),
-        ("state", if nic.is_gone() { "gone" } else { "present" }.to_owned()),
+        (
+            "state",
+            if nic.state().is_gone() { "gone" } else { "present" }.to_owned(),
+        ),
         ("chip", chip.name.to_owned()),
         ("device", format!("8086:{:04x}", chip.device_id)),
         ("revision", format!("{:#04x}", description.revision)),
-        ("mac", nic.mac().to_string()),
+        ("mac", nic.state().mac().to_string()),
         ("interrupt", description.interrupts.clone()),
         ("rx_ring", sizes.rx.get().to_string()),
         ("tx_ring", sizes.tx.get().to_string()),
-        ("mtu", nic.mtu().to_string()),
+        ("mtu", nic.state().mtu().to_string()),
         ("quirks", quirks.join(" ")),
         ("aspm", or_none(description.tuning.aspm)),
         ("pcix_longest_read", or_none(description.tuning.longest_read)),
         ("hazard", or_none(description.hazard)),
-        ("notes", notes(nic.notes())),
+        ("notes", notes(nic.state().notes())),
     ])
 }
 
@@ -170,7 +173,11 @@ pub fn link(link: Link) -> String {
 
 /// The file `stats`: what core and daemon count, then what the hardware counts, as last collected.
 pub fn stats<R: Registers, D: DmaRegion>(nic: &Nic<R, D>, activity: Activity) -> String {
-    let (rx, tx, recoveries) = (nic.rx_counters(), nic.tx_counters(), nic.recoveries());
+    let (rx, tx, recoveries) = (
+        nic.state().rx_counters(),
+        nic.state().tx_counters(),
+        nic.state().recoveries(),
+    );
     let software = [
         ("rx_packets", rx.frames),
         ("rx_bytes", rx.bytes),
@@ -181,7 +188,7 @@ pub fn stats<R: Registers, D: DmaRegion>(nic: &Nic<R, D>, activity: Activity) ->
         ("tx_packets", tx.frames),
         ("tx_bytes", tx.bytes),
         ("tx_dropped", tx.dropped),
-        ("tx_held", nic.held_frames().into()),
+        ("tx_held", nic.state().pending_frames().into()),
         ("tx_timeout_count", recoveries.hangs),
         ("tx_flushes", recoveries.flushes),
         ("resets", recoveries.resets),
@@ -192,7 +199,7 @@ pub fn stats<R: Registers, D: DmaRegion>(nic: &Nic<R, D>, activity: Activity) ->
         ("refused_reads", activity.refused_reads),
     ];
     let mut text = String::new();
-    for (name, value) in software.into_iter().chain(nic.statistics().values()) {
+    for (name, value) in software.into_iter().chain(nic.state().statistics().values()) {
         let _ = writeln!(text, "{name} {value}");
     }
     text
@@ -201,9 +208,9 @@ pub fn stats<R: Registers, D: DmaRegion>(nic: &Nic<R, D>, activity: Activity) ->
 /// The file `mtu`.
 pub fn mtu<R: Registers, D: DmaRegion>(nic: &Nic<R, D>) -> String {
     lines(&[
-        ("mtu", nic.mtu().to_string()),
+        ("mtu", nic.state().mtu().to_string()),
         ("min", MIN_MTU.to_string()),
-        ("max", nic.max_mtu().to_string()),
+        ("max", nic.state().max_mtu().to_string()),
     ])
 }
 
@@ -221,7 +228,7 @@ pub fn parse_mtu(text: &[u8]) -> Option<usize> {
 /// The file `filter` for a handle that asks for `own` while all together ask for `total`; `vlan_filter` tells whether
 /// VLANs that nobody asked for are kept out.
 pub fn filter<R: Registers, D: DmaRegion>(nic: &Nic<R, D>, own: &Demand, total: &Demand) -> String {
-    let vlan_filter = u8::from(nic.filter().vlan_filter());
+    let vlan_filter = u8::from(nic.state().filter().vlan_filter());
     let budget = u8::from(!own.no_budget);
     own.text("")
         + &lines(&[("budget", budget.to_string())])
@@ -231,7 +238,7 @@ pub fn filter<R: Registers, D: DmaRegion>(nic: &Nic<R, D>, own: &Demand, total: 
 
 /// The file `hang`.
 pub fn hang<R: Registers, D: DmaRegion>(nic: &Nic<R, D>) -> String {
-    let recoveries = nic.recoveries();
+    let recoveries = nic.state().recoveries();
     let counts = lines(&[
         ("hangs", recoveries.hangs.to_string()),
         ("phy_hangs", recoveries.phy_hangs.to_string()),
@@ -239,16 +246,16 @@ pub fn hang<R: Registers, D: DmaRegion>(nic: &Nic<R, D>) -> String {
         ("failed_resets", recoveries.failed_resets.to_string()),
         ("flushes", recoveries.flushes.to_string()),
     ]);
-    match nic.last_hang() {
+    match nic.state().last_hang() {
         Some(snapshot) => counts + &snapshot.to_string(),
         None => counts,
     }
 }
 
 /// The file `registers`: name, value, and the names of the bits that are set.
-pub fn registers<R: Registers, D: DmaRegion>(nic: &Nic<R, D>) -> String {
+pub fn registers<R: Registers, D: DmaRegion>(nic: &mut Nic<R, D>) -> String {
     let mut text = String::new();
-    nic.dump_registers(|name, value| {
+    nic.diagnostics().dump_registers(|name, value| {
         let _ = write!(text, "{name} {value:#010x}");
         for bit in bits(name, value) {
             let _ = write!(text, " {bit}");

@@ -24,7 +24,7 @@ use e1000_hw::nic::{Interrupt, Nic};
 use e1000_hw::notes::Notes;
 use e1000_hw::platform::{Clock, DmaRegion, Registers};
 use e1000_hw::regs::Causes;
-use e1000_hw::watchdog::Finding;
+use e1000_hw::watchdog::Outcome;
 use syscall::flag::EventFlags;
 use syscall::{Error, Result, error::EBADF};
 
@@ -141,15 +141,23 @@ impl<R: Registers, D: DmaRegion, C: Clock> NetworkScheme<R, D, C> {
         self.nic
     }
 
-    /// Whether a read of frames would find one.
+    /// Returns true if a read of frames would find one. If not, interrupts for received frames are no longer held off.
     pub fn frames_pending(&mut self) -> bool {
-        self.fair_drop.has_kept() || self.nic.next_frame_len().is_some()
+        let mut rx = self.nic.rx();
+        self.fair_drop.has_kept() || rx.next_len().is_some() || rx.complete() && rx.next_len().is_some()
     }
 
     /// Copies the next frame, whoever's turn it is, into `out` and returns how many bytes that were; what does not fit is
     /// lost.
     pub fn take_frame(&mut self, out: &mut [u8]) -> Option<usize> {
-        self.fair_drop.take(out).or_else(|| self.nic.receive(out))
+        if let Some(len) = self.fair_drop.take(out) {
+            return Some(len);
+        }
+        let mut rx = self.nic.rx();
+        match rx.receive(out) {
+            None if rx.complete() => rx.receive(out),
+            found => found,
+        }
     }
 
     /// Whether anybody has the file of frames open.
@@ -162,9 +170,10 @@ impl<R: Registers, D: DmaRegion, C: Clock> NetworkScheme<R, D, C> {
     /// Drops all frames that wait, and counts them: nobody is there whose they could be.
     fn drop_unclaimed_frames(&mut self) {
         while self.fair_drop.take(&mut []).is_some() {
-            self.nic.count_unused_frame();
+            self.nic.rx().count_dropped();
         }
-        self.nic.discard_all();
+        self.nic.rx().discard_all();
+        self.nic.rx().complete();
     }
 
     fn count_sent(&mut self) {
@@ -200,15 +209,15 @@ impl<R: Registers, D: DmaRegion, C: Clock> NetworkScheme<R, D, C> {
 
     /// Reads and acknowledges the NIC's interrupt causes.
     pub fn interrupt(&mut self, vector: u16) {
-        if self.nic.is_gone() {
+        if self.nic.state().is_gone() {
             return;
         }
-        match self.nic.interrupt(vector) {
+        match self.nic.interrupts().acknowledge(vector) {
             Interrupt::NotOurs | Interrupt::DeviceGone => {}
             Interrupt::Causes(causes) => {
                 self.activity.interrupts += 1;
                 self.hasten_self_test();
-                self.nic.moderate();
+                self.nic.interrupts().moderate();
                 if causes.contains(Causes::LSC) {
                     self.look_at_link();
                 }
@@ -219,7 +228,7 @@ impl<R: Registers, D: DmaRegion, C: Clock> NetworkScheme<R, D, C> {
     /// After an interrupt was served: keeps further ones away while frames wait for a busy reader.
     pub fn note_backlog(&mut self) {
         if self.frames_pending() {
-            self.nic.frames_left_waiting();
+            self.nic.rx().hold_off_interrupts();
         }
     }
 
@@ -230,7 +239,7 @@ impl<R: Registers, D: DmaRegion, C: Clock> NetworkScheme<R, D, C> {
 
     /// Looks at the link and logs what changed.
     pub fn look_at_link(&mut self) {
-        if let Some(link) = self.nic.refresh_link(&self.clock) {
+        if let Some(link) = self.nic.link().refresh(&self.clock) {
             log::info!("link {link}");
             self.activity.link_changes += 1;
             self.link_news = true;
@@ -240,7 +249,7 @@ impl<R: Registers, D: DmaRegion, C: Clock> NetworkScheme<R, D, C> {
 
     /// What the core has had to say since this was last asked, each thing once.
     pub fn take_news(&mut self) -> Option<Notes> {
-        let news = self.nic.notes().difference(self.noted);
+        let news = self.nic.state().notes().difference(self.noted);
         self.noted |= news;
         (!news.is_empty()).then_some(news)
     }
@@ -254,14 +263,14 @@ impl<R: Registers, D: DmaRegion, C: Clock> NetworkScheme<R, D, C> {
 
     /// Looks after transmitter and link.
     pub fn watch(&mut self) {
-        match self.nic.watch(&self.clock) {
-            Finding::Idle | Finding::Busy | Finding::DeviceGone => {}
-            Finding::Hung => log::debug!("the NIC still hangs"),
-            Finding::Reset => {
+        match self.nic.recovery().watch(&self.clock) {
+            Outcome::Idle | Outcome::Busy | Outcome::DeviceGone => {}
+            Outcome::Hung => log::debug!("the NIC still hangs"),
+            Outcome::Reset => {
                 log::warn!("the NIC hung and was reset (details in the file hang)");
                 self.look_at_link();
             }
-            Finding::Link => self.look_at_link(),
+            Outcome::LinkHelped => self.look_at_link(),
         }
         self.log_news();
     }
@@ -272,7 +281,7 @@ impl<R: Registers, D: DmaRegion, C: Clock> NetworkScheme<R, D, C> {
             return false;
         }
         log::error!("the NIC is gone: its registers read as all ones");
-        self.nic.refresh_link(&self.clock);
+        self.nic.link().refresh(&self.clock);
         self.abandon_self_test();
         self.activity.link_changes += 1;
         self.link_news = true;
@@ -385,15 +394,18 @@ impl<R: Registers, D: DmaRegion, C: Clock> NetworkScheme<R, D, C> {
     fn apply_demand(&mut self) {
         self.apply_budgets();
         // A self-test has the registers for itself; it is done when that has ended.
-        if self.nic.is_testing() {
+        if self.nic.state().is_testing() {
             return;
         }
         let total = self.total_demand();
         let groups = total.groups.iter().copied().map(MacAddress);
         self.nic
+            .settings()
             .set_filter(total.promiscuous, total.all_multicast, groups);
         let restrict = self.all_readers_ask_for_vlans();
-        self.nic.set_vlan_filter(restrict.then_some(total.vlans));
+        self.nic
+            .settings()
+            .set_vlan_filter(restrict.then_some(total.vlans));
     }
 
     /// Tells the handles for frames whether their process has a read budget.
@@ -431,15 +443,15 @@ impl<R: Registers, D: DmaRegion, C: Clock> NetworkScheme<R, D, C> {
             let now = self.clock.now();
             let age = |when| now.saturating_sub(when);
             if self.collected.is_none_or(|when| age(when) >= COLLECT_INTERVAL) {
-                self.nic.collect_statistics();
+                self.nic.diagnostics().collect_statistics();
                 self.collected = Some(now);
             }
         }
         let nic = &self.nic;
         match file {
-            File::Mac => return nic.mac().0.to_vec(),
+            File::Mac => return nic.state().mac().0.to_vec(),
             File::Info => files::info(nic, &self.description),
-            File::Link => files::link(nic.link()),
+            File::Link => files::link(nic.state().link()),
             File::Stats => {
                 let refused_reads = self.overload.refusals();
                 files::stats(
@@ -454,7 +466,7 @@ impl<R: Registers, D: DmaRegion, C: Clock> NetworkScheme<R, D, C> {
             File::Filter => files::filter(nic, demand, &self.total_demand()),
             File::Hang => files::hang(nic),
             File::SelfTest => self.self_test.text(),
-            File::Registers => files::registers(nic),
+            File::Registers => files::registers(&mut self.nic),
         }
         .into_bytes()
     }

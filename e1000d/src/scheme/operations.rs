@@ -4,9 +4,9 @@
 //! than its own handle, but that opening it may end the VLAN filter ([`crate::scheme::receive_mode`]). Blocking is the business of [`crate::driver`]: an operation that has to wait answers
 //! `EWOULDBLOCK` here, which is not the `EAGAIN` (11) that clients see.
 
+use e1000_hw::TransmitError;
 use e1000_hw::nic::MtuError;
 use e1000_hw::platform::{Clock, DmaRegion, Registers};
-use e1000_hw::tx::TransmitError;
 use redox_scheme::scheme::SchemeSync;
 use redox_scheme::{CallerCtx, OpenResult};
 use syscall::dirent::{DirEntry, DirentBuf, DirentKind};
@@ -67,7 +67,7 @@ impl<R: Registers, D: DmaRegion, C: Clock> NetworkScheme<R, D, C> {
             }
             true
         } else if at_end && self.frames_pending() {
-            if self.fair_drop.is_flood() && self.nic.has_received(BEHIND) {
+            if self.fair_drop.is_flood() && self.nic.rx().has_filled(BEHIND) {
                 self.overload.begin_turn(self.clock.now());
             }
             true
@@ -82,10 +82,10 @@ impl<R: Registers, D: DmaRegion, C: Clock> NetworkScheme<R, D, C> {
 
     /// Does what was written to `mtu`, `filter` or `selftest`.
     fn write_file(&mut self, id: usize, file: File, buf: &[u8]) -> Result<()> {
-        if self.nic.is_gone() {
+        if self.nic.state().is_gone() {
             return Err(Error::new(ENODEV));
         }
-        if self.nic.is_testing() {
+        if self.nic.state().is_testing() {
             return Err(Error::new(EBUSY));
         }
         if let Some(Handle::File(open)) = self.handles.get_mut(&id) {
@@ -102,7 +102,7 @@ impl<R: Registers, D: DmaRegion, C: Clock> NetworkScheme<R, D, C> {
         }
         if file == File::Mtu {
             let mtu = files::parse_mtu(&text).ok_or(Error::new(EINVAL))?;
-            let result = self.nic.set_mtu(mtu, &self.clock);
+            let result = self.nic.settings().set_mtu(mtu, &self.clock);
             self.look_at_link();
             return result.map_err(|error| {
                 log::warn!("MTU {mtu}: {error}");
@@ -182,7 +182,7 @@ impl<R: Registers, D: DmaRegion, C: Clock> SchemeSync for NetworkScheme<R, D, C>
         if buf.is_empty() {
             return Err(Error::new(EINVAL));
         }
-        if self.nic.is_gone() {
+        if self.nic.state().is_gone() {
             return Err(Error::new(ENODEV));
         }
         let nonblocking = fcntl_flags as usize & O_NONBLOCK == O_NONBLOCK;
@@ -227,16 +227,18 @@ impl<R: Registers, D: DmaRegion, C: Clock> SchemeSync for NetworkScheme<R, D, C>
             }
             Handle::Root | Handle::File(_) => return Err(Error::new(EINVAL)),
         }
-        if self.nic.is_gone() {
+        if self.nic.state().is_gone() {
             return Err(Error::new(ENODEV));
         }
-        match self.nic.transmit(buf) {
+        match self.nic.tx().send(buf) {
             Ok(()) => {
                 self.count_sent();
                 Ok(buf.len())
             }
             Err(TransmitError::TooShort) => Err(Error::new(EINVAL)),
-            Err(TransmitError::TooLong { .. }) => Err(Error::new(EMSGSIZE)),
+            Err(
+                TransmitError::TooLong { .. } | TransmitError::TooManySegments | TransmitError::NoBuffers,
+            ) => Err(Error::new(EMSGSIZE)),
             // Non-blocking or not: smolnetd drops a frame for good on any error.
             Err(TransmitError::Full) => Err(Error::new(EWOULDBLOCK)),
         }
@@ -249,7 +251,7 @@ impl<R: Registers, D: DmaRegion, C: Clock> SchemeSync for NetworkScheme<R, D, C>
 
     fn fevent(&mut self, id: usize, flags: EventFlags, _caller: &CallerCtx) -> Result<EventFlags> {
         let frames = self.frames_pending();
-        let room = self.nic.has_room();
+        let room = self.nic.tx().has_room();
         match self.handles.get_mut(&id).ok_or(Error::new(EBADF))? {
             Handle::Data(subscriber) => Ok(subscriber.subscribe(flags, frames, room)),
             Handle::File(open) => Ok(open.subscribe(flags, self.activity.link_changes)),

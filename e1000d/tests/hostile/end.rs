@@ -59,9 +59,9 @@ impl Case {
         }
         if !self.stalled && !was_reset {
             let nic = self.server.scheme().nic();
-            let held = u64::from(nic.held_frames());
+            let held = u64::from(nic.state().pending_frames());
             let wire = &self.kernel.inner().wire;
-            wire.all_was_sent(nic.tx_counters().dropped + held);
+            wire.all_was_sent(nic.state().tx_counters().dropped + held);
         }
     }
 
@@ -73,7 +73,7 @@ impl Case {
         if self.kernel.inner().gone {
             return;
         }
-        let filter = scheme.nic().filter();
+        let filter = scheme.nic().state().filter();
         assert!(!filter.promiscuous() && !filter.all_multicast() && !filter.vlan_filter());
         // One that is off is told with the next reset.
         if self.was_gone || self.registers.lied() || self.resets_fail {

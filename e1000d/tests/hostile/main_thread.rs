@@ -36,14 +36,14 @@ impl Case {
 
     /// What ends each step of either thread: a device that is gone is told of, once; a self-test goes on.
     pub(super) fn plan(&mut self) {
-        if self.server.scheme().nic().is_gone() {
+        if self.server.scheme().nic().state().is_gone() {
             self.server.lose_device().expect("answers are taken");
             self.kernel.inner().gone = true;
         }
         self.server.scheme().reader_may_have_stopped();
         let scheme = self.server.scheme();
         let due = scheme.self_test_due();
-        let tests = scheme.nic().is_testing() && !scheme.nic().is_gone();
+        let tests = scheme.nic().state().is_testing() && !scheme.nic().state().is_gone();
         assert_eq!(due.is_some(), tests, "a self-test was forgotten");
     }
 
@@ -51,7 +51,7 @@ impl Case {
     pub(super) fn interrupt(&mut self, vector: u16) {
         self.registers.allow(BASE_COST + LINK_COST);
         self.server.scheme().interrupt(vector % 4);
-        if self.server.scheme().nic().is_gone() {
+        if self.server.scheme().nic().state().is_gone() {
             return self.plan();
         }
         self.settle(0, |server, _| server.settle(Occasion::Tick));
@@ -67,13 +67,13 @@ impl Case {
         let scheme = self.server.scheme();
         scheme.expire_others_turn();
         scheme.note_lost_interrupt(reads_wait);
-        if !scheme.nic().link().is_up() {
+        if !scheme.nic().state().link().is_up() {
             scheme.look_at_link();
         }
         scheme.watch();
         let nic = scheme.nic();
-        if bits & 0b11 == 0 && !nic.link().is_up() {
-            nic.drop_held_frames();
+        if bits & 0b11 == 0 && !nic.state().link().is_up() {
+            nic.tx().drop_pending();
         }
         self.settle(0, |server, _| server.settle(Occasion::Tick));
     }
@@ -81,7 +81,7 @@ impl Case {
     /// Whether a self-test is still under way.
     fn continue_self_test(&mut self) -> bool {
         self.registers.allow(SELF_TEST_COST);
-        let tested = self.server.scheme().nic().is_testing();
+        let tested = self.server.scheme().nic().state().is_testing();
         self.registers.set_testing(true);
         let start = self.machine.now();
         let tests = self.server.scheme().continue_self_test();

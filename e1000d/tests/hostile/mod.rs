@@ -16,13 +16,13 @@ mod wire;
 
 use std::time::Duration;
 
+use e1000_hw::RingSize;
 use e1000_hw::chip::find;
 use e1000_hw::fake::{FAKE_MAC, FakeMachine, FakeRegion, Faults};
 use e1000_hw::interrupt::Routing;
-use e1000_hw::nic::{Nic, RingSizes};
+use e1000_hw::nic::{Config, Nic};
 use e1000_hw::platform::Clock;
 use e1000_hw::regs;
-use e1000_hw::ring::RingSize;
 use e1000d::driver::{BATCH, Server};
 use e1000d::scheme::NetworkScheme;
 use e1000d::scheme::files::Description;
@@ -102,15 +102,12 @@ impl Case {
         let machine = FakeMachine::new(chip);
         let ring = if hostility & 4 != 0 { LARGE_RING } else { RING };
         let registers = HostileRegisters::new(&machine, ring);
-        let sizes = RingSizes {
-            rx: RingSize::new(ring)?,
-            tx: RingSize::new(TX_RING)?,
-        };
+        let sizes = Config::with_rings(RingSize::new(ring)?, RingSize::new(TX_RING)?);
         let mut nic = Nic::bring_up(registers.clone(), chip, sizes, &mut machine.dma(), &machine)
             .unwrap_or_else(|error| panic!("{id:04x}: {error}"));
         let routing = Routing::for_vectors(chip, u16::from(hostility >> 4) % 4);
-        nic.route_interrupts(routing.unwrap_or(Routing::Single));
-        nic.enable_interrupts();
+        nic.interrupts().route(routing.unwrap_or(Routing::Single));
+        nic.interrupts().enable();
         let description = Description::default();
         let mut scheme =
             NetworkScheme::with_clock("network.hostile".to_owned(), nic, description, machine.clone());
@@ -370,12 +367,15 @@ impl Case {
             assert!(!reads_wait || !scheme.frames_pending(), "a reader was forgotten");
         }
         let nic = scheme.nic();
-        assert!(!writes_wait || nic.needs_watching(), "a writer was forgotten");
+        assert!(
+            !writes_wait || nic.state().needs_watching(),
+            "a writer was forgotten"
+        );
     }
 
     /// Frames that the driver received and dropped.
     fn dropped(&mut self) -> u64 {
-        let counters = self.server.scheme().nic().rx_counters();
+        let counters = self.server.scheme().nic().state().rx_counters();
         counters.oversized + counters.bad_length + counters.errors + counters.dropped
     }
 

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use e1000_hw::chip::find;
 use e1000_hw::fake::{FakeMachine, FakeRegion, FakeRegisters, Faults};
-use e1000_hw::nic::{Nic, RingSizes};
+use e1000_hw::nic::{Config, Nic};
 use e1000_hw::platform::Clock;
 use e1000_hw::regs;
 use e1000d::driver::{Answers, Server};
@@ -93,15 +93,9 @@ impl Machine {
     pub fn new() -> Self {
         let chip = find(0x8086, 0x100E).expect("82540EM");
         let fake = FakeMachine::new(chip);
-        let mut nic = Nic::bring_up(
-            fake.registers(),
-            chip,
-            RingSizes::default(),
-            &mut fake.dma(),
-            &fake,
-        )
-        .expect("bring-up");
-        nic.enable_interrupts();
+        let mut nic = Nic::bring_up(fake.registers(), chip, Config::default(), &mut fake.dma(), &fake)
+            .expect("bring-up");
+        nic.interrupts().enable();
         let (clock, kernel) = (VirtualClock::default(), Kernel::default());
         let description = Description::default();
         let mut scheme =
@@ -176,18 +170,18 @@ impl Machine {
     }
 
     pub fn dropped_by_driver(&mut self) -> u64 {
-        self.server.scheme().nic().rx_counters().dropped
+        self.server.scheme().nic().state().rx_counters().dropped
     }
 
     /// Whether frames wait to be read.
     pub fn has_backlog(&mut self) -> bool {
-        self.server.scheme().nic().has_received(1)
+        self.server.scheme().nic().rx().has_filled(1)
     }
 
     pub fn has_room(&mut self) -> bool {
         let nic = self.server.scheme().nic();
-        let size = nic.ring_sizes().rx.get();
-        !nic.has_received(size - 1)
+        let size = nic.state().config().rx.get();
+        !nic.rx().has_filled(size - 1)
     }
 
     fn serve(&mut self, sqe: Sqe) -> Option<Result<usize, i32>> {

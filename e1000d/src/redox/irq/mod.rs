@@ -129,7 +129,7 @@ impl Interrupts {
                     .watch(fd, Source::Interrupt(vector))
                     .doing("watch an interrupt")?;
             }
-            nic.enable_interrupts();
+            nic.interrupts().enable();
             let failed = match &interrupts {
                 Self::Polling => None,
                 Self::Line(line) => match proof::prove(&mut Test { line, nic }, clock, limits)? {
@@ -143,11 +143,11 @@ impl Interrupts {
             };
             let Some(failed) = failed else {
                 // What fired in the tests may have masked itself.
-                nic.enable_interrupts();
+                nic.interrupts().enable();
                 return Ok(interrupts);
             };
             log::warn!("{kind} was set up, but {failed}");
-            nic.disable_interrupts();
+            nic.interrupts().disable();
             kind.switch_off(channel);
         }
         Ok(Self::Polling)
@@ -159,7 +159,7 @@ impl Interrupts {
         function: &PciFunction,
         nic: &mut Nic<R, D>,
     ) -> Result<Self, Box<dyn std::error::Error>> {
-        let chip = nic.chip();
+        let chip = nic.state().chip();
         let (interrupts, routing) = match kind {
             Kind::MsiX => {
                 let choose = |vectors| Routing::for_vectors(chip, vectors).map_or(0, Routing::vectors);
@@ -179,7 +179,7 @@ impl Interrupts {
             Kind::Polling => (Self::Polling, Routing::Single),
         };
         set_intx(channel, kind == Kind::Line)?;
-        nic.route_interrupts(routing);
+        nic.interrupts().route(routing);
         Ok(interrupts)
     }
 
@@ -190,8 +190,8 @@ impl Interrupts {
         events: &mut Events,
     ) -> Result<bool, DaemonError> {
         for _ in 0..MESSAGES {
-            nic.enable_interrupts();
-            nic.raise_test_interrupt();
+            nic.interrupts().enable();
+            nic.interrupts().raise_test();
             if !self.message_arrives(nic, events)? {
                 return Ok(false);
             }
@@ -210,7 +210,9 @@ impl Interrupts {
                 return Ok(false);
             };
             let mut ours = false;
-            self.service(|| ours |= vector == 0 && matches!(nic.interrupt(vector), Interrupt::Causes(_)))?;
+            self.service(|| {
+                ours |= vector == 0 && matches!(nic.interrupts().acknowledge(vector), Interrupt::Causes(_))
+            })?;
             if ours {
                 return Ok(true);
             }
@@ -269,19 +271,19 @@ impl<R: Registers, D: DmaRegion> proof::Line for Test<'_, R, D> {
     type Error = InterruptError;
 
     fn mask(&mut self) {
-        self.nic.disable_interrupts();
+        self.nic.interrupts().disable();
     }
 
     fn raise(&mut self) {
-        self.nic.enable_interrupts();
-        self.nic.raise_test_interrupt();
+        self.nic.interrupts().enable();
+        self.nic.interrupts().raise_test();
     }
 
     fn look(&mut self) -> Result<Option<bool>, InterruptError> {
         let mut ours = false;
         let serviced = self
             .line
-            .service(|| ours |= matches!(self.nic.interrupt(0), Interrupt::Causes(_)))?;
+            .service(|| ours |= matches!(self.nic.interrupts().acknowledge(0), Interrupt::Causes(_)))?;
         Ok((serviced != Serviced::Nothing).then_some(ours))
     }
 }
