@@ -8,7 +8,7 @@
 use crate::chip::{Chip, Quirks};
 use crate::ethernet::MacAddress;
 use crate::platform::Registers;
-use crate::regs::{self, Rctl};
+use crate::regs;
 
 /// Registers of the VLAN table.
 const VFTA_REGISTERS: usize = regs::VFTA_REGISTERS as usize;
@@ -87,14 +87,14 @@ impl Filter {
         self.all_multicast() || word.is_some_and(|word| word >> (bit % 32) & 1 != 0)
     }
 
-    /// Bits of RCTL for this filter.
-    pub(crate) fn rctl(&self) -> Rctl {
-        let mut rctl = Rctl::empty();
-        // Promiscuous is also about VLANs.
-        rctl.set(Rctl::VFE, self.vlan_filter() && !self.vlans_lost);
-        rctl.set(Rctl::UPE, self.promiscuous);
-        rctl.set(Rctl::MPE, self.all_multicast() || self.groups_lost);
-        rctl
+    /// Returns whether the device has to let frames to all groups pass (RCTL.MPE).
+    pub(crate) fn needs_all_multicast(&self) -> bool {
+        self.all_multicast() || self.groups_lost
+    }
+
+    /// Returns whether the device has to drop tagged frames by the VLAN table (RCTL.VFE).
+    pub(crate) fn needs_vlan_filter(&self) -> bool {
+        self.vlan_filter() && !self.vlans_lost
     }
 
     /// Sets promiscuous and all-multicast mode; RCTL is the caller's to write.

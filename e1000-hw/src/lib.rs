@@ -31,6 +31,7 @@
 #[cfg(any(test, feature = "recorder"))]
 extern crate std;
 
+mod bring_up;
 pub mod chip;
 mod errata;
 pub mod ethernet;
@@ -40,7 +41,6 @@ mod fiber;
 pub mod filter;
 pub mod firmware;
 pub mod flow_control;
-mod init;
 pub mod interrupt;
 mod k1;
 pub mod link;

@@ -29,35 +29,31 @@ mod settings;
 mod state;
 mod tx;
 
-use core::fmt;
 use core::mem::MaybeUninit;
 
+use crate::bring_up;
 use crate::chip::{Chip, Quirks};
 use crate::ethernet::MacAddress;
 use crate::filter::Filter;
 use crate::firmware;
 use crate::flow_control::Pause;
-use crate::init;
 use crate::interrupt::Routing;
 use crate::link::Link;
 use crate::moderation::Moderator;
 use crate::notes::Notes;
-use crate::nvm::{self, MacAddressError};
 use crate::offload::Offloads;
-use crate::phy::{self, Advertise};
 use crate::platform::{Clock, DmaAllocator, DmaRegion, Registers};
-use crate::regs::{self, Status};
+use crate::regs;
 use crate::reset;
 use crate::ring::{DescriptorRing, OutOfDmaMemory, RingSize};
 use crate::rx::Receiver;
-use crate::self_test::loopback;
 use crate::stats::Statistics;
 use crate::tx::Transmitter;
-use crate::wait::TimedOut;
 use crate::watchdog::Watchdog;
 
 use maintenance::Maintenance;
 
+pub use crate::bring_up::BringUpError;
 pub use diagnostics::Diagnostics;
 pub use interrupts::{Interrupt, InterruptControl};
 pub use link::LinkControl;
@@ -98,43 +94,6 @@ impl Config {
 impl Default for Config {
     fn default() -> Self {
         Self::with_rings(RingSize::DEFAULT, RingSize::DEFAULT)
-    }
-}
-
-/// Reason why a NIC could not be brought up.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum BringUpError {
-    /// Registers read as all ones.
-    DeviceGone,
-    /// The reset did not end.
-    Reset(TimedOut),
-    /// The NIC has no usable MAC address.
-    MacAddress(MacAddressError),
-    /// Not enough memory for rings and buffers.
-    Memory(OutOfDmaMemory),
-}
-
-impl fmt::Display for BringUpError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::DeviceGone => f.write_str("the device does not answer (registers read as all ones)"),
-            Self::Reset(error) => write!(f, "the reset did not end: {error}"),
-            Self::MacAddress(MacAddressError::NvmSilent(error)) => {
-                write!(f, "no MAC address: none in RAL/RAH, and {error}")
-            }
-            Self::MacAddress(MacAddressError::Invalid(address)) => {
-                write!(f, "no MAC address: the NVM holds {address}")
-            }
-            Self::Memory(error) => error.fmt(f),
-        }
-    }
-}
-
-impl core::error::Error for BringUpError {}
-
-impl From<OutOfDmaMemory> for BringUpError {
-    fn from(error: OutOfDmaMemory) -> Self {
-        Self::Memory(error)
     }
 }
 
@@ -310,20 +269,12 @@ impl<R: Registers, D: DmaRegion> Nic<R, D> {
         A: DmaAllocator<Region = D>,
         C: Clock,
     {
-        let status = registers.read(regs::STATUS);
-        if status == regs::ALL_ONES {
-            return Err(BringUpError::DeviceGone);
-        }
-        let pcix = status & Status::PCIX_MODE.bits() != 0;
-        let ctrl = registers.read(regs::CTRL);
-        let notes = reset::reset(&registers, chip, clock).map_err(BringUpError::Reset)?;
-        loopback::end_of_others(&registers, chip, clock, ctrl);
-        let mac = nvm::mac_address(&registers, chip, clock).map_err(BringUpError::MacAddress)?;
+        let identity = bring_up::reset_device(&registers, chip, clock)?;
         let (rx, tx) = allocate_rings(allocator, chip, config)?;
-        let nic = Self::place(slot, Device { registers, chip }, mac, rx, tx);
-        nic.notes = notes;
-        nic.short_buffers = pcix && chip.quirks.contains(Quirks::PCIX_TX_2015);
-        if pcix && chip.quirks.contains(Quirks::PCIX_BUFFER_END_HANGS) {
+        let nic = Self::place(slot, Device { registers, chip }, identity.mac, rx, tx);
+        nic.notes = identity.warnings;
+        nic.short_buffers = identity.pcix && chip.quirks.contains(Quirks::PCIX_TX_2015);
+        if identity.pcix && chip.quirks.contains(Quirks::PCIX_BUFFER_END_HANGS) {
             nic.tx.end_in_upper_dword();
         }
         let started = nic.allocate_buffers(allocator, config);
@@ -335,9 +286,7 @@ impl<R: Registers, D: DmaRegion> Nic<R, D> {
         // SAFETY: `place` has initialised it.
         let nic = unsafe { slot.assume_init_mut() };
         let Device { registers, chip } = &nic.device;
-        nic.notes |= nvm::check(registers, chip, clock);
-        nic.notes |= phy::bring_up(registers, chip, clock, Advertise { pause: nic.pause });
-        Statistics::discard(registers);
+        nic.notes |= bring_up::start_phy(registers, chip, clock, nic.pause);
         nic.program(clock);
         Ok(nic)
     }
@@ -403,24 +352,23 @@ impl<R: Registers, D: DmaRegion> Nic<R, D> {
     fn program(&mut self, clock: &impl Clock) {
         self.power = Power::On;
         let Device { registers, chip } = &self.device;
-        init::program_mac(registers, chip, self.pause);
-        settings::split_packet_buffer(registers, chip, self.mtu);
-        settings::program_vlan_offload(registers, self.vlan_offload);
-        init::program_filter(registers, chip, self.mac);
-        self.filter.restore(registers, chip);
-        self.rx.program(registers);
-        init::program_receive_unit(registers, chip, self.moderator.interval());
-        settings::program_offloads(registers, self.offloads);
-        self.tx.program(registers);
+        let settings = bring_up::Settings {
+            mac: self.mac,
+            pause: self.pause,
+            mtu: self.mtu,
+            vlan_offload: self.vlan_offload,
+            filter: &self.filter,
+            interval: self.moderator.interval(),
+            offloads: self.offloads,
+        };
+        bring_up::program(registers, chip, &settings, &mut self.rx, &mut self.tx);
         self.watchdog.emptied();
-        init::program_transmit_unit(registers, chip);
-        registers.write(regs::TCTL, init::tctl(chip).bits());
         let seen = self.link_now();
         self.link = self.settle_link(seen, clock);
         let Device { registers, chip } = &self.device;
-        self.rctl = settings::rctl(chip, &self.filter, self.mtu).bits();
-        registers.write(regs::RCTL, self.rctl);
-        self.rx.start(registers);
+        let rctl = bring_up::rctl(chip, &self.filter, self.mtu);
+        self.rctl = rctl.bits();
+        bring_up::enable_receiver(registers, rctl, &mut self.rx);
     }
 
     /// What is known of the NIC.

@@ -2,7 +2,8 @@
 
 use core::mem;
 
-use super::{Device, Nic, Power, settings};
+use super::{Device, Nic, Power};
+use crate::bring_up;
 use crate::chip::{Media, Quirks};
 use crate::flow_control::{self, Pause};
 use crate::k1;
@@ -125,7 +126,7 @@ impl<R: Registers, D: DmaRegion> Nic<R, D> {
         let Device { registers, chip } = &self.device;
         link::program(registers, chip, link);
         if let Link::Up { pause, .. } = link {
-            flow_control::program(registers, chip, pause, settings::max_frame(self.mtu));
+            flow_control::program(registers, chip, pause, bring_up::max_frame(self.mtu));
         }
     }
 }
