@@ -125,8 +125,8 @@ pub(crate) fn reset_device(
     })
 }
 
-/// Checks the NVM, has the PHY negotiate (82574 datasheet, 4.6.3; Linux e1000, `e1000_setup_copper_link`), and clears the
-/// counters by reading them (82574 datasheet, 4.6.4): those of an earlier driver do not count.
+/// Checks the NVM, has the PHY negotiate (82574 datasheet, 4.6.3; Linux e1000, `e1000_setup_copper_link`), and clears
+/// the counters by reading them (82574 datasheet, 4.6.4): those of an earlier driver do not count.
 pub(crate) fn start_phy(
     registers: &impl Registers,
     chip: &Chip,
@@ -186,8 +186,8 @@ pub(crate) fn split_packet_buffer(registers: &impl Registers, chip: &Chip, mtu: 
     registers.write(regs::PBA, share);
 }
 
-/// Link settings, flow control (off until the link is up), packet buffer and errata (8254x manual, 14.3; 82574 datasheet,
-/// 4.6.2 and 4.6.3).
+/// Link settings, flow control (off until the link is up), packet buffer and errata (8254x manual, 14.3; 82574
+/// datasheet, 4.6.2 and 4.6.3).
 fn general_configuration(registers: &impl Registers, chip: &Chip, settings: &Settings<'_>) {
     link_settings(registers, chip);
     registers.write(regs::VET, regs::VET_8021Q);
@@ -266,7 +266,8 @@ fn receive_addresses(registers: &impl Registers, chip: &Chip, mac: MacAddress) {
     filter::clear_tables(registers, chip);
 }
 
-/// Delays, thresholds, moderation, checksums; one queue, legacy descriptors (8254x manual, 14.4; 82574 datasheet, 4.6.5).
+/// Delays, thresholds, moderation, checksums; one queue, legacy descriptors (8254x manual, 14.4; 82574 datasheet,
+/// 4.6.5).
 fn receive_unit(registers: &impl Registers, chip: &Chip, settings: &Settings<'_>) {
     let delay = if chip.quirks.contains(Quirks::LONG_RECEIVE_LATENCY) {
         0x20
@@ -315,3 +316,6 @@ fn transmit_unit(registers: &impl Registers, chip: &Chip) {
     tctl.set(Tctl::MULR, chip.mac().is_pcie());
     registers.write(regs::TCTL, tctl.bits());
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,6 +5,7 @@
 //! does not end, a device that is gone, descriptors with any bits at any time.
 
 mod device;
+pub mod mdio;
 mod memory;
 
 use core::time::Duration;
@@ -17,7 +18,7 @@ use std::vec::Vec;
 pub use memory::FakeRegion;
 use memory::Regions;
 
-use crate::chip::{Chip, Nvm};
+use crate::chip::{Chip, Nvm, VENDOR_INTEL, find};
 use crate::platform::{Clock, Registers};
 pub use crate::recorder::Accesses;
 use crate::recorder::{Log, Recorder};
@@ -42,7 +43,15 @@ pub const FAKE_PHY: [u16; 32] = {
     phy
 };
 
-/// How the NVM of the fake answers.
+/// Returns the chip with this PCI id, which has to be in the table.
+pub fn chip(id: u16) -> &'static Chip {
+    find(VENDOR_INTEL, id).expect("a chip of the table")
+}
+
+/// A fake machine, with everything that is done to it recorded.
+pub type RecordedMachine = Recorder<FakeMachine>;
+
+/// Answers of the NVM of the fake.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FakeEeprom {
     /// Not at all, like 82543 and 82544.
@@ -156,7 +165,7 @@ impl FakeMachine {
     }
 
     /// The same machine with all accesses to its NIC and all waits recorded.
-    pub fn recorded(chip: &'static Chip) -> Recorder<Self> {
+    pub fn recorded(chip: &'static Chip) -> RecordedMachine {
         Recorder::new(Self::new(chip))
     }
 

@@ -163,3 +163,6 @@ pub fn set_driver_loaded(registers: &impl Registers, chip: &Chip, loaded: bool) 
     let value = registers.read(register);
     registers.write(register, if loaded { value | bit } else { value & !bit });
 }
+
+#[cfg(test)]
+mod tests;

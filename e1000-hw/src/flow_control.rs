@@ -107,6 +107,7 @@ pub fn program(registers: &impl Registers, chip: &Chip, pause: Pause, max_frame:
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fake::{FakeMachine, chip};
 
     #[test]
     fn offer_comes_back_from_the_bits_that_it_is_sent_as() {
@@ -115,5 +116,24 @@ mod tests {
             let bits = AnAdvertise::for_pause(wanted.offer());
             assert_eq!(bits.pause_offer(), wanted.offer());
         }
+    }
+
+    #[test]
+    fn pause_is_programmed_by_direction() {
+        // 8254x manual, 13.4.1, 13.4.23 and 13.4.24; Linux e1000, `e1000_force_mac_fc` and `e1000_setup_link`.
+        let of = |id, rx, tx| {
+            let recorder = FakeMachine::recorded(chip(id));
+            recorder.inner.poke(regs::CTRL, 0x1800_0040);
+            program(&recorder, chip(id), Pause { rx, tx }, 1522);
+            [regs::FCTTV, regs::FCRTL, regs::FCRTH, regs::CTRL].map(|register| recorder.inner.peek(register))
+        };
+        assert_eq!(of(0x100E, true, true), [0xFFFF, 0x8000_ACC0, 0xACC8, 0x1800_0040]);
+        assert_eq!(of(0x100E, true, false), [0, 0, 0, 0x0800_0040]);
+        assert_eq!(of(0x100E, false, false), [0, 0, 0, 0x0000_0040]);
+        assert_eq!(of(0x10D3, false, true)[0], 0x0680);
+        assert_eq!(
+            of(0x153A, false, true),
+            [0xFFFF, 0x8000_5048, 0x5C20, 0x1000_0040]
+        );
     }
 }

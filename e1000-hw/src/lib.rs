@@ -22,10 +22,10 @@
 //! # Ok::<(), e1000_hw::nic::BringUpError>(())
 //! ```
 //!
-//! From the inside out: `ring` and `pool` are the DMA memory, `rx` and `tx` the two directions, [`chip`] the table of parts,
-//! [`reset`], [`firmware`], [`nvm`], [`phy`] and [`packet_buffer`] what bring-up needs, [`nic`] the whole; [`filter`],
-//! [`stats`], [`watchdog`] and [`self_test`] are what it does besides frames, [`offload`] what it can do to them,
-//! [`moderation`] how often it interrupts.
+//! From the inside out: `ring` and `pool` are the DMA memory, `rx` and `tx` the two directions, [`chip`] the table of
+//! parts, [`reset`], [`firmware`], [`nvm`], [`phy`] and [`packet_buffer`] what bring-up needs, [`nic`] the whole;
+//! [`filter`], [`stats`], [`watchdog`] and [`self_test`] are what it does besides frames, [`offload`] what it can do to
+//! them, [`moderation`] how often it interrupts.
 #![no_std]
 
 #[cfg(any(test, feature = "recorder"))]

@@ -114,6 +114,8 @@ pub fn program(registers: &impl Registers, chip: &Chip, link: Link) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fake::{FakeMachine, chip};
+    use crate::recorder::Access::Read;
 
     #[test]
     fn power_on_values_of_qemu_are_gigabit_full_duplex() {
@@ -156,5 +158,48 @@ mod tests {
             }
         );
         assert_eq!(Link::from_status(0b1100_0001), Link::Down);
+    }
+
+    #[test]
+    fn speed_and_duplex_are_programmed_with_the_link() {
+        let up = |mbit_s, full_duplex| Link::Up {
+            mbit_s,
+            full_duplex,
+            pause: Pause::NONE,
+        };
+        let after = |id, link, register, before| {
+            let recorder = FakeMachine::recorded(chip(id));
+            recorder.inner.poke(register, before);
+            program(&recorder, chip(id), link);
+            recorder.inner.peek(register)
+        };
+        // COLD is 0x3F in full duplex; in half duplex 0x40, at 1000 Mbit/s 0x200 (8254x manual, 13.4.33).
+        for (link, cold) in [
+            (up(1000, true), 0x3F),
+            (up(100, true), 0x3F),
+            (up(100, false), 0x40),
+            (up(1000, false), 0x200),
+        ] {
+            assert_eq!(
+                after(0x100E, link, regs::TCTL, 0x1003_F0FA),
+                0x1000_00FA | cold << 12
+            );
+        }
+        // Linux e1000e, `e1000_watchdog_task`, `FLAG_TARC_SPEED_MODE_BIT`.
+        assert_eq!(after(0x105E, up(1000, true), regs::TARC0, 3), 1 << 21 | 3);
+        assert_eq!(after(0x107D, up(100, true), regs::TARC0, 1 << 21 | 3), 3);
+        assert_eq!(after(0x10D3, up(1000, true), regs::TARC0, 3), 3);
+        // Linux e1000e, `e1000_check_for_copper_link_ich8lan`.
+        assert_eq!(after(0x153A, up(10, false), regs::TIPG, 0x0060_2008), 0x0060_20FF);
+        assert_eq!(after(0x153A, up(10, true), regs::TIPG, 0x0060_20FF), 0x0060_2008);
+        assert_eq!(after(0x100E, up(10, false), regs::TIPG, 0x0060_2008), 0x0060_2008);
+        // While it is down, and when nothing changes, nothing is written.
+        let recorder = FakeMachine::recorded(chip(0x105E));
+        program(&recorder, chip(0x105E), Link::Down);
+        assert_eq!(recorder.take(), []);
+        program(&recorder, chip(0x105E), up(1000, true));
+        recorder.take();
+        program(&recorder, chip(0x105E), up(1000, true));
+        assert_eq!(recorder.take(), [Read(regs::TCTL), Read(regs::TARC0)]);
     }
 }

@@ -71,11 +71,11 @@ pub struct Config {
     pub rx: RingSize,
     /// Transmit descriptors; limited to what the chip takes.
     pub tx: RingSize,
-    /// Has a buffer of 2 KiB for each receive descriptor, out of which frames are copied. If not, buffers are the owner's
-    /// ([`Rx::provide`]).
+    /// Has a buffer of 2 KiB for each receive descriptor, out of which frames are copied. If not, buffers are the
+    /// owner's ([`Rx::provide`]).
     pub copy_rx: bool,
-    /// Has a buffer of 2 KiB for each transmit descriptor, into which frames are copied. If not, all frames are sent from
-    /// the owner's memory ([`Tx::send_segments`]).
+    /// Has a buffer of 2 KiB for each transmit descriptor, into which frames are copied. If not, all frames are sent
+    /// from the owner's memory ([`Tx::send_segments`]).
     pub copy_tx: bool,
 }
 
@@ -166,8 +166,8 @@ impl<R: Registers, D: DmaRegion> Drop for Nic<R, D> {
     fn drop(&mut self) {
         match self.power {
             Power::Halted { dma_ended: true } => {
-                // SAFETY: the device was reset or its receiver and transmitter were turned off and their DMA ended, or it
-                // was never programmed; only `program`, which changes `power`, turns them on again. `self` is being
+                // SAFETY: the device was reset or its receiver and transmitter were turned off and their DMA ended, or
+                // it was never programmed; only `program`, which changes `power`, turns them on again. `self` is being
                 // dropped, so rings and buffers are not used any more.
                 unsafe {
                     self.rx.free();
@@ -180,7 +180,8 @@ impl<R: Registers, D: DmaRegion> Drop for Nic<R, D> {
     }
 }
 
-/// Initialises all fields of a structure in place, without a copy of it on the stack. A field that is missing is an error.
+/// Initialises all fields of a structure in place, without a copy of it on the stack. A field that is missing is an
+/// error.
 macro_rules! write_fields {
     ($slot:ident, Self { $($field:ident: $value:expr,)* }) => {{
         let pointer = $slot.as_mut_ptr();
@@ -224,7 +225,8 @@ impl<R: Registers, D: DmaRegion> Nic<R, D> {
     /// receive filter takes the NIC's own address and broadcast: what smolnetd uses. Waits not for the link; where
     /// nothing is wrong, less than 200 ms in all, and below a second whatever is.
     ///
-    /// The value is moved to the caller: some 3 KB of stack. Where that is too much, [`Self::bring_up_in`] builds it in place.
+    /// The value is moved to the caller: some 3 KB of stack. Where that is too much, [`Self::bring_up_in`] builds it in
+    /// place.
     ///
     /// Context: may sleep.
     ///
@@ -411,14 +413,14 @@ impl<R: Registers, D: DmaRegion> Nic<R, D> {
         Diagnostics { nic: self }
     }
 
-    /// Stops the device, waits until its DMA has ended, and frees its memory; leaks it if DMA did not end. Who can turn bus
-    /// mastering off by other means does so between [`Self::halt`] and dropping the NIC instead.
+    /// Stops the device, waits until its DMA has ended, and frees its memory; leaks it if DMA did not end. Who can turn
+    /// bus mastering off by other means does so between [`Self::halt`] and dropping the NIC instead.
     pub fn stop(mut self, clock: &impl Clock) {
         self.halt(clock);
     }
 
-    /// Stops the device and waits until its DMA has ended. Returns true if it has, as far as the device tells: not if its
-    /// reset did not end, if it went on being a bus master, or if it did not answer.
+    /// Stops the device and waits until its DMA has ended. Returns true if it has, as far as the device tells: not if
+    /// its reset did not end, if it went on being a bus master, or if it did not answer.
     ///
     /// Dropping the NIC frees its memory if DMA has ended, and leaks it otherwise. Who knows better forgets it
     /// ([`core::mem::forget`]). [`Recovery::restart`] brings a halted device up again.

@@ -264,3 +264,6 @@ fn eerd_sum(registers: &impl Registers, clock: &impl Clock) -> Result<u16, Timed
     }
     Ok(sum)
 }
+
+#[cfg(test)]
+mod tests;

@@ -27,6 +27,13 @@ pub enum Access {
     Wait(Duration),
 }
 
+impl Access {
+    /// A wait of so many microseconds.
+    pub const fn us(micros: u64) -> Self {
+        Self::Wait(Duration::from_micros(micros))
+    }
+}
+
 impl fmt::Debug for Access {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -207,3 +207,6 @@ fn reload_nvm(registers: &impl Registers) {
     registers.write(regs::CTRL_EXT, extended | regs::CTRL_EXT_EE_RST);
     registers.read(regs::STATUS);
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,15 +1,12 @@
 //! What emulators do that neither metal nor QEMU does, as fakes made after their sources: VirtualBox's DevE1000.cpp and
 //! DevE1000Phy.cpp, bhyve's pci_e82545.c, Bochs' e1000.cc.
 
-mod common;
-
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::Duration;
 
-use common::{Recorder, chip};
 use e1000_hw::ethernet::MacAddress;
-use e1000_hw::fake::{FakeMachine, FakeRegion};
+use e1000_hw::fake::{FakeMachine, FakeRegion, RecordedMachine, chip};
 use e1000_hw::link::Link;
 use e1000_hw::nic::{Config, Interrupt, Nic};
 use e1000_hw::nvm;
@@ -53,7 +50,7 @@ enum Mdio {
 
 impl VirtualBox {
     /// Powered on: the PHY has no link, and the link up timer runs.
-    fn new(id: u16, cable: bool) -> (Recorder, Rc<Self>) {
+    fn new(id: u16, cable: bool) -> (RecordedMachine, Rc<Self>) {
         let recorder = FakeMachine::recorded(chip(id));
         let mut registers = [0; 32];
         let low = if id == 0x1004 { 0x0C50 } else { 0x0C24 };
@@ -271,7 +268,7 @@ impl VirtualBox {
     }
 }
 
-fn bring_up(recorder: &Recorder) -> Nic<&Recorder, FakeRegion> {
+fn bring_up(recorder: &RecordedMachine) -> Nic<&RecordedMachine, FakeRegion> {
     let chip = recorder.inner.chip();
     let sizes = Config::default();
     let machine = recorder.inner.clone();
@@ -279,7 +276,7 @@ fn bring_up(recorder: &Recorder) -> Nic<&Recorder, FakeRegion> {
 }
 
 /// Waits for the interrupt that tells of a link; how long that took, and the link.
-fn wait_for_link(model: &VirtualBox, nic: &mut Nic<&Recorder, FakeRegion>) -> (Duration, Link) {
+fn wait_for_link(model: &VirtualBox, nic: &mut Nic<&RecordedMachine, FakeRegion>) -> (Duration, Link) {
     let time = model.wait_line();
     assert!(
         matches!(nic.interrupts().acknowledge(0), Interrupt::Causes(causes) if causes.contains(Causes::LSC))
@@ -316,7 +313,7 @@ fn link_of_virtualbox_is_there_two_seconds_after_bring_up_not_five() {
 }
 
 /// A clock that is only exact where it has to be: a longer wait ends with one of the scheduler's ticks.
-struct Ticks<'a>(&'a Recorder);
+struct Ticks<'a>(&'a RecordedMachine);
 
 impl Clock for Ticks<'_> {
     fn now(&self) -> Duration {
@@ -429,7 +426,7 @@ fn nothing_is_unmasked_by_masking_sent_frames() {
 }
 
 /// Bochs: registers 32 to 127 of MTA and VFTA are not there.
-fn bochs() -> Recorder {
+fn bochs() -> RecordedMachine {
     let recorder = FakeMachine::recorded(chip(0x100E));
     let missing = |offset| {
         (regs::MTA + 128..regs::MTA + 512).contains(&offset)

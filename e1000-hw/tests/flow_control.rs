@@ -1,12 +1,9 @@
 //! Pause frames: what is negotiated, and what the MAC is told of it. Against the fake.
 
-mod common;
-
 use std::time::Duration;
 
-use common::chip;
 use e1000_hw::chip::{CHIPS, Chip, Media, PhyAccess, Quirks};
-use e1000_hw::fake::{FakeMachine, FakeRegion, FakeRegisters};
+use e1000_hw::fake::{FakeMachine, FakeRegion, FakeRegisters, chip};
 use e1000_hw::flow_control::Pause;
 use e1000_hw::link::Link;
 use e1000_hw::nic::{Config, Nic};

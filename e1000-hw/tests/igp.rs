@@ -1,9 +1,6 @@
 //! The analog settings of 82541's and 82547's PHY, access by access.
 
-mod common;
-
-use common::{Recorder, chip};
-use e1000_hw::fake::{FAKE_PHY, FakeMachine};
+use e1000_hw::fake::{FAKE_PHY, FakeMachine, RecordedMachine, chip};
 use e1000_hw::phy::{self, Advertise};
 use e1000_hw::recorder::Access;
 use e1000_hw::regs;
@@ -22,7 +19,7 @@ fn accesses(id: u16) -> Vec<PhyStep> {
     accesses_of(FakeMachine::recorded(chip(id)), id)
 }
 
-fn accesses_of(recorder: Recorder, id: u16) -> Vec<PhyStep> {
+fn accesses_of(recorder: RecordedMachine, id: u16) -> Vec<PhyStep> {
     recorder.inner.set_link(false);
     recorder.inner.poke_phy(2, 0x02A8);
     recorder.inner.poke_phy(3, 0x0380);

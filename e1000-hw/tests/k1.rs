@@ -1,13 +1,10 @@
 //! The K1 workaround of I218, access by access, against Linux e1000e, `e1000_k1_workaround_lpt_lp`.
 
-mod common;
-
-use common::{Recorder, chip, us};
 use e1000_hw::chip::CHIPS;
-use e1000_hw::fake::{FakeMachine, FakeRegion};
+use e1000_hw::fake::{FakeMachine, FakeRegion, RecordedMachine, chip};
 use e1000_hw::link::Link;
 use e1000_hw::nic::{Config, Nic};
-use e1000_hw::recorder::Access::{Read, Write};
+use e1000_hw::recorder::Access::{self, Read, Write};
 use e1000_hw::regs::{self, Status};
 use e1000_hw::warnings::Warnings;
 
@@ -22,7 +19,7 @@ const LATER: u32 = 1 << 9;
 const INBAND: (u16, u8) = (770, 18);
 
 /// A part whose K1 configuration is 3, K1 on, with a link as STATUS has it.
-fn recorder(id: u16, speed: u32, full_duplex: bool) -> Recorder {
+fn recorder(id: u16, speed: u32, full_duplex: bool) -> RecordedMachine {
     let recorder = FakeMachine::recorded(chip(id));
     let duplex = if full_duplex { Status::FD.bits() } else { 0 };
     let status = speed << 6 | Status::LU.bits() | duplex;
@@ -35,7 +32,7 @@ fn recorder(id: u16, speed: u32, full_duplex: bool) -> Recorder {
     recorder
 }
 
-fn bring_up(recorder: &Recorder, id: u16) -> Nic<&Recorder, FakeRegion> {
+fn bring_up(recorder: &RecordedMachine, id: u16) -> Nic<&RecordedMachine, FakeRegion> {
     let machine = recorder.inner.clone();
     Nic::bring_up(
         recorder,
@@ -61,17 +58,17 @@ fn clock_is_requested_while_the_link_has_1000_mbit() {
         let want = [
             Write(regs::KMRNCTRLSTA, READ),
             Read(regs::STATUS),
-            us(2),
+            Access::us(2),
             Read(regs::KMRNCTRLSTA),
             Write(regs::KMRNCTRLSTA, WRITE | 1),
             Read(regs::STATUS),
-            us(2),
-            us(10),
+            Access::us(2),
+            Access::us(10),
             Read(regs::FEXTNVM6),
             Write(regs::FEXTNVM6, REQUEST),
             Write(regs::KMRNCTRLSTA, WRITE | 3),
             Read(regs::STATUS),
-            us(2),
+            Access::us(2),
             Read(regs::EXTCNF_CTRL),
             Write(regs::EXTCNF_CTRL, 0),
         ];

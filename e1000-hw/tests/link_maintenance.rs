@@ -1,16 +1,13 @@
 //! What a link needs besides being looked at, and a reset that did not end: all through `watch`, and none of it on an
 //! idle NIC. Against the fake.
 
-mod common;
-
 use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
 
-use common::chip;
-use common::mdio::Mdio;
 use e1000_hw::chip::{CHIPS, Media};
-use e1000_hw::fake::{FAKE_PHY, FakeMachine, FakeRegion, FakeRegisters, Faults};
+use e1000_hw::fake::mdio::Mdio;
+use e1000_hw::fake::{FAKE_PHY, FakeMachine, FakeRegion, FakeRegisters, Faults, chip};
 use e1000_hw::link::Link;
 use e1000_hw::nic::{Config, Interrupt, MtuError, Nic};
 use e1000_hw::phy::register;

@@ -1,13 +1,10 @@
 //! The PHY: access, negotiation, the check of 82574. With faults, each wait bounded.
 
-mod common;
-
 use std::time::Duration;
 
-use common::mdio::Mdio;
-use common::{Recorder, chip, us};
 use e1000_hw::chip::{CHIPS, Chip, Media, PhyAccess, Quirks};
-use e1000_hw::fake::{FAKE_PHY, FakeMachine, FakeRegion};
+use e1000_hw::fake::mdio::Mdio;
+use e1000_hw::fake::{FAKE_PHY, FakeMachine, FakeRegion, RecordedMachine, chip};
 use e1000_hw::flow_control::Pause;
 use e1000_hw::nic::{Config, Nic};
 use e1000_hw::phy::{self, Advertise, HangCheck, Phy, PhyError, PhyId, register};
@@ -15,7 +12,7 @@ use e1000_hw::recorder::Access::{self, Read, Write};
 use e1000_hw::regs::{self, Status};
 use e1000_hw::warnings::Warnings;
 
-fn phy_of(recorder: &Recorder, id: u16) -> Phy<'_, Recorder, Recorder> {
+fn phy_of(recorder: &RecordedMachine, id: u16) -> Phy<'_, RecordedMachine, RecordedMachine> {
     Phy::open(recorder, chip(id), recorder).expect("a PHY that nobody holds")
 }
 
@@ -132,7 +129,7 @@ fn link_that_is_up_stays_up_through_resets_of_the_mac() {
         let recorder = FakeMachine::recorded(chip);
         let machine = recorder.inner.clone();
         let sizes = Config::default();
-        let mut nic: Nic<&Recorder, FakeRegion> =
+        let mut nic: Nic<&RecordedMachine, FakeRegion> =
             Nic::bring_up(&recorder, chip, sizes, &mut machine.dma(), &recorder).expect(chip.name);
         assert!(!restarted(&recorder.take()), "{}", chip.name);
         assert!(nic.state().link().is_up(), "{}", chip.name);
@@ -249,7 +246,11 @@ fn mdio_of_82543_is_clocked_by_hand() {
     assert_eq!(phy.id(), Ok(PhyId(0x0141_0C20)));
     assert_eq!(phy.write(register::AN_ADVERTISE, 0xA5C3), Ok(()));
     assert_eq!(phy.read(register::AN_ADVERTISE), Ok(0xA5C3));
-    let edges = recorder.take().iter().filter(|access| **access == us(10)).count();
+    let edges = recorder
+        .take()
+        .iter()
+        .filter(|access| **access == Access::us(10))
+        .count();
     assert!(edges < 4 * 200, "{edges} edges for four accesses");
     drop(phy);
     // Linux e1000, `e1000_config_mac_to_phy`: FRCSPD, FRCDPX, SPEED and FD.

@@ -1,19 +1,16 @@
 //! Every access and every wait of a reset, family by family, against Linux e1000 (`e1000_reset_hw`) and e1000e
 //! (`e1000_reset_hw_82571`, `e1000_reset_hw_ich8lan`).
 
-mod common;
+use core::time::Duration;
+use std::vec;
+use std::vec::Vec;
 
-use std::time::Duration;
-
-use common::{Recorder, chip, us};
-use e1000_hw::chip::{CHIPS, PhyAccess, Quirks, Reset};
-use e1000_hw::fake::{FakeMachine, FakeRegion, Faults};
-use e1000_hw::nic::{BringUpError, Config, Nic};
-use e1000_hw::platform::Clock as _;
-use e1000_hw::recorder::Access::{self, Read, Write};
-use e1000_hw::regs::{self, Ctrl, Rctl, Tctl};
-use e1000_hw::reset;
-use e1000_hw::warnings::Warnings;
+use crate::chip::{CHIPS, Quirks, Reset};
+use crate::fake::{FakeMachine, Faults, chip};
+use crate::recorder::Access::{self, Read, Write};
+use crate::regs::{self, Rctl, Tctl};
+use crate::reset;
+use crate::warnings::Warnings;
 
 const RST: u32 = 1 << 26;
 const MASTER_DISABLE: u32 = 1 << 2;
@@ -50,12 +47,12 @@ fn early_parts_reload_their_eeprom_after_10_us() {
     // `e1000_reset_hw`: 10 us, CTRL_EXT.EE_RST, a flush, 2 ms.
     let want = sequence(&[
         &AT_REST,
-        &[Read(regs::CTRL), Write(regs::CTRL, RST), us(10)],
+        &[Read(regs::CTRL), Write(regs::CTRL, RST), Access::us(10)],
         &[
             Read(regs::CTRL_EXT),
             Write(regs::CTRL_EXT, 1 << 13),
             Read(regs::STATUS),
-            us(2000),
+            Access::us(2000),
             ENDED,
         ],
         &QUIET,
@@ -70,7 +67,7 @@ fn common_8254x_wait_5_ms() {
     // `e1000_get_auto_rd_done`: 5 ms.
     let want = sequence(&[
         &AT_REST,
-        &[Read(regs::CTRL), Write(regs::CTRL, RST), us(5000), ENDED],
+        &[Read(regs::CTRL), Write(regs::CTRL, RST), Access::us(5000), ENDED],
         &QUIET,
     ]);
     for id in [0x100E, 0x100F, 0x1010] {
@@ -83,7 +80,7 @@ fn revision_3_is_reset_through_the_shadow_of_ctrl() {
     // `e1000_reset_hw`: CTRL_DUP.
     let want = sequence(&[
         &AT_REST,
-        &[Read(regs::CTRL), Write(0x0004, RST), us(5000), ENDED],
+        &[Read(regs::CTRL), Write(0x0004, RST), Access::us(5000), ENDED],
         &QUIET,
     ]);
     for id in [0x1026, 0x1028, 0x1079, 0x1099] {
@@ -98,9 +95,14 @@ fn phy_of_82541_and_82547_is_reset_before_the_mac() {
         Read(regs::CTRL),
         Write(regs::CTRL, 1 << 31),
         Read(regs::STATUS),
-        us(5000),
+        Access::us(5000),
     ];
-    let mac = [Read(regs::CTRL), Write(regs::CTRL, RST), us(20_000), ENDED];
+    let mac = [
+        Read(regs::CTRL),
+        Write(regs::CTRL, RST),
+        Access::us(20_000),
+        ENDED,
+    ];
     for id in [0x1013, 0x1014, 0x1018, 0x1019, 0x101A] {
         assert_eq!(
             reset_steps(id),
@@ -122,7 +124,7 @@ fn pcie_parts_of_the_first_generation_give_the_eeprom_back() {
         &[
             Read(regs::CTRL),
             Write(regs::CTRL, RST | MASTER_DISABLE),
-            us(1000),
+            Access::us(1000),
             ENDED,
         ],
         &[Read(regs::EECD), Read(regs::EECD), Write(regs::EECD, AUTO_RD)],
@@ -151,10 +153,10 @@ fn later_pcie_parts_own_mdio_and_wait_for_the_phy() {
         &[
             Read(regs::CTRL),
             Write(regs::CTRL, RST | MASTER_DISABLE),
-            us(1000),
+            Access::us(1000),
         ],
         &release,
-        &[ENDED, Read(regs::EECD), us(25_000)],
+        &[ENDED, Read(regs::EECD), Access::us(25_000)],
         &QUIET,
     ]);
     for id in [0x108B, 0x109A, 0x10D3, 0x10F6, 0x150C] {
@@ -194,7 +196,7 @@ fn pch_is_not_touched_for_20_ms_after_reset() {
         &[
             Read(regs::CTRL),
             Write(regs::CTRL, RST | MASTER_DISABLE),
-            us(20_000),
+            Access::us(20_000),
         ],
         &[Read(regs::EXTCNF_CTRL), Write(regs::EXTCNF_CTRL, 0), ENDED],
         &[Read(regs::KABGTXD), Write(regs::KABGTXD, 0x0005_0000)],
@@ -221,92 +223,9 @@ fn running_device_gets_10_ms_to_end_its_dma() {
         want.extend([
             Write(regs::TCTL, Tctl::PSP.bits()),
             Read(regs::STATUS),
-            us(10_000),
+            Access::us(10_000),
         ]);
         assert_eq!(steps[..want.len()], want, "{}", chip.name);
-    }
-}
-
-#[test]
-fn memory_is_kept_from_a_bus_master_that_does_not_end() {
-    for chip in CHIPS {
-        for (stuck, what) in [
-            (1 << 19, "STATUS.GIO_MASTER_ENABLE"),
-            (u32::MAX, "a device that is gone"),
-        ] {
-            let recorder = FakeMachine::recorded(chip);
-            let machine = recorder.inner.clone();
-            let mut nic: Nic<&Recorder, FakeRegion> =
-                Nic::bring_up(&recorder, chip, Config::default(), &mut machine.dma(), &machine)
-                    .expect(chip.name);
-            let used = machine.dma_in_use();
-            recorder.on_read(move |offset, value| {
-                if offset == regs::STATUS {
-                    value | stuck
-                } else {
-                    value
-                }
-            });
-            let start = machine.now();
-            let dma_ended = nic.halt(&machine);
-            let tells = chip.mac().is_pcie() || stuck == u32::MAX;
-            assert_eq!(dma_ended, !tells, "{}: {what}", chip.name);
-            assert!(
-                machine.now() - start < Duration::from_millis(500),
-                "{}",
-                chip.name
-            );
-            assert_eq!(machine.dma_in_use(), used, "{}: {what}", chip.name);
-            drop(nic);
-            let left = if tells { used } else { 0 };
-            assert_eq!(machine.dma_in_use(), left, "{}: {what}", chip.name);
-        }
-    }
-}
-
-#[test]
-fn memory_is_kept_if_the_last_reset_did_not_end() {
-    for chip in CHIPS {
-        let machine = FakeMachine::new(chip);
-        let mut nic = Nic::bring_up(
-            machine.registers(),
-            chip,
-            Config::default(),
-            &mut machine.dma(),
-            &machine,
-        )
-        .expect(chip.name);
-        let stuck = Faults {
-            reset_stuck: true,
-            ..Faults::default()
-        };
-        machine.set_faults(stuck);
-        assert!(nic.recovery().restart(&machine).is_err(), "{}", chip.name);
-        let dma_ended = nic.halt(&machine);
-        assert!(!dma_ended, "{}", chip.name);
-        drop(nic);
-        assert_ne!(machine.dma_in_use(), 0, "{}", chip.name);
-    }
-}
-
-#[test]
-fn device_stops_before_its_memory_is_freed() {
-    for chip in CHIPS {
-        let machine = FakeMachine::new(chip);
-        let mut nic: Nic<_, FakeRegion> = Nic::bring_up(
-            machine.registers(),
-            chip,
-            Config::default(),
-            &mut machine.dma(),
-            &machine,
-        )
-        .expect(chip.name);
-        assert!(nic.halt(&machine), "{}", chip.name);
-        assert_ne!(machine.dma_in_use(), 0, "{}", chip.name);
-        assert_eq!(machine.peek(regs::RCTL) & Rctl::EN.bits(), 0, "{}", chip.name);
-        assert_eq!(machine.peek(regs::TCTL) & Tctl::EN.bits(), 0, "{}", chip.name);
-        drop(nic);
-        assert_eq!(machine.dma_in_use(), 0, "{}", chip.name);
     }
 }
 
@@ -321,7 +240,7 @@ fn stop_without_a_nic_pushes_its_writes_out_and_waits() {
                 Write(regs::TCTL, Tctl::PSP.bits()),
                 Write(regs::RCTL, 0),
                 Read(regs::STATUS),
-                us(10_000),
+                Access::us(10_000),
             ],
         ),
         (
@@ -331,7 +250,7 @@ fn stop_without_a_nic_pushes_its_writes_out_and_waits() {
                 Write(regs::TCTL, Tctl::PSP.bits()),
                 Write(regs::RCTL, 0),
                 Read(regs::STATUS),
-                us(10_000),
+                Access::us(10_000),
                 Read(regs::CTRL),
                 Write(regs::CTRL, MASTER_DISABLE),
                 Read(regs::STATUS),
@@ -343,7 +262,7 @@ fn stop_without_a_nic_pushes_its_writes_out_and_waits() {
                 Write(regs::IMC, u32::MAX),
                 Write(regs::TCTL, Tctl::PSP.bits()),
                 Read(regs::STATUS),
-                us(10_000),
+                Access::us(10_000),
                 Read(regs::CTRL),
                 Write(regs::CTRL, MASTER_DISABLE),
                 Read(regs::STATUS),
@@ -351,7 +270,7 @@ fn stop_without_a_nic_pushes_its_writes_out_and_waits() {
                 Write(regs::TCTL, Tctl::PSP.bits()),
                 Read(regs::CTRL),
                 Write(regs::CTRL, RST | MASTER_DISABLE),
-                us(1000),
+                Access::us(1000),
                 Read(regs::RCTL),
             ],
         ),
@@ -403,106 +322,5 @@ fn nothing_that_never_happens_is_waited_for_without_end() {
             "{}",
             chip.name
         );
-    }
-}
-
-#[test]
-fn nvm_that_is_not_reported_as_loaded_is_a_note_unless_the_address_is_missing_too() {
-    for id in [0x105E, 0x109A, 0x10D3, 0x150C] {
-        let up = |address: bool| {
-            let recorder = FakeMachine::recorded(chip(id));
-            let machine = recorder.inner.clone();
-            machine.poke(regs::EECD, 0);
-            if !address {
-                machine.poke(regs::RAH, 0);
-                recorder.on_read(|offset, value| if offset == regs::EERD { 0 } else { value });
-            }
-            let start = machine.now();
-            let nic = Nic::bring_up(
-                recorder,
-                chip(id),
-                Config::default(),
-                &mut machine.dma(),
-                &machine,
-            );
-            assert!(machine.now() - start < Duration::from_millis(200));
-            nic.map(|nic| nic.state().notes())
-        };
-        // VirtualBox's 82583V: `e1kR3HardReset` sets EECD to EE_PRES alone.
-        assert_eq!(up(true), Ok(Warnings::NVM_NOT_LOADED), "{id:04x}");
-        assert!(matches!(up(false), Err(BringUpError::MacAddress(_))), "{id:04x}");
-    }
-}
-
-#[test]
-fn firmware_learns_of_start_and_stop() {
-    // Linux e1000e, `e1000e_get_hw_control`: CTRL_EXT bit 28, or SWSM bit 3 on 82573.
-    for (id, register, bit) in [
-        (0x105E, regs::CTRL_EXT, 1 << 28),
-        (0x107D, regs::CTRL_EXT, 1 << 28),
-        (0x109A, regs::SWSM, 1 << 3),
-        (0x10D3, regs::CTRL_EXT, 1 << 28),
-        (0x153A, regs::CTRL_EXT, 1 << 28),
-    ] {
-        let machine = FakeMachine::new(chip(id));
-        let nic = Nic::bring_up(
-            machine.registers(),
-            chip(id),
-            Config::default(),
-            &mut machine.dma(),
-            &machine,
-        );
-        let nic = nic.expect("bring-up");
-        assert_ne!(machine.peek(register) & bit, 0, "{id:04x}");
-        nic.stop(&machine);
-        assert_eq!(machine.peek(register) & bit, 0, "{id:04x}");
-    }
-}
-
-#[test]
-fn phy_is_never_reset_where_that_breaks_it() {
-    for chip in CHIPS.iter().filter(|chip| chip.limits.phy == PhyAccess::Firmware) {
-        let machine = FakeMachine::new(chip);
-        let nic = Nic::bring_up(
-            machine.registers(),
-            chip,
-            Config::default(),
-            &mut machine.dma(),
-            &machine,
-        );
-        nic.expect("bring-up").stop(&machine);
-        let writes = machine.take_accesses().writes;
-        assert!(
-            writes
-                .iter()
-                .all(|(offset, value)| { *offset != regs::CTRL || value & Ctrl::PHY_RST.bits() == 0 })
-        );
-        assert!(writes.iter().all(|(offset, _)| *offset != regs::MDIC));
-    }
-}
-
-#[test]
-fn device_that_goes_away_during_bring_up_ends_it_within_a_second() {
-    for chip in CHIPS {
-        for left in [1, 4, 8, 16, 32, 64, 128] {
-            let recorder = FakeMachine::recorded(chip);
-            // Without a link the PHY is looked at too.
-            recorder.inner.set_link(false);
-            let mut reads = 0;
-            recorder.on_read(move |_, value| {
-                reads += 1;
-                if reads > left { u32::MAX } else { value }
-            });
-            let machine = recorder.inner.clone();
-            let time = recorder.time(|| {
-                let rings = Config::default();
-                let _ = Nic::bring_up(&recorder, chip, rings, &mut machine.dma(), &recorder);
-            });
-            assert!(
-                time < Duration::from_secs(1),
-                "{} after {left}: {time:?}",
-                chip.name
-            );
-        }
     }
 }

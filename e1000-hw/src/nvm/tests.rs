@@ -1,104 +1,16 @@
-//! What the driver shares with firmware and other ports: semaphores and NVM. Each with faults, each bounded.
+//! Address and checksum, from EERD in both layouts and from pins, of NVMs that are wrong or silent.
 
-mod common;
+use core::time::Duration;
 
-use std::time::Duration;
-
-use common::chip;
-use e1000_hw::chip::{CHIPS, Nvm, Semaphore};
-use e1000_hw::ethernet::MacAddress;
-use e1000_hw::fake::{FAKE_MAC, FakeEeprom, FakeMachine};
-use e1000_hw::firmware::{Purpose, SemaphoreGuard};
-use e1000_hw::nic::{Config, Nic};
-use e1000_hw::nvm::{self, MacAddressError};
-use e1000_hw::platform::Clock;
-use e1000_hw::recorder::Access::{Read, Write};
-use e1000_hw::regs::{self, Ctrl};
-use e1000_hw::warnings::Warnings;
-
-// Semaphores.
-
-#[test]
-fn ports_agree_first_then_software_and_firmware() {
-    // Linux e1000e, `e1000_get_hw_semaphore_82571`: SMBI is acquired if it reads zero, then SWESMBI if it sticks.
-    let recorder = FakeMachine::recorded(chip(0x105E));
-    let guard = SemaphoreGuard::acquire(&recorder, chip(0x105E), &recorder, Purpose::Phy);
-    assert!(guard.is_obtained() && guard.warnings().is_empty());
-    drop(guard);
-    assert_eq!(
-        recorder.take(),
-        [
-            Read(regs::SWSM),
-            Read(regs::SWSM),
-            Write(regs::SWSM, 2),
-            Read(regs::SWSM),
-            Read(regs::SWSM),
-            Write(regs::SWSM, 0),
-        ]
-    );
-}
-
-#[test]
-fn port_that_never_lets_go_is_passed_over_but_firmware_is_not() {
-    let recorder = FakeMachine::recorded(chip(0x105E));
-    recorder.on_read(|offset, value| if offset == regs::SWSM { value | 1 } else { value });
-    let time = recorder.time(|| {
-        let guard = SemaphoreGuard::acquire(&recorder, chip(0x105E), &recorder, Purpose::Phy);
-        assert!(guard.is_obtained(), "boot agents leave SMBI set");
-        assert_eq!(guard.warnings(), Warnings::SEMAPHORE_BUSY);
-    });
-    assert!(time < Duration::from_millis(10), "{time:?}");
-
-    recorder.on_read(|offset, value| if offset == regs::SWSM { value & !2 } else { value });
-    recorder.take();
-    let time = recorder.time(|| {
-        let guard = SemaphoreGuard::acquire(&recorder, chip(0x105E), &recorder, Purpose::Phy);
-        assert!(!guard.is_obtained());
-        assert_eq!(guard.warnings(), Warnings::SEMAPHORE_BUSY);
-    });
-    assert!(time < Duration::from_millis(10), "{time:?}");
-    assert_eq!(
-        recorder.take().last(),
-        Some(&Write(regs::SWSM, 0)),
-        "SMBI is given back"
-    );
-}
-
-#[test]
-fn every_semaphore_is_bounded_and_what_was_not_obtained_is_not_given_back() {
-    for chip in CHIPS {
-        for purpose in [Purpose::Phy, Purpose::Reset] {
-            let recorder = FakeMachine::recorded(chip);
-            // Firmware has it, and keeps it.
-            recorder.on_write(|offset, value| match offset {
-                regs::SWSM => Some(value & !2),
-                regs::EXTCNF_CTRL => Some(value & !(1 << 5)),
-                _ => Some(value),
-            });
-            let time = recorder.time(|| {
-                let guard = SemaphoreGuard::acquire(&recorder, chip, &recorder, purpose);
-                let nothing = match chip.limits.semaphore {
-                    Semaphore::None => true,
-                    Semaphore::Swsm => purpose == Purpose::Reset,
-                    Semaphore::SwsmMdio | Semaphore::Mdio | Semaphore::SwFlag => false,
-                };
-                assert_eq!(guard.is_obtained(), nothing, "{}", chip.name);
-            });
-            assert!(time <= Duration::from_millis(201), "{}: {time:?}", chip.name);
-        }
-    }
-    // The flag of firmware is not cleared by us.
-    let recorder = FakeMachine::recorded(chip(0x153A));
-    recorder.inner.poke(regs::EXTCNF_CTRL, 1 << 5);
-    drop(SemaphoreGuard::acquire(
-        &recorder,
-        chip(0x153A),
-        &recorder,
-        Purpose::Reset,
-    ));
-    assert_eq!(recorder.inner.peek(regs::EXTCNF_CTRL), 1 << 5);
-    assert!(recorder.take().iter().all(|step| !matches!(step, Write(..))));
-}
+use crate::chip::{CHIPS, Nvm};
+use crate::ethernet::MacAddress;
+use crate::fake::{FAKE_MAC, FakeEeprom, FakeMachine, FakeRegion, RecordedMachine, chip};
+use crate::nic::{Config, Nic};
+use crate::nvm::{self, MacAddressError};
+use crate::platform::Clock;
+use crate::recorder::Access::Write;
+use crate::regs::{self, Ctrl};
+use crate::warnings::Warnings;
 
 // NVM.
 
@@ -343,4 +255,30 @@ fn absent_eeprom_is_no_address() {
         nvm::mac_address(&recorder, chip(0x153A), &recorder),
         Err(MacAddressError::Invalid(_))
     ));
+}
+#[test]
+fn nvm_that_answers_each_word_late_is_not_called_silent() {
+    let chip = chip(0x10D3);
+    let recorder = FakeMachine::recorded(chip);
+    // Each word comes within its own time, and all of them do not: the machine is busy.
+    let mut polls = 0;
+    recorder.on_read(move |offset, value| {
+        polls += u32::from(offset == regs::EERD);
+        if offset == regs::EERD && polls % 1000 != 0 {
+            0
+        } else {
+            value
+        }
+    });
+    let machine = recorder.inner.clone();
+    let nic: Nic<&RecordedMachine, FakeRegion> =
+        Nic::bring_up(&recorder, chip, Config::default(), &mut machine.dma(), &recorder).expect(chip.name);
+    assert_eq!(nic.state().notes(), Warnings::empty());
+    // One that answers nothing is.
+    recorder.on_read(|offset, value| if offset == regs::EERD { 0 } else { value });
+    std::mem::forget(nic);
+    let nic: Nic<&RecordedMachine, FakeRegion> =
+        Nic::bring_up(&recorder, chip, Config::default(), &mut machine.dma(), &recorder).expect(chip.name);
+    assert_eq!(nic.state().notes(), Warnings::NVM_SILENT);
+    std::mem::forget(nic);
 }

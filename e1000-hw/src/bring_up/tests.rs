@@ -1,17 +1,15 @@
 //! Values that bring-up gives to the registers that parts and their errata prescribe.
 
-mod common;
+use std::vec;
+use std::vec::Vec;
 
-use common::{Recorder, chip};
-use e1000_hw::chip::{CHIPS, MacType, Media, PhyAccess, Quirks};
-use e1000_hw::ethernet::MacAddress;
-use e1000_hw::fake::{FakeMachine, FakeRegion};
-use e1000_hw::flow_control::{self, Pause};
-use e1000_hw::link::{self, Link};
-use e1000_hw::nic::{Config, Nic};
-use e1000_hw::recorder::Access::{self, Read, Write};
-use e1000_hw::regs;
-use e1000_hw::warnings::Warnings;
+use crate::chip::{CHIPS, MacType, Media, PhyAccess, Quirks};
+use crate::ethernet::MacAddress;
+use crate::fake::{FakeMachine, FakeRegion, RecordedMachine, chip};
+use crate::nic::{Config, Nic};
+use crate::recorder::Access::{self, Read, Write};
+use crate::regs;
+use crate::warnings::Warnings;
 
 /// What bring-up of the chip does to these registers, starting from these values.
 fn bring_up(id: u16, before: &[(u32, u32)], of: &[u32]) -> Vec<Access> {
@@ -21,7 +19,7 @@ fn bring_up(id: u16, before: &[(u32, u32)], of: &[u32]) -> Vec<Access> {
         recorder.inner.poke(register, value);
     }
     let machine = recorder.inner.clone();
-    let nic: Nic<&Recorder, FakeRegion> =
+    let nic: Nic<&RecordedMachine, FakeRegion> =
         Nic::bring_up(&recorder, chip, Config::default(), &mut machine.dma(), &machine).expect(chip.name);
     // Nothing answers the fake's bit-banged MDIO.
     let notes = nic.state().notes().difference(Warnings::PHY_SILENT);
@@ -238,7 +236,7 @@ fn table_writes_of_8254x_are_flushed_one_by_one() {
         let recorder = FakeMachine::recorded(chip);
         let machine = recorder.inner.clone();
         let sizes = Config::default();
-        let mut nic: Nic<&Recorder, FakeRegion> =
+        let mut nic: Nic<&RecordedMachine, FakeRegion> =
             Nic::bring_up(&recorder, chip, sizes, &mut machine.dma(), &machine).expect(chip.name);
         nic.settings()
             .set_filter(false, false, [MacAddress([1, 0, 0x5E, 0, 0, 1])]);
@@ -341,68 +339,6 @@ fn second_copy_of_the_address_of_82571_stays_in_entry_14() {
 }
 
 #[test]
-fn speed_and_duplex_are_programmed_with_the_link() {
-    let up = |mbit_s, full_duplex| Link::Up {
-        mbit_s,
-        full_duplex,
-        pause: Pause::NONE,
-    };
-    let after = |id, link, register, before| {
-        let recorder = FakeMachine::recorded(chip(id));
-        recorder.inner.poke(register, before);
-        link::program(&recorder, chip(id), link);
-        recorder.inner.peek(register)
-    };
-    // COLD is 0x3F in full duplex; in half duplex 0x40, at 1000 Mbit/s 0x200 (8254x manual, 13.4.33).
-    for (link, cold) in [
-        (up(1000, true), 0x3F),
-        (up(100, true), 0x3F),
-        (up(100, false), 0x40),
-        (up(1000, false), 0x200),
-    ] {
-        assert_eq!(
-            after(0x100E, link, regs::TCTL, 0x1003_F0FA),
-            0x1000_00FA | cold << 12
-        );
-    }
-    // Linux e1000e, `e1000_watchdog_task`, `FLAG_TARC_SPEED_MODE_BIT`.
-    assert_eq!(after(0x105E, up(1000, true), regs::TARC0, 3), 1 << 21 | 3);
-    assert_eq!(after(0x107D, up(100, true), regs::TARC0, 1 << 21 | 3), 3);
-    assert_eq!(after(0x10D3, up(1000, true), regs::TARC0, 3), 3);
-    // Linux e1000e, `e1000_check_for_copper_link_ich8lan`.
-    assert_eq!(after(0x153A, up(10, false), regs::TIPG, 0x0060_2008), 0x0060_20FF);
-    assert_eq!(after(0x153A, up(10, true), regs::TIPG, 0x0060_20FF), 0x0060_2008);
-    assert_eq!(after(0x100E, up(10, false), regs::TIPG, 0x0060_2008), 0x0060_2008);
-    // While it is down, and when nothing changes, nothing is written.
-    let recorder = FakeMachine::recorded(chip(0x105E));
-    link::program(&recorder, chip(0x105E), Link::Down);
-    assert_eq!(recorder.take(), []);
-    link::program(&recorder, chip(0x105E), up(1000, true));
-    recorder.take();
-    link::program(&recorder, chip(0x105E), up(1000, true));
-    assert_eq!(recorder.take(), [Read(regs::TCTL), Read(regs::TARC0)]);
-}
-
-#[test]
-fn pause_is_programmed_by_direction() {
-    // 8254x manual, 13.4.1, 13.4.23 and 13.4.24; Linux e1000, `e1000_force_mac_fc` and `e1000_setup_link`.
-    let of = |id, rx, tx| {
-        let recorder = FakeMachine::recorded(chip(id));
-        recorder.inner.poke(regs::CTRL, 0x1800_0040);
-        flow_control::program(&recorder, chip(id), Pause { rx, tx }, 1522);
-        [regs::FCTTV, regs::FCRTL, regs::FCRTH, regs::CTRL].map(|register| recorder.inner.peek(register))
-    };
-    assert_eq!(of(0x100E, true, true), [0xFFFF, 0x8000_ACC0, 0xACC8, 0x1800_0040]);
-    assert_eq!(of(0x100E, true, false), [0, 0, 0, 0x0800_0040]);
-    assert_eq!(of(0x100E, false, false), [0, 0, 0, 0x0000_0040]);
-    assert_eq!(of(0x10D3, false, true)[0], 0x0680);
-    assert_eq!(
-        of(0x153A, false, true),
-        [0xFFFF, 0x8000_5048, 0x5C20, 0x1000_0040]
-    );
-}
-
-#[test]
 fn no_ring_and_no_buffer_crosses_64_kib() {
     // Linux e1000, `e1000_check_64k_bound`: 82545 and 82546; kept for all. The fake's regions are aligned like the contract says.
     for chip in CHIPS {
@@ -422,31 +358,4 @@ fn no_ring_and_no_buffer_crosses_64_kib() {
         let ring = u64::from(machine.peek(regs::RDBAL));
         assert_eq!(ring % 4096, 0);
     }
-}
-
-#[test]
-fn nvm_that_answers_each_word_late_is_not_called_silent() {
-    let chip = chip(0x10D3);
-    let recorder = FakeMachine::recorded(chip);
-    // Each word comes within its own time, and all of them do not: the machine is busy.
-    let mut polls = 0;
-    recorder.on_read(move |offset, value| {
-        polls += u32::from(offset == regs::EERD);
-        if offset == regs::EERD && polls % 1000 != 0 {
-            0
-        } else {
-            value
-        }
-    });
-    let machine = recorder.inner.clone();
-    let nic: Nic<&Recorder, FakeRegion> =
-        Nic::bring_up(&recorder, chip, Config::default(), &mut machine.dma(), &recorder).expect(chip.name);
-    assert_eq!(nic.state().notes(), Warnings::empty());
-    // One that answers nothing is.
-    recorder.on_read(|offset, value| if offset == regs::EERD { 0 } else { value });
-    std::mem::forget(nic);
-    let nic: Nic<&Recorder, FakeRegion> =
-        Nic::bring_up(&recorder, chip, Config::default(), &mut machine.dma(), &recorder).expect(chip.name);
-    assert_eq!(nic.state().notes(), Warnings::NVM_SILENT);
-    std::mem::forget(nic);
 }
