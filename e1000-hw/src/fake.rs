@@ -77,6 +77,8 @@ pub struct Faults {
     pub stuck_bits: Option<(u32, u32)>,
     /// The words of the NVM do not add up.
     pub nvm_checksum_wrong: bool,
+    /// The NVM has deep smart power down on.
+    pub deep_smart_power_down: bool,
     /// What is sent in loopback does not come back.
     pub loopback_loses: bool,
     /// What is sent in loopback comes back with its last byte changed.

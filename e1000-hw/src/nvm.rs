@@ -8,7 +8,7 @@ mod microwire;
 use core::fmt;
 use core::time::Duration;
 
-use crate::chip::{Chip, Nvm, Quirks};
+use crate::chip::{Chip, MacType, Nvm, Quirks};
 use crate::ethernet::MacAddress;
 use crate::platform::{Clock, Registers};
 use crate::regs::{self, Status};
@@ -194,18 +194,36 @@ fn eerd_words(registers: &impl Registers, clock: &impl Clock) -> Result<[u16; 3]
 
 /// Checks the NVM for bring-up; one on pins is not asked for its checksum, which would take 170 ms.
 pub(crate) fn check(registers: &impl Registers, chip: &Chip, clock: &impl Clock) -> Warnings {
-    let sum = match chip.limits.nvm {
+    let contents = match chip.limits.nvm {
         Nvm::Microwire | Nvm::Flash => return Warnings::empty(),
-        Nvm::EerdSmall | Nvm::EerdLarge => eerd_sum(registers, clock),
+        Nvm::EerdSmall | Nvm::EerdLarge => eerd_contents(registers, clock),
     };
-    match sum {
-        Ok(CHECKSUM) => Warnings::empty(),
-        Ok(_) => Warnings::NVM_CHECKSUM,
+    match contents {
+        Ok(contents) if contents.sum != CHECKSUM => Warnings::NVM_CHECKSUM,
+        Ok(contents)
+            if chip.mac() == MacType::I82573 && contents.init_control_2 & NO_DEEP_POWER_DOWN == 0 =>
+        {
+            Warnings::DEEP_SMART_POWER_DOWN
+        }
+        Ok(_) => Warnings::empty(),
         // It answers: the machine is busy, and the checksum stays unknown.
         Err(late) if late.waited_for == ALL_WORDS => Warnings::empty(),
         Err(silent) if pins(registers, chip, clock, silent).is_ok() => Warnings::empty(),
         Err(_) => Warnings::NVM_SILENT,
     }
+}
+
+/// Word with settings of the part (Linux e1000e, `NVM_INIT_CONTROL2_REG`).
+const INIT_CONTROL_2: u8 = 0x0F;
+/// [`INIT_CONTROL_2`] of 82573: deep smart power down is off.
+const NO_DEEP_POWER_DOWN: u16 = 1 << 0;
+
+/// Contents of an NVM that are of interest.
+struct Contents {
+    /// Sum of the words that the checksum covers.
+    sum: u16,
+    /// Word [`INIT_CONTROL_2`].
+    init_control_2: u16,
 }
 
 /// Words that the checksum covers.
@@ -232,8 +250,8 @@ pub fn checksum_is_good(
     let sum = match chip.limits.nvm {
         Nvm::Flash => return Ok(None),
         Nvm::Microwire => microwire_sum(registers, clock),
-        Nvm::EerdSmall | Nvm::EerdLarge => match eerd_sum(registers, clock) {
-            Ok(sum) => sum,
+        Nvm::EerdSmall | Nvm::EerdLarge => match eerd_contents(registers, clock) {
+            Ok(contents) => contents.sum,
             Err(silent) => {
                 let _grant = pins(registers, chip, clock, silent)?;
                 microwire_sum(registers, clock)
@@ -249,9 +267,12 @@ fn microwire_sum(registers: &impl Registers, clock: &impl Clock) -> u16 {
     })
 }
 
-fn eerd_sum(registers: &impl Registers, clock: &impl Clock) -> Result<u16, TimedOut> {
+fn eerd_contents(registers: &impl Registers, clock: &impl Clock) -> Result<Contents, TimedOut> {
     let (layout, first) = detect_eerd(registers, clock)?;
-    let mut sum = first;
+    let mut contents = Contents {
+        sum: first,
+        init_control_2: 0,
+    };
     let start = clock.now();
     for word in 1..CHECKSUM_WORDS {
         if clock.now().saturating_sub(start) >= CHECKSUM_LIMIT {
@@ -260,9 +281,13 @@ fn eerd_sum(registers: &impl Registers, clock: &impl Clock) -> Result<u16, Timed
                 limit: CHECKSUM_LIMIT,
             });
         }
-        sum = sum.wrapping_add(read_word(registers, clock, layout, word)?);
+        let value = read_word(registers, clock, layout, word)?;
+        contents.sum = contents.sum.wrapping_add(value);
+        if word == INIT_CONTROL_2 {
+            contents.init_control_2 = value;
+        }
     }
-    Ok(sum)
+    Ok(contents)
 }
 
 #[cfg(test)]

@@ -22,6 +22,9 @@ bitflags! {
         /// 8257x did not report that the NVM was loaded after the reset (EECD.AUTO_RD). VirtualBox's 82583V never does
         /// (`e1kR3HardReset`); Linux e1000e goes on, too (`e1000e_reset`).
         const NVM_NOT_LOADED = 1 << 8;
+        /// 82573: the NVM has deep smart power down on, with which the transmitter hangs (Linux e1000e,
+        /// `e1000_eeprom_checks`).
+        const DEEP_SMART_POWER_DOWN = 1 << 9;
     }
 }
 
@@ -35,6 +38,9 @@ impl Warnings {
             Self::NVM_SILENT => "the NVM did not answer",
             Self::PHY_SILENT => "the PHY did not answer",
             Self::NVM_NOT_LOADED => "the NVM was not reported as loaded",
+            Self::DEEP_SMART_POWER_DOWN => {
+                "the NVM has deep smart power down on, with which the transmitter hangs"
+            }
             _ => "an unknown warning",
         }
     }

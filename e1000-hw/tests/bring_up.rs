@@ -10,6 +10,7 @@ use e1000_hw::flow_control::Pause;
 use e1000_hw::interrupt::Routing;
 use e1000_hw::link::Link;
 use e1000_hw::nic::{BringUpError, Config, Interrupt, Nic};
+use e1000_hw::notes::Notes;
 use e1000_hw::nvm::MacAddressError;
 use e1000_hw::platform::{Clock, Registers};
 use e1000_hw::regs::{self, Causes, Rctl, Status, Tctl};
@@ -156,6 +157,25 @@ fn reset_that_never_ends_is_an_error_within_a_bound() {
             chip.name
         );
         assert_eq!(machine.dma_in_use(), 0);
+    }
+}
+
+#[test]
+fn deep_smart_power_down_of_82573_is_told() {
+    for chip in CHIPS {
+        let machine = FakeMachine::new(chip);
+        machine.set_faults(Faults {
+            deep_smart_power_down: true,
+            ..Faults::default()
+        });
+        let nic = bring_up(&machine, chip).expect(chip.name);
+        let told = nic.state().notes().contains(Notes::DEEP_SMART_POWER_DOWN);
+        assert_eq!(
+            told,
+            [0x108B, 0x108C, 0x109A].contains(&chip.device_id),
+            "{}",
+            chip.name
+        );
     }
 }
 

@@ -50,12 +50,12 @@ pub enum DaemonError {
     SchemeClosed,
     /// The thread that serves requests panicked.
     #[error("serving requests ended in a panic")]
-    ServerPanicked,
+    RequestsPanicked,
 }
 
-/// Says what was being done when a system call failed.
+/// Adds the failed action to the error of a system call.
 pub trait Doing<T> {
-    /// Turns the error into one that names what was being done.
+    /// Turns the error into one that names the action: "cannot {doing}".
     ///
     /// # Errors
     ///
@@ -65,19 +65,15 @@ pub trait Doing<T> {
 
 impl<T> Doing<T> for libredox::error::Result<T> {
     fn doing(self, doing: &'static str) -> Result<T, DaemonError> {
-        self.map_err(|error| DaemonError::System {
-            doing,
-            error: io::Error::from_raw_os_error(error.errno()),
-        })
+        self.map_err(|error| io::Error::from_raw_os_error(error.errno()))
+            .doing(doing)
     }
 }
 
 impl<T> Doing<T> for syscall::Result<T> {
     fn doing(self, doing: &'static str) -> Result<T, DaemonError> {
-        self.map_err(|error| DaemonError::System {
-            doing,
-            error: io::Error::from_raw_os_error(error.errno),
-        })
+        self.map_err(|error| io::Error::from_raw_os_error(error.errno))
+            .doing(doing)
     }
 }
 

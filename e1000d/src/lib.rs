@@ -18,6 +18,7 @@
 pub mod daemon;
 pub mod driver;
 pub mod error;
+pub mod options;
 pub mod overload;
 pub mod platform;
 pub mod redox;

@@ -14,7 +14,8 @@ fn main() -> ExitCode {
 
 #[cfg(target_os = "redox")]
 fn e1000d_main() -> Result<(), Box<dyn std::error::Error>> {
-    use e1000d::platform::{Environment, Redox};
+    use e1000d::platform::Environment;
+    use e1000d::redox::machine::Redox;
     use pcid_config::environment::{INIT_NOTIFY, PCID_CLIENT_CHANNEL, parse_fd};
 
     let channel = parse_fd(
@@ -37,8 +38,8 @@ fn e1000d_main() -> Result<(), Box<dyn std::error::Error>> {
 /// that are wanted, `--moderation POLICY`, how long the NIC waits between two interrupts, and `--force`, which has parts
 /// driven that are known not to be right.
 #[cfg(any(target_os = "redox", test))]
-fn options(mut arguments: impl Iterator<Item = String>) -> Result<e1000d::platform::Options, String> {
-    let mut options = e1000d::platform::Options::default();
+fn options(mut arguments: impl Iterator<Item = String>) -> Result<e1000d::options::Options, String> {
+    let mut options = e1000d::options::Options::default();
     while let Some(argument) = arguments.next() {
         match argument.as_str() {
             "--interrupts" => {

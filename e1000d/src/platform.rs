@@ -1,14 +1,11 @@
-//! What the daemon needs from the machine that differs between Redox and the hosted mode.
+//! The machine under the daemon, as far as it differs between Redox and the hosted mode.
 
 use std::io;
 
-use e1000_hw::flow_control::Pause;
-use e1000_hw::moderation::{DEFAULT_POLICY, Policy};
 use e1000_hw::platform::Registers;
 use pcid_config::channel::Channel;
 use pcid_config::protocol::PciFunction;
 
-use crate::redox::irq::Kind;
 use crate::redox::irq::line_test::Limits;
 
 /// The machine under the daemon. Everything else the daemon does through libredox, the same on both sides.
@@ -30,7 +27,7 @@ pub trait Platform {
     /// When the namespace refuses.
     fn remove_stale_scheme(&mut self, name: &str) -> io::Result<()>;
 
-    /// How long test interrupts on a line may take.
+    /// Time that test interrupts on a line may take.
     fn interrupt_limits(&self) -> Limits {
         Limits::default()
     }
@@ -38,11 +35,11 @@ pub trait Platform {
     /// Called once, after the scheme is registered and readiness was reported.
     fn ready(&mut self, _name: &str) {}
 
-    /// Called when the daemon stops, with what it counted.
+    /// Called when the daemon stops.
     fn stopped(&mut self, _counters: &Counters) {}
 }
 
-/// What the daemon was started with: file descriptors of `PCID_CLIENT_CHANNEL` and `INIT_NOTIFY`.
+/// File descriptors that the daemon inherits: those of `PCID_CLIENT_CHANNEL` and `INIT_NOTIFY`.
 #[derive(Clone, Copy, Debug)]
 pub struct Environment {
     /// The open pcid channel of the function to drive.
@@ -51,27 +48,16 @@ pub struct Environment {
     pub notify: Option<usize>,
 }
 
-/// What may be chosen on the command line.
-#[derive(Clone, Copy, Debug)]
-pub struct Options {
-    /// The first kind of interrupt to try; those that follow are fallbacks.
-    pub interrupts: Kind,
-    /// The pause frames that are wanted of those that the partner offers.
-    pub pause: Pause,
-    /// How long the NIC waits between two interrupts.
-    pub moderation: Policy,
-    /// Drive parts that are known not to be right, and with memory that they may not reach.
-    pub force: bool,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Self {
-            interrupts: Kind::MsiX,
-            pause: Pause::RX,
-            moderation: DEFAULT_POLICY,
-            force: false,
+impl Environment {
+    /// Reports that the scheme is registered. Whoever waited may be gone by now.
+    pub(crate) fn report_ready(&self) {
+        let Some(notify) = self.notify else {
+            return;
+        };
+        if let Err(error) = libredox::call::write(notify, &[0]) {
+            log::warn!("readiness could not be reported: {error}");
         }
+        let _ = libredox::call::close(notify);
     }
 }
 
@@ -82,39 +68,4 @@ pub struct Counters {
     pub rx_frames: u64,
     /// Frames taken from clients and given to the NIC.
     pub tx_frames: u64,
-}
-
-/// Redox: registers are memory, and schemes are files.
-#[cfg(target_os = "redox")]
-pub struct Redox;
-
-#[cfg(target_os = "redox")]
-impl Platform for Redox {
-    type Registers = crate::redox::mmio::Mmio;
-
-    fn map_registers(&mut self, channel: &Channel, function: &PciFunction) -> io::Result<Self::Registers> {
-        use e1000_hw::regs::BAR_LEN;
-        use pcid_config::bar::MappedBar;
-
-        let bar = MappedBar::map(channel, function, 0, BAR_LEN).map_err(io::Error::other)?;
-        crate::redox::mmio::Mmio::new(bar)
-    }
-
-    fn remove_stale_scheme(&mut self, name: &str) -> io::Result<()> {
-        // Removing a name that is not there makes the namespace manager print an error.
-        let listed = std::fs::read_dir("/scheme")?
-            .flatten()
-            .any(|entry| entry.file_name() == name);
-        if !listed {
-            return Ok(());
-        }
-        log::info!("the scheme of an earlier driver is in the namespace; taking its name over");
-        // The namespace manager itself is asked: from July 2026 on the C library's unlink opens the root of the scheme
-        // first, which is a dead driver's (relibc, redox-rt/src/sys.rs, `unlink`).
-        let namespace =
-            libredox::call::getns().map_err(|error| io::Error::from_raw_os_error(error.errno()))?;
-        syscall::unlinkat(namespace, format!("/scheme/{name}"), 0)
-            .map(drop)
-            .map_err(|error| io::Error::from_raw_os_error(error.errno))
-    }
 }

@@ -1,4 +1,4 @@
-//! The server and its scheme over the fake chip, through real sockets: what no emulator shows, because it sends
+//! The driver and its scheme over the fake chip, through real sockets: what no emulator shows, because it sends
 //! every frame at once.
 
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -12,18 +12,18 @@ use e1000_hw::fake::{FakeMachine, FakeRegion, FakeRegisters, Faults};
 use e1000_hw::nic::{Config, Nic};
 use e1000_hw::notes::Notes;
 use e1000_hw::regs;
-use e1000d::driver::{BATCH, Server};
+use e1000d::driver::{BATCH, Driver};
+use e1000d::redox::clock::SystemClock;
 use e1000d::scheme::NetworkScheme;
 use e1000d::scheme::files::Description;
-use e1000d::scheme::notify::Occasion;
 use event::{EventFlags, RawEventQueue};
 use libredox::flag::{O_NONBLOCK, O_RDONLY, O_RDWR};
 use libredox::{Fd, call};
 use redox_scheme::scheme::SchemeSync;
 use redox_scheme::{SignalBehavior, Socket};
 
-type FakeServer = Server<FakeRegisters, FakeRegion>;
-type Command = Box<dyn FnOnce(&FakeMachine, &mut FakeServer) + Send>;
+type FakeDriver = Driver<FakeRegisters, FakeRegion, SystemClock, Arc<Socket>>;
+type Command = Box<dyn FnOnce(&FakeMachine, &mut FakeDriver) + Send>;
 
 const NAME: &str = "network.fake";
 const SOON: Duration = Duration::from_secs(5);
@@ -60,14 +60,14 @@ impl Daemon {
         }
     }
 
-    /// Does something with the machine and the server, in their thread, and returns what came of it.
+    /// Does something with the machine and the driver, in their thread, and returns what came of it.
     fn with<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&FakeMachine, &mut FakeServer) -> T + Send + 'static,
+        work: impl FnOnce(&FakeMachine, &mut FakeDriver) -> T + Send + 'static,
     ) -> T {
         let (sender, result) = channel();
-        let command: Command = Box::new(move |machine, server| {
-            let _ = sender.send(work(machine, server));
+        let command: Command = Box::new(move |machine, driver| {
+            let _ = sender.send(work(machine, driver));
         });
         self.commands
             .as_ref()
@@ -78,10 +78,9 @@ impl Daemon {
     }
 
     fn deliver(&self, fill: u8) {
-        self.with(move |machine, server| {
+        self.with(move |machine, driver| {
             assert!(machine.deliver(&[fill; 60]));
-            // What the interrupt would lead to.
-            server.settle(Occasion::Tick).expect("settle");
+            driver.serve_interrupt();
         });
     }
 }
@@ -103,14 +102,15 @@ fn serve(ring: u32, commands: &Receiver<Command>, ready: &Sender<()>) {
     let sizes = Config::with_rings(size, size);
     let nic =
         Nic::bring_up(machine.registers(), chip, sizes, &mut machine.dma(), &machine).expect("bring-up");
-    let mut scheme = NetworkScheme::new(NAME.to_owned(), nic, Description::default());
+    let clock = SystemClock::default();
+    let mut scheme = NetworkScheme::new(NAME.to_owned(), nic, Description::default(), clock);
     let socket = Arc::new(Socket::nonblock().expect("a socket"));
     let root = scheme.scheme_root().expect("a root");
     let root = socket
         .create_this_scheme_fd(0, root, 0, 0)
         .expect("a root descriptor");
     call::register_scheme_to_ns(call::getns().expect("a namespace"), NAME, root).expect("registered");
-    let mut server = Server::new(Arc::clone(&socket), scheme);
+    let mut driver = Driver::new(Arc::clone(&socket), scheme);
     let mut requests = Vec::with_capacity(BATCH);
     ready.send(()).expect("somebody waits");
     loop {
@@ -118,13 +118,12 @@ fn serve(ring: u32, commands: &Receiver<Command>, ready: &Sender<()>) {
             .read_requests(&mut requests, SignalBehavior::Restart)
             .is_ok()
         {
-            server.serve(&mut requests).expect("serve");
-        } else if server.scheme().look_idle() {
-            // Nobody asks for anything in the others' turn.
-            server.settle(Occasion::Served).expect("settle");
+            driver.serve(&mut requests);
+        } else {
+            driver.note_idle_poll();
         }
         match commands.recv_timeout(Duration::from_millis(1)) {
-            Ok(command) => command(&machine, &mut server),
+            Ok(command) => command(&machine, &mut driver),
             Err(std::sync::mpsc::RecvTimeoutError::Timeout) => {}
             Err(std::sync::mpsc::RecvTimeoutError::Disconnected) => return,
         }
@@ -151,7 +150,7 @@ fn events(queue: RawEventQueue) -> Receiver<usize> {
 /// Waits until the daemon has a write parked.
 fn wait_for_parked_writes(daemon: &Daemon) {
     let start = Instant::now();
-    while !daemon.with(|_, server| server.writes_wait()) {
+    while !daemon.with(|_, driver| driver.has_pending_writes()) {
         assert!(start.elapsed() < SOON, "no write is parked");
     }
 }
@@ -214,9 +213,9 @@ fn writes_to_a_full_ring_wait_for_room_and_keep_their_order() {
         blocked.iter().all(|thread| !thread.is_finished()),
         "never EAGAIN: smolnetd would drop the frame"
     );
-    daemon.with(|machine, server| {
+    daemon.with(|machine, driver| {
         machine.resume_transmitter();
-        server.settle(Occasion::Tick).expect("settle");
+        driver.serve_interrupt();
     });
     for thread in blocked {
         assert_eq!(thread.join().expect("no panic"), Ok(60));
@@ -245,8 +244,8 @@ fn stuck_transmitter_costs_a_writer_two_seconds_and_its_frame() {
     let start = Instant::now();
     let blocked = thread::spawn(|| open(0).write(&[9; 60]).map_err(|error| error.errno()));
     while !blocked.is_finished() {
-        // What the alarm would lead to.
-        daemon.with(|_, server| server.settle(Occasion::Tick).expect("settle"));
+        // Each batch of requests has pending writes tried again; an empty one does, too.
+        daemon.with(|_, driver| driver.serve(&mut Vec::new()));
         thread::sleep(Duration::from_millis(10));
         assert!(start.elapsed() < SOON, "the writer waits for ever");
     }
@@ -256,7 +255,7 @@ fn stuck_transmitter_costs_a_writer_two_seconds_and_its_frame() {
         "an error would be dropped just so, with a log line each"
     );
     assert_eq!(
-        daemon.with(|_, server| server.scheme().nic().state().tx_counters().dropped),
+        daemon.with(|_, driver| driver.scheme().nic().state().tx_counters().dropped),
         1
     );
 }
@@ -289,7 +288,7 @@ fn client_of_an_event_queue_reads_in_budgets_and_loses_nothing() {
     for number in 0..FRAMES {
         daemon.with(move |machine, _| assert!(machine.deliver(&[number; 60])));
     }
-    daemon.with(|_, server| server.settle(Occasion::Tick).expect("settle"));
+    daemon.with(|_, driver| driver.serve_interrupt());
 
     let mut frames = vec![];
     for budget in [32, 32, 32, 32, 32, 32, 32, 26] {
@@ -328,9 +327,9 @@ fn process_that_only_reads_has_no_budget() {
 #[test]
 fn blocking_reader_is_not_held_up() {
     let daemon = Daemon::with_rings(256);
-    daemon.with(|machine, server| {
+    daemon.with(|machine, driver| {
         assert!((0..250).all(|number| machine.deliver(&[number; 60])));
-        server.settle(Occasion::Tick).expect("settle");
+        driver.serve_interrupt();
     });
     let reader = open(0);
     for number in 0..250 {
@@ -362,9 +361,9 @@ fn self_test_says_which_part_failed_and_what_it_could_not_test() {
     let file = Fd::open(&format!("/scheme/{NAME}/selftest"), O_RDWR, 0).expect("open");
     assert_eq!(file.write(b"run").expect("started"), 3);
     assert!(text("selftest").starts_with("state running\n"));
-    daemon.with(|machine, server| {
-        while server.scheme().continue_self_test() {
-            thread::sleep(server.scheme().self_test_due().unwrap_or_default());
+    daemon.with(|machine, driver| {
+        while driver.scheme().continue_self_test() {
+            thread::sleep(driver.scheme().self_test_due().unwrap_or_default());
         }
         machine.set_faults(Faults::default());
     });
@@ -402,7 +401,7 @@ fn text_for_a_file_is_bounded() {
 /// Waits until so many handles are open, the root's among them.
 fn wait_for_handles(daemon: &Daemon, count: usize) {
     let start = Instant::now();
-    while daemon.with(|_, server| server.scheme().open_handles()) != count {
+    while daemon.with(|_, driver| driver.scheme().open_handles()) != count {
         assert!(start.elapsed() < SOON, "handles are not closed");
     }
 }
@@ -445,7 +444,7 @@ fn frames_that_came_for_others_are_not_read() {
     assert_eq!(next_frame(&third), None);
     daemon.deliver(5);
     assert_eq!(next_frame(&third), Some(5));
-    let dropped = daemon.with(|_, server| server.scheme().nic().state().rx_counters().dropped);
+    let dropped = daemon.with(|_, driver| driver.scheme().nic().state().rx_counters().dropped);
     assert_eq!(dropped, 6 + 1);
 }
 
@@ -453,15 +452,15 @@ fn frames_that_came_for_others_are_not_read() {
 fn what_resets_meet_is_told_once_and_stays_in_the_file_info() {
     let daemon = Daemon::start();
     assert!(text("info").ends_with("\naspm none\npcix_longest_read none\nhazard none\nnotes none\n"));
-    let news = daemon.with(|machine, server| {
-        let scheme = server.scheme();
-        assert_eq!(scheme.take_news(), None);
+    let warnings = daemon.with(|machine, driver| {
+        let scheme = driver.scheme();
+        assert_eq!(scheme.take_warnings(), None);
         machine.set_link(false);
         machine.poke_phy(2, 0xFFFF);
         machine.poke_phy(3, 0xFFFF);
         scheme.nic().recovery().restart(machine).expect("a reset");
-        [scheme.take_news(), scheme.take_news()]
+        [scheme.take_warnings(), scheme.take_warnings()]
     });
-    assert_eq!(news, [Some(Notes::PHY_SILENT), None]);
+    assert_eq!(warnings, [Some(Notes::PHY_SILENT), None]);
     assert!(text("info").ends_with("\nnotes the PHY did not answer\n"));
 }

@@ -1,14 +1,15 @@
 //! Memory BARs, mapped.
 //!
 //! There are two ways to a BAR: the kernel's memory scheme, mapped at the BAR's physical address, and the channel, mapped
-//! with the BAR's index and the cache mode in the offset (redox base, drivers/pcid/src/scheme.rs, since May 2026).
+//! with the BAR's index and the cache mode in the offset (`mmap_prep` in redox base, drivers/pcid/src/scheme.rs, since
+//! May 2026).
 //!
 //! The memory scheme comes first. A mapping of the channel keeps the channel open for as long as the driver's address
 //! space exists, and that outlives a driver that is killed for as long as a client waits for its answer: smolnetd does for
 //! ever, and no other driver could be started (seen with the kernel of June 2026). Besides, pcid keeps a mapping of its own
 //! for each of the channel's. The channel is for systems that do not let drivers map physical memory; it cannot reach
 //! BARs that are not made of whole pages, nor anything on 32-bit systems, whose C library cuts the offset to 32 bits and
-//! with it the index and the cache mode (relibc, src/platform/redox/libredox.rs).
+//! with it the index and the cache mode (relibc, `redox_mmap_v1` in src/platform/redox/libredox.rs).
 
 use std::ptr::NonNull;
 
@@ -24,10 +25,10 @@ use crate::protocol::PciFunction;
 /// The kernel's physical address space, mapped without caching.
 const PHYSICAL_UNCACHEABLE: &str = "/scheme/memory/physical@uc";
 
-/// Whether an offset of 64 bits reaches pcid.
+/// Tells if an offset of 64 bits reaches pcid.
 const CHANNEL_OFFSETS: bool = cfg!(target_pointer_width = "64");
 
-/// Why a BAR could not be mapped.
+/// A BAR that could not be mapped.
 #[derive(Debug, thiserror::Error)]
 pub enum BarError {
     /// The function has BARs 0 to 5.
@@ -73,14 +74,14 @@ pub enum BarError {
     Failed {
         /// The BAR's index.
         index: u8,
-        /// Why not through the kernel's memory scheme.
+        /// The failure of the kernel's memory scheme.
         direct: DirectMapError,
-        /// Why not through pcid.
+        /// The failure of pcid.
         channel: ChannelMapError,
     },
 }
 
-/// Why a BAR was not mapped through pcid.
+/// A BAR that was not mapped through pcid.
 #[derive(Debug, thiserror::Error)]
 pub enum ChannelMapError {
     /// 32-bit systems cut the offset that carries the BAR's index.
@@ -94,7 +95,7 @@ pub enum ChannelMapError {
     Map(Error),
 }
 
-/// Why a BAR was not mapped through the kernel's memory scheme.
+/// A BAR that was not mapped through the kernel's memory scheme.
 #[derive(Debug, thiserror::Error)]
 pub enum DirectMapError {
     /// The scheme's file could not be opened.

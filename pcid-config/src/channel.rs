@@ -20,10 +20,10 @@ const COMMAND_BUS_MASTER: u32 = 1 << 2;
 /// First byte offset of extended configuration space.
 const CONFIG_END: u16 = 0x100;
 
-/// Why a request over the channel failed.
+/// A request over the channel that failed.
 #[derive(Debug, thiserror::Error)]
 pub enum ChannelError {
-    /// The offset is not one that pcid survives; nothing has been sent.
+    /// pcid would end at such an offset (see [`Request::ReadConfig`]); nothing has been sent.
     #[error("configuration offset {offset:#x} is not a multiple of 4 below 0x100")]
     BadOffset {
         /// The byte offset asked for.
@@ -73,7 +73,7 @@ pub enum ChannelError {
     Decode {
         /// The request.
         request: &'static str,
-        /// What is wrong with it.
+        /// The defect.
         error: DecodeError,
     },
     /// pcid did not execute the request.
@@ -85,7 +85,7 @@ pub enum ChannelError {
         error: PcidError,
     },
     /// The answer belongs to another request, or to another feature.
-    #[error("pcid answered {request} with {response:?}")]
+    #[error("pcid answered {request} with {}", response.name())]
     Unexpected {
         /// The request.
         request: &'static str,
@@ -97,13 +97,13 @@ pub enum ChannelError {
 /// The channel to pcid: one function's configuration.
 ///
 /// Requests and answers alternate strictly, and an answer that was not read completely spoils the next
-/// request. So after a failed read or an answer of impossible length the channel is of no more use, and a
+/// request (`read_channel` and `write_channel` in redox base, drivers/pcid/src/scheme.rs). So after a failed read or an answer of impossible length the channel is of no more use, and a
 /// request while another one waits for its answer is refused ([`ChannelError::Busy`]).
 ///
 /// Errors carry their causes in their messages: one line says it all.
 ///
 /// The channel is closed when this is dropped. pcid then offers the function to other drivers; it does not
-/// take bus mastering from it.
+/// take bus mastering from it (`on_close`, in the same file).
 pub struct Channel<H = Fd> {
     handle: H,
     /// A request was sent and its answer not read.

@@ -1,4 +1,4 @@
-//! What pcid-spawner tells a driver through its environment.
+//! Environment variables in which pcid-spawner and init pass descriptors to a driver.
 
 use std::ffi::OsStr;
 
@@ -14,7 +14,7 @@ pub const INIT_NOTIFY: &str = "INIT_NOTIFY";
 pub struct EnvironmentError {
     /// The variable.
     pub name: &'static str,
-    /// What it holds; bytes that are not UTF-8 are replaced.
+    /// Its value; bytes that are not UTF-8 are replaced.
     pub value: String,
 }
 

@@ -1,9 +1,9 @@
 //! The function's INTx line.
 //!
-//! The kernel's irq scheme (kernel, src/scheme/irq.rs) counts the interrupts of each line since boot. A read
-//! gives the count, or nothing if the handle has acknowledged that very count. Writing the count back
-//! acknowledges it, but only while it is still the current one; otherwise the write returns 0 and has no
-//! effect.
+//! The kernel's irq scheme (kernel, src/scheme/irq.rs) counts the interrupts of each line since boot
+//! (`irq_trigger`). A read gives the count, or nothing if the handle has acknowledged that very count
+//! (`kreadoff`). Writing the count back acknowledges it, but only while it is still the current one; otherwise
+//! the write returns 0 and has no effect (`kwrite`).
 //!
 //! Until somebody acknowledges, an x86 line stays masked, for all devices on it, and on GIC and PLIC no other
 //! interrupt reaches the processor. So *every* driver on a shared line has to acknowledge *every* interrupt,
@@ -34,7 +34,7 @@ const SERVICE_ROUNDS: usize = 16;
 /// The bytes of a count: a `usize` of the kernel, whose word size is that of its processes.
 const COUNT_SIZE: usize = size_of::<usize>();
 
-/// Why an interrupt line could not be used.
+/// An interrupt line that could not be used.
 #[derive(Debug, thiserror::Error)]
 pub enum InterruptError {
     /// The interrupt line register does not hold the number of a line.
@@ -73,20 +73,20 @@ pub enum InterruptError {
     },
 }
 
-/// What came of servicing a line.
+/// Outcome of servicing a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Serviced {
     /// The line has not fired since it was last acknowledged.
     Nothing,
     /// All is acknowledged.
     Acknowledged {
-        /// How often the device was looked at, at least once.
+        /// Number of looks at the device, at least one.
         rounds: usize,
     },
     /// The line fires faster than it can be acknowledged. It has fired again, so an event is pending for it
     /// and brings the driver back.
     Stale {
-        /// How often the device was looked at.
+        /// Number of looks at the device.
         rounds: usize,
     },
 }

@@ -40,7 +40,7 @@
 //! # Ok::<(), pcid_config::protocol::DecodeError>(())
 //! ```
 //!
-//! What a driver does at its start:
+//! The start of a driver:
 //!
 //! ```no_run
 //! use pcid_config::environment::{self, PCID_CLIENT_CHANNEL};

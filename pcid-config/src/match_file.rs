@@ -1,4 +1,4 @@
-//! The match file: which functions pcid-spawner starts e1000d for.
+//! The match file: the functions that pcid-spawner starts e1000d for (redox base, drivers/pcid-spawner/src/main.rs).
 
 /// The text of the match file, to be installed as `/etc/pcid.d/e1000d.toml`.
 ///

@@ -275,10 +275,17 @@ impl Inner {
             n @ 0..3 => self.eeprom_words[n],
             0x3F => CHECKSUM
                 .wrapping_sub(sum)
+                .wrapping_sub(self.init_control_2())
                 .wrapping_add(u16::from(self.faults.nvm_checksum_wrong)),
+            0x0F => self.init_control_2(),
             _ => 0,
         };
         u32::from(word) << 16 | done
+    }
+
+    /// Word 0x0F of the NVM: bit 0 says that deep smart power down is off.
+    fn init_control_2(&self) -> u16 {
+        u16::from(!self.faults.deep_smart_power_down)
     }
 
     /// One access through MDIC, which ends at once, like QEMU's.

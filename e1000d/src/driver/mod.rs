@@ -1,77 +1,66 @@
-//! Requests in, answers and events out.
+//! The driver of one NIC: the state that both threads of the daemon work on, under a lock.
 //!
-//! Requests arrive in batches; what they lead to (answers, events) is written with one write, and the NIC is told
-//! of all frames to transmit with one register write. A request that has to wait is parked: reads in order of
-//! arrival until frames come, writes until the ring has room. Every request is answered.
+//! Requests come in batches. Their results (answers, events) go out with one write, and the NIC is told of all frames to
+//! transmit with one register write. A request that has to wait is pending: reads in order of arrival until frames come,
+//! writes until the ring has room. Every request is answered.
 
-use std::collections::VecDeque;
-use std::sync::Arc;
+mod answers;
+mod pending;
+mod timing;
+mod validate;
+
 use std::time::Duration;
 
+use e1000_hw::nic::Nic;
 use e1000_hw::platform::{Clock, DmaRegion, Registers};
-use redox_scheme::scheme::{IntoTag, Op, SchemeResponse, SchemeState};
-use redox_scheme::{CallerCtx, Id, Request, RequestKind, Response, SignalBehavior, Socket};
-use syscall::EventFlags;
+use redox_scheme::scheme::{Op, SchemeResponse, SchemeState, SchemeSync};
+use redox_scheme::{Id, Request, RequestKind, Response};
 use syscall::error::{EAGAIN, EINTR, ENODEV, EOPNOTSUPP, EWOULDBLOCK, Error};
 
-use crate::redox::clock::SystemClock;
-use crate::scheme::NetworkScheme;
-use crate::scheme::notify::Occasion;
-use crate::scheme::validate::screen;
+use crate::scheme::{NetworkScheme, Occasion};
+use answers::Answers;
+use pending::{Call, Pending, PendingWrite};
+use timing::Timing;
 
-/// Requests read at once, at most.
+pub use answers::AnswerSink;
+pub use timing::WATCH_INTERVAL;
+pub use validate::validate;
+
+/// Most requests that are read at once.
 pub const BATCH: usize = 64;
-/// A frame that finds no room for this long is dropped, and its sender told that it was sent: the transmitter is
-/// stuck, and a client that waits for ever is worse off than one that loses a frame.
+/// Time after which a frame that finds no room is dropped, and its sender told that it was sent. The transmitter is stuck,
+/// and a client that waits for ever is worse off than one that loses a frame.
 const WRITE_LIMIT: Duration = Duration::from_secs(2);
 
-/// Where answers and events go.
-pub trait Answers {
-    /// Takes answers from the front of `out`, as many as it can: all, normally.
-    ///
-    /// # Errors
-    ///
-    /// When it does not take the first one.
-    fn write(&mut self, out: &mut VecDeque<Response>) -> syscall::Result<()>;
+/// Next step of the thread that serves requests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// Wait for requests.
+    Wait,
+    /// Yield the processor, then wait for requests.
+    Yield,
+    /// Yield the processor, then poll for requests: readers yield to others, if there are any.
+    YieldAndPoll,
 }
 
-impl Answers for Arc<Socket> {
-    fn write(&mut self, out: &mut VecDeque<Response>) -> syscall::Result<()> {
-        // Only what lies in one piece is written.
-        out.make_contiguous();
-        self.write_responses(out, SignalBehavior::Restart)
-    }
-}
-
-/// A request that waits.
-struct Parked {
-    caller: CallerCtx,
-    op: Op,
-    /// When it was parked. None while it is attempted for the first time: reading the clock is a system call,
-    /// which a request that need not wait should not pay for.
-    since: Option<Duration>,
-}
-
-/// Serves one scheme on one socket.
-pub struct Server<R: Registers, D: DmaRegion, C: Clock = SystemClock, A: Answers = Arc<Socket>> {
-    answers: A,
+/// Drives one NIC for the clients of its scheme.
+pub struct Driver<R: Registers, D: DmaRegion, C: Clock, S: AnswerSink> {
     scheme: NetworkScheme<R, D, C>,
     state: SchemeState,
-    out: VecDeque<Response>,
-    reads: VecDeque<Parked>,
-    writes: VecDeque<Parked>,
+    pending: Pending,
+    answers: Answers<S>,
+    timing: Timing,
 }
 
-impl<R: Registers, D: DmaRegion, C: Clock, A: Answers> Server<R, D, C, A> {
-    /// Serves `scheme`; its answers go to `answers`, the socket.
-    pub fn new(answers: A, scheme: NetworkScheme<R, D, C>) -> Self {
+impl<R: Registers, D: DmaRegion, C: Clock, S: AnswerSink> Driver<R, D, C, S> {
+    /// Makes the driver behind `scheme`, whose answers go to `sink`.
+    pub fn new(sink: S, scheme: NetworkScheme<R, D, C>) -> Self {
         Self {
-            answers,
             scheme,
             state: SchemeState::new(),
-            out: VecDeque::with_capacity(2 * BATCH),
-            reads: VecDeque::new(),
-            writes: VecDeque::new(),
+            pending: Pending::default(),
+            answers: Answers::new(sink),
+            timing: Timing::default(),
         }
     }
 
@@ -80,263 +69,228 @@ impl<R: Registers, D: DmaRegion, C: Clock, A: Answers> Server<R, D, C, A> {
         &mut self.scheme
     }
 
-    /// Whether reads wait for frames.
-    pub fn reads_wait(&self) -> bool {
-        !self.reads.is_empty()
+    /// Returns true if reads wait for frames.
+    pub fn has_pending_reads(&self) -> bool {
+        !self.pending.reads.is_empty()
     }
 
-    /// Whether frames to transmit wait for room.
-    pub fn writes_wait(&self) -> bool {
-        !self.writes.is_empty()
+    /// Returns true if writes wait for room.
+    pub fn has_pending_writes(&self) -> bool {
+        !self.pending.writes.is_empty()
     }
 
-    /// Serves `requests`, then does what they and the NIC have made possible.
-    ///
-    /// # Errors
-    ///
-    /// When the socket fails.
-    pub fn serve(&mut self, requests: &mut Vec<Request>) -> syscall::Result<()> {
+    /// Serves a batch of requests.
+    pub fn serve(&mut self, requests: &mut Vec<Request>) {
         self.scheme.count_requests(requests.len());
         for request in requests.drain(..) {
-            self.request(request);
+            self.dispatch(request);
         }
-        self.settle(Occasion::Served)
+        self.finish(Occasion::Served);
     }
 
-    /// Does what has become possible: sends, serves parked requests, posts events, writes all answers.
-    ///
-    /// # Errors
-    ///
-    /// When the socket fails.
-    pub fn settle(&mut self, occasion: Occasion) -> syscall::Result<()> {
+    /// Serves the rings after [`NetworkScheme::acknowledge_interrupt`]: once a line is unmasked, so that nothing that came
+    /// in between is missed.
+    pub fn serve_interrupt(&mut self) {
+        if self.scheme.nic().state().is_gone() {
+            return self.flush();
+        }
+        self.finish(Occasion::Served);
+        self.scheme.hold_off_interrupts();
+    }
+
+    /// Counts a poll that found no request. Returns the next step.
+    pub fn note_idle_poll(&mut self) -> Next {
+        if self.scheme.note_idle_poll() {
+            self.deliver_frames(Occasion::Served);
+            self.flush();
+        } else if self.scheme.yields_to_others() {
+            return Next::YieldAndPoll;
+        }
+        Next::Wait
+    }
+
+    /// Next step of the thread that serves requests, after a batch.
+    pub fn next_step(&mut self) -> Next {
+        match (self.scheme.yields_to_others(), self.scheme.take_cpu_yield()) {
+            (true, _) => Next::YieldAndPoll,
+            (false, true) => Next::Yield,
+            (false, false) => Next::Wait,
+        }
+    }
+
+    /// Answers all pending requests with `errno`, and gives the NIC back.
+    pub fn stop(mut self, errno: i32) -> Nic<R, D> {
+        self.fail_pending(errno);
+        self.answers.flush();
+        self.scheme.into_nic()
+    }
+
+    /// Ends a step of either thread: frames out, frames in, answers.
+    fn finish(&mut self, occasion: Occasion) {
+        self.send_frames();
+        self.deliver_frames(occasion);
+        self.flush();
+    }
+
+    /// Tells the NIC of new frames, and carries pending writes out as far as there is room.
+    fn send_frames(&mut self) {
         self.scheme.nic().tx().post();
-        self.retry_writes();
-        self.retry_reads();
-        let out = &mut self.out;
-        self.scheme
-            .tell_readers(occasion, |id, flags| out.push_back(event(id, flags)));
-        self.scheme.tell_link(|id, flags| out.push_back(event(id, flags)));
-        self.write_out()
-    }
-
-    /// Answers everything that is parked with `errno`, for a daemon that stops.
-    ///
-    /// # Errors
-    ///
-    /// When the socket fails.
-    pub fn answer_all(&mut self, errno: i32) -> syscall::Result<()> {
-        for parked in self.reads.drain(..).chain(self.writes.drain(..)) {
-            self.out.push_back(Response::err(errno, parked.op));
+        if self.pending.writes.is_empty() {
+            return;
         }
-        self.write_out()
-    }
-
-    /// The NIC is gone: tells everybody who waits, once.
-    ///
-    /// # Errors
-    ///
-    /// When the socket fails.
-    pub fn lose_device(&mut self) -> syscall::Result<()> {
-        let out = &mut self.out;
-        if self
-            .scheme
-            .lose_device(|id, flags| out.push_back(event(id, flags)))
-        {
-            self.answer_all(ENODEV)?;
+        let now = self.scheme.now();
+        while let Some(PendingWrite { call, since }) = self.pending.writes.pop_front() {
+            let Some(call) = self.attempt(call) else {
+                continue;
+            };
+            if now.saturating_sub(since) < WRITE_LIMIT {
+                self.pending.writes.push_front(PendingWrite { call, since });
+                break;
+            }
+            let len = match &call.op {
+                Op::Write(write) => write.buf().len(),
+                _ => 0,
+            };
+            self.scheme.nic().tx().count_dropped();
+            self.answers.push(Response::ok(len, call.op));
         }
-        Ok(())
+        self.scheme.nic().tx().post();
+        if self.pending.writes.is_empty() {
+            self.end_pending_writes();
+        }
     }
 
-    /// Ends service and gives the scheme back.
-    pub fn into_scheme(self) -> NetworkScheme<R, D, C> {
+    /// Gives frames to pending reads, then notifies subscribers of others.
+    fn deliver_frames(&mut self, occasion: Occasion) {
+        self.serve_pending_reads();
+        let answers = &mut self.answers;
         self.scheme
+            .notify_of_frames(occasion, |id, flags| answers.post(id, flags));
     }
 
-    fn request(&mut self, mut request: Request) {
-        let refused = screen(&mut request);
+    fn serve_pending_reads(&mut self) {
+        while !self.pending.reads.is_empty() && self.scheme.has_frame() {
+            let Some(call) = self.pending.reads.pop_front() else {
+                return;
+            };
+            if let Some(call) = self.attempt(call) {
+                return self.pending.reads.push_front(call);
+            }
+        }
+    }
+
+    /// Reports the removal of the NIC and a change of the link, and writes all answers and events.
+    fn flush(&mut self) {
+        let answers = &mut self.answers;
+        let removed = (self.scheme).report_removal(|id, flags| answers.post(id, flags));
+        self.scheme.notify_of_link(|id, flags| answers.post(id, flags));
+        if removed {
+            self.fail_pending(ENODEV);
+        }
+        self.answers.flush();
+    }
+
+    fn fail_pending(&mut self, errno: i32) {
+        for call in self.pending.drain() {
+            self.answers.push(Response::err(errno, call.op));
+        }
+    }
+
+    /// Serves one request.
+    fn dispatch(&mut self, mut request: Request) {
+        let refused = validate(&mut request).err();
         let call = match request.kind() {
             RequestKind::Call(call) => call,
             RequestKind::Cancellation(request) => return self.cancel(request.id),
             RequestKind::OnClose { id } => {
                 self.state.on_close(id);
-                return redox_scheme::scheme::SchemeSync::on_close(&mut self.scheme, id);
+                return self.scheme.on_close(id);
             }
-            RequestKind::SendFd(request) => {
-                return self.out.push_back(Response::err(EOPNOTSUPP, request));
-            }
-            RequestKind::RecvFd(request) => {
-                return self.out.push_back(Response::err(EOPNOTSUPP, request));
-            }
-            // One-way: nobody waits for an answer. `screen` turned those that do wait into calls.
+            RequestKind::SendFd(request) => return self.answers.push(Response::err(EOPNOTSUPP, request)),
+            RequestKind::RecvFd(request) => return self.answers.push(Response::err(EOPNOTSUPP, request)),
+            // One-way: nobody waits for an answer. `validate` made calls of those that do wait.
             RequestKind::MsyncMsg
             | RequestKind::MunmapMsg
             | RequestKind::MmapMsg
             | RequestKind::OnDetach { .. } => return,
         };
-        if let Some(errno) = refused {
-            return self.out.push_back(Response::err(errno, call));
+        if let Some(error) = refused {
+            return self.answers.push(Response::err(error.errno, call));
         }
         let caller = call.caller();
         match call.op() {
-            Ok(op) => self.call(caller, op),
-            Err(call) => self.out.push_back(Response::err(EOPNOTSUPP, call)),
+            Ok(op) => self.call(Call { caller, op }),
+            Err(call) => self.answers.push(Response::err(EOPNOTSUPP, call)),
         }
     }
 
-    fn call(&mut self, caller: CallerCtx, op: Op) {
-        let parked = Parked {
-            caller,
-            op,
-            since: None,
-        };
+    /// Carries an operation out, or keeps it if it has to wait.
+    fn call(&mut self, call: Call) {
         // In order of arrival: frames that have just come belong to those who wait already.
-        let wait = match &parked.op {
-            Op::Read(read) if !self.reads.is_empty() && self.scheme.is_data(read.fd) => {
-                self.retry_reads();
-                !self.reads.is_empty() && !parked.op.is_explicitly_nonblock()
+        let behind_others = match &call.op {
+            Op::Read(read) if self.has_pending_reads() && self.scheme.is_for_frames(read.fd) => {
+                self.serve_pending_reads();
+                self.has_pending_reads() && !call.op.is_explicitly_nonblock()
             }
-            Op::Write(write) => !self.writes.is_empty() && self.scheme.is_data(write.fd),
+            Op::Write(write) => self.has_pending_writes() && self.scheme.is_for_frames(write.fd),
             _ => false,
         };
-        if wait {
-            self.park(parked);
-        } else if let Some(parked) = self.attempt(parked) {
-            self.park(parked);
+        if behind_others {
+            self.keep(call);
+        } else if let Some(call) = self.attempt(call) {
+            self.keep(call);
         }
     }
 
-    /// Carries the operation out and answers it, or gives it back if it has to wait.
-    fn attempt(&mut self, mut parked: Parked) -> Option<Parked> {
-        let result = parked
+    /// Carries an operation out and answers it, or gives it back if it has to wait.
+    fn attempt(&mut self, mut call: Call) -> Option<Call> {
+        let result = call
             .op
-            .handle_sync_dont_consume(&parked.caller, &mut self.scheme, &mut self.state);
-        let response = match result {
-            SchemeResponse::Regular(Err(Error { errno: EWOULDBLOCK })) => return Some(parked),
-            SchemeResponse::Regular(result) => Response::new(result, parked.op),
+            .handle_sync_dont_consume(&call.caller, &mut self.scheme, &mut self.state);
+        let answer = match result {
+            SchemeResponse::Regular(Err(Error { errno: EWOULDBLOCK })) => return Some(call),
+            SchemeResponse::Regular(result) => Response::new(result, call.op),
             SchemeResponse::RegularAndNotifyOnDetach(result) => {
-                Response::new_notify_on_detach(result, parked.op)
+                Response::new_notify_on_detach(result, call.op)
             }
-            SchemeResponse::Opened(result) => Response::open_dup_like(result, parked.op),
+            SchemeResponse::Opened(result) => Response::open_dup_like(result, call.op),
         };
-        self.out.push_back(response);
+        self.answers.push(answer);
         None
     }
 
-    fn park(&mut self, mut parked: Parked) {
-        parked.since = Some(self.scheme.now());
-        match parked.op {
-            Op::Read(_) => self.reads.push_back(parked),
+    /// Keeps an operation that has to wait.
+    fn keep(&mut self, call: Call) {
+        match call.op {
+            Op::Read(_) => self.pending.reads.push_back(call),
             Op::Write(_) => {
-                if self.writes.is_empty() {
+                if self.pending.writes.is_empty() {
                     self.scheme.nic().interrupts().set_transmit(true);
                 }
-                self.writes.push_back(parked);
+                let since = self.scheme.now();
+                self.pending.writes.push_back(PendingWrite { call, since });
             }
             // Nothing else waits.
-            _ => self.out.push_back(Response::err(EAGAIN, parked.op)),
+            _ => self.answers.push(Response::err(EAGAIN, call.op)),
         }
     }
 
-    fn retry_reads(&mut self) {
-        while !self.reads.is_empty() && self.scheme.frames_pending() {
-            let Some(parked) = self.reads.pop_front() else {
-                return;
-            };
-            if let Some(parked) = self.attempt(parked) {
-                return self.reads.push_front(parked);
-            }
-        }
-    }
-
-    fn retry_writes(&mut self) {
-        if self.writes.is_empty() {
-            return;
-        }
-        let now = self.scheme.now();
-        while let Some(parked) = self.writes.pop_front() {
-            let Some(parked) = self.attempt(parked) else {
-                continue;
-            };
-            let waited = |since| now.saturating_sub(since);
-            if parked.since.is_none_or(|since| waited(since) < WRITE_LIMIT) {
-                self.writes.push_front(parked);
-                break;
-            }
-            let len = match &parked.op {
-                Op::Write(write) => write.buf().len(),
-                _ => 0,
-            };
-            self.scheme.nic().tx().count_dropped();
-            self.out.push_back(Response::ok(len, parked.op));
-        }
-        self.scheme.nic().tx().post();
-        if self.writes.is_empty() {
-            self.no_write_waits();
-        }
-    }
-
-    /// The last write that waited was answered: needs no interrupt for room, and tells who wants to know.
-    fn no_write_waits(&mut self) {
+    /// The last pending write was answered: no interrupt for room is needed, and subscribers are notified of room.
+    fn end_pending_writes(&mut self) {
         self.scheme.nic().interrupts().set_transmit(false);
-        let out = &mut self.out;
-        self.scheme
-            .tell_writers(|id, flags| out.push_back(event(id, flags)));
+        let answers = &mut self.answers;
+        self.scheme.notify_of_room(|id, flags| answers.post(id, flags));
     }
 
+    /// Answers a pending request whose caller got a signal. If there is none, its answer is under way.
     fn cancel(&mut self, id: Id) {
-        // Not found: it was answered already, and the answer is under way.
-        let waits = |parked: &Parked| parked.op.req_id() == id;
-        if let Some(n) = self.reads.iter().position(waits) {
-            let parked = self.reads.remove(n);
-            return self.interrupted(parked);
-        }
-        if let Some(n) = self.writes.iter().position(waits) {
-            let parked = self.writes.remove(n);
-            self.interrupted(parked);
-            if self.writes.is_empty() {
-                self.no_write_waits();
+        if let Some(read) = self.pending.take_read(id) {
+            self.answers.push(Response::err(EINTR, read.op));
+        } else if let Some(write) = self.pending.take_write(id) {
+            self.answers.push(Response::err(EINTR, write.op));
+            if self.pending.writes.is_empty() {
+                self.end_pending_writes();
             }
         }
     }
-
-    fn interrupted(&mut self, parked: Option<Parked>) {
-        self.out
-            .extend(parked.map(|parked| Response::err(EINTR, parked.op)));
-    }
-
-    /// Writes all answers and events, normally with one system call.
-    fn write_out(&mut self) -> syscall::Result<()> {
-        while !self.out.is_empty() {
-            let before = self.out.len();
-            match self.answers.write(&mut self.out) {
-                Ok(()) if self.out.len() < before => {}
-                // The kernel stops at the first answer that it does not take: its caller is gone. The others
-                // still wait for theirs.
-                Ok(()) | Err(_) => {
-                    self.out.pop_front();
-                    log::debug!("the kernel did not take an answer");
-                }
-            }
-        }
-        Ok(())
-    }
-}
-
-/// Answers `requests` with `errno`: for a daemon that has stopped and is about to end.
-pub fn refuse(socket: &Socket, requests: &mut Vec<Request>, errno: i32) {
-    for mut request in requests.drain(..) {
-        screen(&mut request);
-        let answer = match request.kind() {
-            RequestKind::Call(request) => Response::err(errno, request),
-            RequestKind::SendFd(request) => Response::err(errno, request),
-            RequestKind::RecvFd(request) => Response::err(errno, request),
-            _ => continue,
-        };
-        // Nobody is left to whom a failure would matter.
-        let _ = socket.write_response(answer, SignalBehavior::Restart);
-    }
-}
-
-fn event(id: usize, flags: EventFlags) -> Response {
-    Response::post_fevent(id, flags.bits())
 }

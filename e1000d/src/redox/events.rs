@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 use event::{EventFlags, EventQueue, UserData};
 use libredox::error::Result;
 
+use super::timer::Timer;
 use crate::error::{DaemonError, Doing};
-use crate::redox::timer::Alarm;
 
 /// What an event is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,32 +14,32 @@ pub enum Source {
     /// The NIC, on this vector (0 but for MSI-X).
     Interrupt(u16),
     /// The timer.
-    Alarm,
+    Timer,
     /// SIGTERM or SIGINT.
     Termination,
     /// The thread that serves requests has ended.
-    Server,
+    RequestsEnded,
 }
 
-const ALARM: usize = 1 << 16;
-const TERMINATION: usize = ALARM + 1;
-const SERVER: usize = ALARM + 2;
+const TIMER: usize = 1 << 16;
+const TERMINATION: usize = TIMER + 1;
+const REQUESTS_ENDED: usize = TIMER + 2;
 
 impl UserData for Source {
     fn into_user_data(self) -> usize {
         match self {
             Self::Interrupt(vector) => usize::from(vector),
-            Self::Alarm => ALARM,
+            Self::Timer => TIMER,
             Self::Termination => TERMINATION,
-            Self::Server => SERVER,
+            Self::RequestsEnded => REQUESTS_ENDED,
         }
     }
 
     fn from_user_data(data: usize) -> Self {
         match data {
-            ALARM => Self::Alarm,
+            TIMER => Self::Timer,
             TERMINATION => Self::Termination,
-            SERVER => Self::Server,
+            REQUESTS_ENDED => Self::RequestsEnded,
             // Nothing else was registered.
             vector => Self::Interrupt(vector as u16),
         }
@@ -50,7 +50,7 @@ impl UserData for Source {
 pub struct Events {
     queue: EventQueue<Source>,
     /// For waits with a limit: event queues have none that works alike on all systems.
-    limit: Alarm,
+    limit: Timer,
 }
 
 impl Events {
@@ -62,9 +62,9 @@ impl Events {
     pub fn new() -> Result<Self> {
         let events = Self {
             queue: EventQueue::new()?,
-            limit: Alarm::open()?,
+            limit: Timer::open()?,
         };
-        events.watch(events.limit.fd(), Source::Alarm)?;
+        events.watch(events.limit.fd(), Source::Timer)?;
         Ok(events)
     }
 
@@ -99,16 +99,16 @@ impl Events {
     /// When the queue or the timer fails.
     pub fn next_within(&mut self, limit: Duration) -> std::result::Result<Option<Source>, DaemonError> {
         let end = Instant::now() + limit;
-        self.limit.within(limit).doing("set the timer")?;
+        self.limit.arm(limit).doing("set the timer")?;
         loop {
             match self.next().doing("wait for events")? {
-                Source::Alarm => {
-                    self.limit.went_off();
+                Source::Timer => {
+                    self.limit.has_expired();
                     if Instant::now() >= end {
                         return Ok(None);
                     }
                     self.limit
-                        .within(end.saturating_duration_since(Instant::now()))
+                        .arm(end.saturating_duration_since(Instant::now()))
                         .doing("set the timer")?;
                 }
                 source => return Ok(Some(source)),

@@ -6,7 +6,10 @@ pub mod dma;
 pub mod events;
 pub mod irq;
 pub mod logger;
+#[cfg(target_os = "redox")]
+pub mod machine;
 pub mod mmio;
 pub mod namespace;
+pub mod pipe;
 pub mod signals;
 pub mod timer;

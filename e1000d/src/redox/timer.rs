@@ -1,4 +1,4 @@
-//! One timer for everything that is due later.
+//! A timer of the kernel.
 
 use std::time::{Duration, Instant};
 
@@ -7,14 +7,14 @@ use libredox::error::Result;
 use libredox::flag::{CLOCK_MONOTONIC, O_CLOEXEC, O_RDWR};
 use syscall::TimeSpec;
 
-/// The kernel's monotonic clock as a timer. Armed only while something is due, so that an idle driver sleeps.
-pub struct Alarm {
-    timer: Fd,
-    /// When it goes off, and how long that was when it was set.
+/// The kernel's monotonic clock as a timer. It may go off early, and for an arming that is over.
+pub struct Timer {
+    fd: Fd,
+    /// Time at which it goes off, and the delay that was asked for.
     due: Option<(Instant, Duration)>,
 }
 
-impl Alarm {
+impl Timer {
     /// Opens the timer; impossible once in the null namespace.
     ///
     /// # Errors
@@ -23,22 +23,22 @@ impl Alarm {
     pub fn open() -> Result<Self> {
         // 4 is Redox's number of CLOCK_MONOTONIC.
         Ok(Self {
-            timer: Fd::open("/scheme/time/4", O_RDWR | O_CLOEXEC, 0)?,
+            fd: Fd::open("/scheme/time/4", O_RDWR | O_CLOEXEC, 0)?,
             due: None,
         })
     }
 
     /// The descriptor that an event queue watches.
     pub fn fd(&self) -> usize {
-        self.timer.raw()
+        self.fd.raw()
     }
 
-    /// Makes sure that the alarm goes off in `delay` at the latest. It may go off early.
+    /// Makes sure that the timer goes off in `delay` at the latest.
     ///
     /// # Errors
     ///
     /// When the timer cannot be read or written.
-    pub fn within(&mut self, delay: Duration) -> Result<()> {
+    pub fn arm(&mut self, delay: Duration) -> Result<()> {
         // Reading the clock is a system call; most of the time the answer is clear without.
         if self.due.is_some_and(|(_, before)| before <= delay) {
             return Ok(());
@@ -53,17 +53,17 @@ impl Alarm {
         let (seconds, nanoseconds) = (i64::from(now.tv_sec), i64::from(now.tv_nsec));
         let nanoseconds = nanoseconds + i64::from(delay.subsec_nanos());
         let seconds = seconds + delay.as_secs() as i64 + nanoseconds / 1_000_000_000;
-        // Field by field, so that what follows tv_nsec is zero and not whatever was there.
+        // Field by field, so that the padding behind tv_nsec is zero.
         let mut record = [0; size_of::<TimeSpec>()];
         record[..8].copy_from_slice(&seconds.to_ne_bytes());
         record[8..12].copy_from_slice(&((nanoseconds % 1_000_000_000) as i32).to_ne_bytes());
-        self.timer.write(&record)?;
+        self.fd.write(&record)?;
         self.due = Some((due, delay));
         Ok(())
     }
 
-    /// The timer's event arrived. Returns whether the time has come; an event of an earlier arming does not count.
-    pub fn went_off(&mut self) -> bool {
+    /// Returns true if the time has come, for when the timer's event arrived. It may be of an earlier arming.
+    pub fn has_expired(&mut self) -> bool {
         match self.due {
             Some((due, _)) if Instant::now() + Duration::from_millis(1) >= due => {
                 self.due = None;

@@ -1,28 +1,28 @@
-//! An open file other than that for frames.
+//! An open file other than the file of frames.
 
 use syscall::EventFlags;
 use syscall::flag::{O_ACCMODE, O_RDONLY};
 
-use crate::scheme::files::File;
-use crate::scheme::receive_mode::Demand;
+use super::files::File;
+use super::receive_mode::ReceiveModeRequest;
 
-/// One handle of a [`File`]: what it holds, and what its owner knows and wants.
+/// One handle of a [`File`], with the state that its owner has seen.
 #[derive(Debug)]
 pub struct OpenFile {
-    /// Which file.
+    /// The file.
     pub file: File,
-    /// Its bytes as of the last time that it was read from the beginning, so that a reader in small steps does not get
-    /// a mixture.
-    pub content: Vec<u8>,
+    /// For `filter`: the receive mode that this handle asks for.
+    pub request: ReceiveModeRequest,
+    /// The file's bytes as of the last read from the beginning: a reader in small steps does not get a mixture.
+    content: Vec<u8>,
     /// `content` was not read yet.
-    pub fresh: bool,
-    /// For `filter`: what this handle asks for.
-    pub demand: Demand,
+    fresh: bool,
     writable: bool,
     wants_read: bool,
-    /// Changes of the link that the owner has read of, and that it was told of.
-    read: u64,
-    told: u64,
+    /// Number of link changes that the owner has read of.
+    seen: u64,
+    /// Number of link changes that the owner was notified of.
+    notified: u64,
 }
 
 impl OpenFile {
@@ -30,50 +30,85 @@ impl OpenFile {
     pub fn new(file: File, flags: usize, link_changes: u64) -> Self {
         Self {
             file,
+            request: ReceiveModeRequest::default(),
             content: Vec::new(),
             fresh: false,
-            demand: Demand::default(),
             writable: file.is_writable() && flags & O_ACCMODE & !O_RDONLY != 0,
             wants_read: false,
-            read: link_changes,
-            told: link_changes,
+            seen: link_changes,
+            notified: link_changes,
         }
     }
 
-    /// Whether it takes what is written to it.
+    /// Returns true if the file can be written and was opened for writing.
     pub fn is_writable(&self) -> bool {
         self.writable
     }
 
-    /// The bytes are now `content`, after so many changes of the link.
+    /// Length of the file as last read.
+    pub fn len(&self) -> usize {
+        self.content.len()
+    }
+
+    /// Returns true if a read at `offset` needs the file's bytes of now.
+    pub fn is_outdated(&self, offset: u64) -> bool {
+        offset == 0 && !self.fresh
+    }
+
+    /// Sets the file's bytes of now, after so many changes of the link.
     pub fn refresh(&mut self, content: Vec<u8>, link_changes: u64) {
         self.content = content;
         self.fresh = true;
-        self.read = link_changes;
+        self.seen = link_changes;
     }
 
-    /// The owner's event queues now want `flags`. Returns those that are true at once.
+    /// Forgets that the bytes are fresh: what follows changes the file.
+    pub fn invalidate(&mut self) {
+        self.fresh = false;
+    }
+
+    /// Copies bytes from `offset` on, as last read. Returns their number.
+    pub fn read(&mut self, offset: u64, out: &mut [u8]) -> usize {
+        self.fresh = false;
+        read_at(&self.content, offset, out)
+    }
+
+    /// Takes what the owner's event queues want from now on. Returns the flags that are true at once.
     pub fn subscribe(&mut self, flags: EventFlags, link_changes: u64) -> EventFlags {
         self.wants_read = flags.contains(EventFlags::EVENT_READ);
-        self.told = self.read;
-        if self.tell(link_changes) {
+        self.notified = self.seen;
+        if self.notify(link_changes) {
             EventFlags::EVENT_READ
         } else {
             EventFlags::empty()
         }
     }
 
-    /// Whether to post an event: the link changed since the owner last read of it or was last told.
-    pub fn tell(&mut self, link_changes: u64) -> bool {
-        let news = self.file == File::Link && self.wants_read && self.read != link_changes;
-        let post = news && self.told != link_changes;
+    /// Decides about an event. Returns true if the link changed since the owner last read of it or was last notified.
+    pub fn notify(&mut self, link_changes: u64) -> bool {
+        let changed = self.file == File::Link && self.wants_read && self.seen != link_changes;
+        let post = changed && self.notified != link_changes;
         if post {
-            self.told = link_changes;
-            // What was read at the opening is old news now.
+            self.notified = link_changes;
+            // Bytes that were taken at the opening are outdated now.
             self.fresh = false;
         }
         post
     }
+}
+
+/// Copies `bytes` from `offset` on; nothing from the end on, whatever the offset.
+pub(super) fn read_at(bytes: &[u8], offset: u64, out: &mut [u8]) -> usize {
+    let rest = usize::try_from(offset)
+        .ok()
+        .and_then(|offset| bytes.get(offset..))
+        .unwrap_or_default();
+    let len = rest.len().min(out.len());
+    let (Some(out), Some(rest)) = (out.get_mut(..len), rest.get(..len)) else {
+        return 0;
+    };
+    out.copy_from_slice(rest);
+    len
 }
 
 #[cfg(test)]
@@ -81,23 +116,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_change_of_the_link_is_told_once() {
+    fn owner_is_notified_once_of_each_change_of_the_link() {
         let mut link = OpenFile::new(File::Link, O_RDONLY, 3);
-        assert!(!link.tell(4), "nobody asked");
+        assert!(!link.notify(4), "nobody asked");
         assert_eq!(link.subscribe(EventFlags::EVENT_READ, 4), EventFlags::EVENT_READ);
-        assert!(!link.tell(4));
-        assert!(link.tell(5));
+        assert!(!link.notify(4));
+        assert!(link.notify(5));
         link.refresh(vec![], 5);
-        assert!(!link.tell(5));
+        assert!(!link.notify(5));
         assert_eq!(link.subscribe(EventFlags::EVENT_READ, 5), EventFlags::empty());
-        assert!(link.tell(6));
+        assert!(link.notify(6));
         let mut stats = OpenFile::new(File::Stats, O_RDONLY, 0);
         assert_eq!(stats.subscribe(EventFlags::EVENT_READ, 1), EventFlags::empty());
-        assert!(!stats.tell(2));
+        assert!(!stats.notify(2));
     }
 
     #[test]
-    fn only_some_files_take_anything_and_only_if_opened_so() {
+    fn only_some_files_are_writable_and_only_if_opened_so() {
         use syscall::flag::{O_RDWR, O_WRONLY};
         for (file, flags, writable) in [
             (File::Filter, O_RDWR, true),

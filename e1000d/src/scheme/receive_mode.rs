@@ -1,15 +1,15 @@
-//! What the holder of a handle of the file `filter` asks of the receive filter.
+//! Receive-mode requests: what the holder of a handle of the file `filter` wants to receive.
 //!
-//! Asked for in lines of text: `promiscuous on|off`, `allmulti on|off`, `multicast add|del MAC`, `vlan add|del ID`,
-//! `budget on|off`. The NIC gets what all handles together ask for; what a handle asked for ends when it is closed, so that a client that dies
-//! leaves nothing behind.
+//! Written in lines of text: `promiscuous on|off`, `allmulti on|off`, `multicast add|del MAC`, `vlan add|del ID`,
+//! `budget on|off`. The NIC gets the sum of the requests of all handles. A request ends when its handle is closed, so that
+//! a client that dies leaves nothing behind.
 //!
-//! VLANs are different in that asking for one is asking not to see the others. Without it, tagged frames of every VLAN
-//! pass. So the filter is on only while each process that has a handle for frames open has asked for VLANs, and then lets
-//! those of all of them pass; nobody loses frames that somebody else does not want. Untagged frames pass always.
+//! A VLAN request is a restriction: without one, tagged frames of every VLAN pass. So the VLAN filter is on only while each
+//! process that has a handle for frames has asked for VLANs, and then the VLANs of all of them pass. Nobody loses frames
+//! that somebody else does not want. Untagged frames always pass.
 //!
-//! `budget off` is about the process itself, not the NIC: it does nothing but read frames, so its reads have no budget
-//! ([`crate::overload`]).
+//! `budget off` is about the process itself, not the NIC: it does nothing but read frames, so its reads have no read
+//! budget ([`crate::overload`]).
 
 use std::collections::BTreeSet;
 use std::fmt::Write;
@@ -17,26 +17,26 @@ use std::fmt::Write;
 use e1000_hw::ethernet::MacAddress;
 use syscall::error::{EINVAL, ENOSPC, Error, Result};
 
-/// Groups that one handle may ask for.
+/// Most groups that one handle may ask for.
 const MAX_GROUPS: usize = 256;
 
-/// One handle's share.
+/// Request of one handle, or the sum of several.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Demand {
-    /// Every frame.
+pub struct ReceiveModeRequest {
+    /// Every frame is wanted.
     pub promiscuous: bool,
-    /// Frames to all groups.
+    /// Frames to all groups are wanted.
     pub all_multicast: bool,
-    /// Frames to these groups.
+    /// Groups whose frames are wanted.
     pub groups: BTreeSet<[u8; 6]>,
-    /// Of tagged frames, only those of these VLANs; of all, if there are none.
+    /// VLANs whose frames are wanted; all, if there are none.
     pub vlans: BTreeSet<u16>,
     /// The process reads frames without a budget.
     pub no_budget: bool,
 }
 
-impl Demand {
-    /// What this demand becomes with the lines of `text`: all of them, or none and an error.
+impl ReceiveModeRequest {
+    /// This request with the changes that the lines of `text` make: all of them, or none and an error.
     ///
     /// # Errors
     ///
@@ -44,36 +44,36 @@ impl Demand {
     /// `ENOSPC` for more than 256 groups.
     pub fn with(&self, text: &[u8]) -> Result<Self> {
         let invalid = Error::new(EINVAL);
-        let mut demand = self.clone();
+        let mut request = self.clone();
         let text = std::str::from_utf8(text).map_err(|_| invalid)?;
         for line in text.lines().filter(|line| !line.trim().is_empty()) {
             let mut words = line.split_whitespace();
             match (words.next(), words.next(), words.next(), words.next()) {
-                (Some("promiscuous"), Some(state), None, None) => demand.promiscuous = switch(state)?,
-                (Some("allmulti"), Some(state), None, None) => demand.all_multicast = switch(state)?,
-                (Some("budget"), Some(state), None, None) => demand.no_budget = !switch(state)?,
+                (Some("promiscuous"), Some(state), None, None) => request.promiscuous = switch(state)?,
+                (Some("allmulti"), Some(state), None, None) => request.all_multicast = switch(state)?,
+                (Some("budget"), Some(state), None, None) => request.no_budget = !switch(state)?,
                 (Some("multicast"), Some("add"), Some(group), None) => {
-                    demand.groups.insert(parse_group(group).ok_or(invalid)?);
+                    request.groups.insert(parse_group(group).ok_or(invalid)?);
                 }
                 (Some("multicast"), Some("del"), Some(group), None) => {
-                    demand.groups.remove(&parse_group(group).ok_or(invalid)?);
+                    request.groups.remove(&parse_group(group).ok_or(invalid)?);
                 }
                 (Some("vlan"), Some("add"), Some(id), None) => {
-                    demand.vlans.insert(parse_vlan(id).ok_or(invalid)?);
+                    request.vlans.insert(parse_vlan(id).ok_or(invalid)?);
                 }
                 (Some("vlan"), Some("del"), Some(id), None) => {
-                    demand.vlans.remove(&parse_vlan(id).ok_or(invalid)?);
+                    request.vlans.remove(&parse_vlan(id).ok_or(invalid)?);
                 }
                 _ => return Err(invalid),
             }
         }
-        if demand.groups.len() > MAX_GROUPS {
+        if request.groups.len() > MAX_GROUPS {
             return Err(Error::new(ENOSPC));
         }
-        Ok(demand)
+        Ok(request)
     }
 
-    /// Adds what another handle asks for.
+    /// Adds another request.
     pub fn merge(&mut self, other: &Self) {
         self.promiscuous |= other.promiscuous;
         self.all_multicast |= other.all_multicast;
@@ -116,55 +116,48 @@ fn parse_vlan(text: &str) -> Option<u16> {
 }
 
 fn parse_group(text: &str) -> Option<[u8; 6]> {
-    let mut bytes = [0; 6];
-    let mut parts = text.split(':');
-    for byte in &mut bytes {
-        // `from_str_radix` would take a sign.
-        let is_hex = |part: &&str| part.len() == 2 && part.bytes().all(|byte| byte.is_ascii_hexdigit());
-        let part = parts.next().filter(is_hex)?;
-        *byte = u8::from_str_radix(part, 16).ok()?;
-    }
-    (parts.next().is_none() && bytes[0] & 1 != 0).then_some(bytes)
+    let address: MacAddress = text.parse().ok()?;
+    address.is_group().then_some(address.0)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn with(text: &str) -> Result<Demand> {
-        Demand::default().with(text.as_bytes())
+    fn with(text: &str) -> Result<ReceiveModeRequest> {
+        ReceiveModeRequest::default().with(text.as_bytes())
     }
 
     #[test]
     fn lines_add_up() {
-        let demand =
+        let request =
             with("promiscuous on\n\nmulticast add 33:33:ff:12:34:56\nmulticast add 01:00:5e:00:00:FB\n")
                 .expect("valid lines");
         assert_eq!(
-            demand.text(""),
+            request.text(""),
             "promiscuous 1\nallmulti 0\nmulticast 01:00:5e:00:00:fb\nmulticast 33:33:ff:12:34:56\n"
         );
-        let demand = demand
+        let request = request
             .with(b"promiscuous off\nallmulti on\nmulticast del 33:33:ff:12:34:56")
             .expect("valid lines");
         assert_eq!(
-            demand.text("total_"),
+            request.text("total_"),
             "total_promiscuous 0\ntotal_allmulti 1\ntotal_multicast 01:00:5e:00:00:fb\n"
         );
         let mut both = with("promiscuous on").expect("a valid line");
-        both.merge(&demand);
+        both.merge(&request);
         assert!(both.promiscuous && both.all_multicast && both.groups.len() == 1);
     }
 
     #[test]
     fn vlans_add_up() {
-        let demand = with("vlan add 100\nvlan add 1\nvlan add 4094\nvlan add 100").expect("valid lines");
+        let request = with("vlan add 100\nvlan add 1\nvlan add 4094\nvlan add 100").expect("valid lines");
         assert_eq!(
-            demand.text(""),
+            request.text(""),
             "promiscuous 0\nallmulti 0\nvlan 1\nvlan 100\nvlan 4094\n"
         );
         let mut both = with("vlan add 7").expect("a valid line");
-        both.merge(&demand.with(b"vlan del 1\nvlan del 2").expect("valid lines"));
+        both.merge(&request.with(b"vlan del 1\nvlan del 2").expect("valid lines"));
         assert_eq!(Vec::from_iter(both.vlans), [7, 100, 4094]);
     }
 
@@ -193,7 +186,10 @@ mod tests {
         ] {
             assert_eq!(with(bad), Err(Error::new(EINVAL)), "{bad}");
         }
-        assert_eq!(Demand::default().with(&[0xFF]), Err(Error::new(EINVAL)));
+        assert_eq!(
+            ReceiveModeRequest::default().with(&[0xFF]),
+            Err(Error::new(EINVAL))
+        );
     }
 
     #[test]

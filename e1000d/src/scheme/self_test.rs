@@ -1,4 +1,4 @@
-//! The file `selftest`: what starts a self-test, keeps it going, and tells what came of it.
+//! The file `selftest`: start, steps and report of a self-test.
 //!
 //! `run` starts one, if nobody has the file of frames open; `run force` in any case. Writing returns at once. The main
 //! thread then does a step at a time, each below half a second and mostly a few ms, and others are served in between:
@@ -13,13 +13,12 @@ use e1000_hw::self_test::Report;
 use syscall::error::{EBUSY, EINVAL};
 use syscall::{Error, Result};
 
-use super::{Handle, NetworkScheme};
-use crate::scheme::files;
+use super::{NetworkScheme, files};
 
 /// Self-tests so far.
 #[derive(Debug, Default)]
 pub(super) struct SelfTests {
-    /// When the one that is under way goes on.
+    /// Time of the next step of the one that is under way.
     due: Option<Duration>,
     last: Option<Report>,
     runs: u64,
@@ -50,7 +49,7 @@ impl SelfTests {
     }
 }
 
-/// What was written: whether to start in any case. `None` if it is neither `run` nor `run force`.
+/// Parses what was written: true for `run force`, false for `run`.
 fn parse(text: &[u8]) -> Option<bool> {
     let mut words = std::str::from_utf8(text).ok()?.split_whitespace();
     match (words.next(), words.next(), words.next()) {
@@ -61,43 +60,42 @@ fn parse(text: &[u8]) -> Option<bool> {
 }
 
 impl<R: Registers, D: DmaRegion, C: Clock> NetworkScheme<R, D, C> {
-    /// Starts a self-test, as `text` says.
+    /// Starts a self-test, if `text` asks for one.
     pub(super) fn start_self_test(&mut self, text: &[u8]) -> Result<()> {
         let force = parse(text).ok_or(Error::new(EINVAL))?;
-        let is_data = |handle: &Handle| matches!(handle, Handle::Data(_));
-        if !force && self.handles.values().any(is_data) {
+        if !force && self.handles.subscribers().next().is_some() {
             return Err(Error::new(EBUSY));
         }
         log::info!("self-test");
-        self.self_test.due = Some(self.clock.now());
-        self.self_test.runs += 1;
+        self.self_tests.due = Some(self.clock.now());
+        self.self_tests.runs += 1;
         self.nic
             .diagnostics()
             .start_self_test(!self.description.polling, &self.clock);
         Ok(())
     }
 
-    /// When a self-test that is under way goes on.
+    /// Delay until the next step of a self-test that is under way.
     pub fn self_test_due(&self) -> Option<Duration> {
-        let due = self.self_test.due?;
+        let due = self.self_tests.due?;
         Some(due.saturating_sub(self.clock.now()))
     }
 
-    /// An interrupt arrived: it may be what a self-test waits for.
+    /// An interrupt arrived: a self-test may wait for it.
     pub(super) fn hasten_self_test(&mut self) {
-        if let Some(due) = &mut self.self_test.due {
+        if let Some(due) = &mut self.self_tests.due {
             *due = self.clock.now();
         }
     }
 
-    /// The NIC is gone.
+    /// Forgets a self-test that is under way: the NIC is gone.
     pub(super) fn abandon_self_test(&mut self) {
-        self.self_test.due = None;
+        self.self_tests.due = None;
     }
 
-    /// Goes on with a self-test if it is time. Returns whether one is under way.
+    /// Does the next step of a self-test if it is due. Returns true while one is under way.
     pub fn continue_self_test(&mut self) -> bool {
-        let Some(due) = self.self_test.due else {
+        let Some(due) = self.self_tests.due else {
             return false;
         };
         if due > self.clock.now() {
@@ -105,7 +103,7 @@ impl<R: Registers, D: DmaRegion, C: Clock> NetworkScheme<R, D, C> {
         }
         match self.nic.diagnostics().continue_self_test(&self.clock) {
             SelfTest::Wait(delay) => {
-                self.self_test.due = Some(self.clock.now() + delay);
+                self.self_tests.due = Some(self.clock.now() + delay);
                 true
             }
             SelfTest::Done(report) => {
@@ -116,21 +114,21 @@ impl<R: Registers, D: DmaRegion, C: Clock> NetworkScheme<R, D, C> {
     }
 
     fn finish_self_test(&mut self, report: Report) {
-        self.self_test.due = None;
-        self.self_test.last = Some(report);
+        self.self_tests.due = None;
+        self.self_tests.last = Some(report);
         if report.passed() {
             log::info!("self-test passed after {:?}", report.took);
         } else {
-            self.self_test.failures += 1;
+            self.self_tests.failures += 1;
             for (name, outcome) in report.parts() {
                 if outcome.is_failure() {
                     log::warn!("self-test: {name} {outcome}");
                 }
             }
         }
-        // What clients asked for meanwhile.
-        self.apply_demand();
-        self.look_at_link();
+        // Clients may have asked for another one meanwhile.
+        self.apply_receive_mode();
+        self.check_link();
     }
 }
 

@@ -32,10 +32,10 @@ impl Case {
         self.nothing_is_asked_of_the_filter();
 
         self.kernel.inner().stopping = true;
-        self.server.answer_all(EINTR).expect("answers are taken");
-        self.kernel.inner().all_was_answered();
         self.registers.allow(COST);
-        self.server.into_scheme().into_nic().stop(&self.machine);
+        let nic = self.driver.stop(EINTR);
+        self.kernel.inner().all_was_answered();
+        nic.stop(&self.machine);
         // Without the end of the reset the receiver of 82574 may run on.
         if self.faults == Faults::default() && !self.registers.lied() {
             assert_eq!(self.machine.dma_in_use(), 0);
@@ -51,14 +51,14 @@ impl Case {
         }
         let mut frame = vec![0; 17_000];
         if self.kernel.inner().wire.receives_honestly {
-            while let Some(len) = self.server.scheme().take_frame(&mut frame) {
+            while let Some(len) = self.driver.scheme().take_frame(&mut frame) {
                 self.kernel.inner().wire.read(&frame[..len], frame.len());
             }
             let dropped = self.dropped();
             self.kernel.inner().wire.all_was_read(dropped);
         }
         if !self.stalled && !was_reset {
-            let nic = self.server.scheme().nic();
+            let nic = self.driver.scheme().nic();
             let held = u64::from(nic.state().pending_frames());
             let wire = &self.kernel.inner().wire;
             wire.all_was_sent(nic.state().tx_counters().dropped + held);
@@ -67,7 +67,7 @@ impl Case {
 
     /// No handle is left, and nothing of what they asked for.
     fn nothing_is_asked_of_the_filter(&mut self) {
-        let scheme = self.server.scheme();
+        let scheme = self.driver.scheme();
         assert_eq!(scheme.open_handles(), 0, "handles that nobody has");
         // A device that is gone is not told any more.
         if self.kernel.inner().gone {

@@ -9,7 +9,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use e1000_hw::fake::FAKE_MAC;
-use e1000d::driver::Answers;
+use e1000d::driver::AnswerSink;
 use redox_scheme::Response;
 use syscall::error::{EAGAIN, EBADF, EBADFD, EINTR, EINVAL, ENODEV, EWOULDBLOCK, Error, Result};
 use syscall::flag::EventFlags;
@@ -100,10 +100,10 @@ pub struct Open {
 
 impl Open {
     /// Whether it may be told that there is no frame though one waits: it has read a budget of frames since it last was, or
-    /// it is the others' turn ([`e1000d::overload`]).
-    fn may_be_refused(&self, others_turn: bool) -> bool {
+    /// readers yield to others ([`e1000d::overload`]).
+    fn may_be_refused(&self, yields: bool) -> bool {
         let subscribed = self.wants & EventFlags::EVENT_READ.bits() != 0;
-        subscribed && (others_turn || self.frames >= u64::from(BUDGET))
+        subscribed && (yields || self.frames >= u64::from(BUDGET))
     }
 }
 
@@ -121,8 +121,8 @@ pub struct Inner {
     pub may_be_gone: bool,
     /// This read comes first, and there is a frame for it.
     pub has_frame: Option<u32>,
-    /// Readers may be refused since it is the others' turn.
-    pub others_turn: bool,
+    /// Readers yield to others, and may be refused.
+    pub yields: bool,
     /// So many answers from now on, one is not taken.
     pub refuse_after: Option<u8>,
     /// The answer that comes next was not taken.
@@ -152,7 +152,7 @@ impl Kernel {
             gone: false,
             may_be_gone: false,
             has_frame: None,
-            others_turn: false,
+            yields: false,
             refuse_after: None,
             refused: false,
         })))
@@ -304,7 +304,7 @@ impl Inner {
         let Some(open) = self.open.iter_mut().find(|open| open.id == id) else {
             return true;
         };
-        let may_be_refused = open.may_be_refused(self.others_turn);
+        let may_be_refused = open.may_be_refused(self.yields);
         open.frames = 0;
         !has_frame || may_be_refused
     }
@@ -343,7 +343,7 @@ impl Inner {
     }
 }
 
-impl Answers for Kernel {
+impl AnswerSink for Kernel {
     fn write(&mut self, out: &mut VecDeque<Response>) -> Result<()> {
         let before = out.len();
         while let Some(response) = out.front() {

@@ -1,102 +1,72 @@
-//! What the daemon's main thread does about interrupts, time and a self-test, in its place.
+//! The daemon's main thread: interrupts, time and a self-test.
 
 use std::time::Duration;
 
 use e1000_hw::platform::Clock;
-use e1000d::scheme::notify::Occasion;
+use e1000d::driver::Next;
+use e1000d::overload::IDLE_POLLS;
 
 use super::requests::COST;
 use super::{BASE_COST, Case};
 
-/// Register accesses of an interrupt that says that the link changed: the PHY is asked, if firmware gives it up.
+/// Register accesses of an interrupt that reports a change of the link: the PHY is asked, if firmware gives it up.
 const LINK_COST: usize = 2000;
 /// Register accesses of a step of a self-test: the NVM of the oldest parts is read bit by bit.
 const SELF_TEST_COST: usize = 40_000;
-/// A step of a self-test takes no longer: others are not served meanwhile.
+/// Longest time of a step of a self-test: others are not served meanwhile.
 const SELF_TEST_STEP: Duration = Duration::from_millis(500);
-/// A self-test takes no longer, whatever happens.
+/// Longest time of a self-test, whatever happens.
 const SELF_TEST_LIMIT: Duration = Duration::from_secs(13);
 
 impl Case {
-    /// The time passes until something is due, or a tick of the clock. Nobody asks for anything meanwhile, as the thread that
-    /// serves requests finds out in the others' turn, which is bounded.
+    /// Time passes until something is due, or a tick of the clock. There are no requests meanwhile, as the thread that
+    /// serves them finds out in a yield to others, which is bounded.
     pub(super) fn go_on(&mut self) {
-        let mut looks = 0;
-        while self.server.scheme().has_others_turn() {
-            looks += 1;
-            assert!(looks <= e1000d::overload::LOOKS, "the others' turn does not end");
-            if self.server.scheme().look_idle() {
-                self.settle(0, |server, _| server.settle(Occasion::Served));
-            }
+        let mut polls = 0;
+        while self.driver.scheme().yields_to_others() {
+            polls += 1;
+            assert!(polls <= IDLE_POLLS, "the yield to others does not end");
+            self.step(0, |driver, _| {
+                let next = driver.note_idle_poll();
+                assert_eq!(next == Next::YieldAndPoll, driver.scheme().yields_to_others());
+            });
         }
-        let due = self.server.scheme().self_test_due();
+        let due = self.driver.scheme().self_test_due();
         self.machine.sleep(due.unwrap_or(Duration::from_millis(4)));
-        self.check(1);
+        self.tick(1);
     }
 
-    /// What ends each step of either thread: a device that is gone is told of, once; a self-test goes on.
-    pub(super) fn plan(&mut self) {
-        if self.server.scheme().nic().state().is_gone() {
-            self.server.lose_device().expect("answers are taken");
-            self.kernel.inner().gone = true;
-        }
-        self.server.scheme().reader_may_have_stopped();
-        let scheme = self.server.scheme();
-        let due = scheme.self_test_due();
-        let tests = scheme.nic().state().is_testing() && !scheme.nic().state().is_gone();
-        assert_eq!(due.is_some(), tests, "a self-test was forgotten");
-    }
-
-    /// What the main thread does about an interrupt.
+    /// An interrupt arrives.
     pub(super) fn interrupt(&mut self, vector: u16) {
         self.registers.allow(BASE_COST + LINK_COST);
-        self.server.scheme().interrupt(vector % 4);
-        if self.server.scheme().nic().state().is_gone() {
-            return self.plan();
-        }
-        self.settle(0, |server, _| server.settle(Occasion::Tick));
-        self.server.scheme().note_backlog();
+        self.driver.scheme().acknowledge_interrupt(vector % 4);
+        self.step(0, |driver, _| driver.serve_interrupt());
     }
 
-    /// What the main thread does when the alarm goes off.
-    pub(super) fn check(&mut self, bits: u8) {
-        let reads_wait = self.server.reads_wait();
-        if self.continue_self_test() {
-            return self.settle(0, |server, _| server.settle(Occasion::Tick));
-        }
-        let scheme = self.server.scheme();
-        scheme.expire_others_turn();
-        scheme.note_lost_interrupt(reads_wait);
-        if !scheme.nic().state().link().is_up() {
-            scheme.look_at_link();
-        }
-        scheme.watch();
-        let nic = scheme.nic();
+    /// The timer goes off.
+    pub(super) fn tick(&mut self, bits: u8) {
+        let nic = self.driver.scheme().nic();
         if bits & 0b11 == 0 && !nic.state().link().is_up() {
             nic.tx().drop_pending();
         }
-        self.settle(0, |server, _| server.settle(Occasion::Tick));
-    }
-
-    /// Whether a self-test is still under way.
-    fn continue_self_test(&mut self) -> bool {
-        self.registers.allow(SELF_TEST_COST);
-        let tested = self.server.scheme().nic().state().is_testing();
-        self.registers.set_testing(true);
+        let tests = nic.state().is_testing();
+        self.kernel.inner().wire.may_loop |= tests && self.resets_fail;
+        self.registers.set_testing(tests);
         let start = self.machine.now();
-        let tests = self.server.scheme().continue_self_test();
+        let cost = if tests { SELF_TEST_COST } else { COST };
+        self.step(cost, |driver, _| driver.tick());
         let took = self.machine.now().saturating_sub(start);
-        assert!(took <= SELF_TEST_STEP, "a step of the self-test takes {took:?}");
+        assert!(
+            !tests || took <= SELF_TEST_STEP,
+            "a step of the self-test takes {took:?}"
+        );
         self.registers.set_testing(false);
-        self.kernel.inner().wire.may_loop |= tested && self.resets_fail;
-        self.registers.allow(COST);
-        tests
     }
 
-    /// A self-test that is looked after ends in time.
+    /// A self-test that is under way ends in time.
     pub(super) fn end_self_test(&mut self) {
         let start = self.machine.now();
-        while self.server.scheme().self_test_due().is_some() {
+        while self.driver.scheme().self_test_due().is_some() {
             self.go_on();
             let took = self.machine.now().saturating_sub(start);
             assert!(took < SELF_TEST_LIMIT, "the self-test takes {took:?}");

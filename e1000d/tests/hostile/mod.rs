@@ -23,7 +23,7 @@ use e1000_hw::interrupt::Routing;
 use e1000_hw::nic::{Config, Nic};
 use e1000_hw::platform::Clock;
 use e1000_hw::regs;
-use e1000d::driver::{BATCH, Server};
+use e1000d::driver::{BATCH, Driver};
 use e1000d::scheme::NetworkScheme;
 use e1000d::scheme::files::Description;
 use redox_scheme::Request;
@@ -47,7 +47,7 @@ const FILES: [&str; 8] = ["", "", "filter", "mtu", "link", "mac", "stats", "self
 /// Chips whose cores differ most in what they do.
 const CHIPS: [u16; 5] = [0x100E, 0x100C, 0x10D3, 0x105E, 0x153A];
 
-type HostileServer = Server<HostileRegisters, FakeRegion, FakeMachine, Kernel>;
+type HostileDriver = Driver<HostileRegisters, FakeRegion, FakeMachine, Kernel>;
 
 /// Plays one case. Panics when the daemon does what it must not do.
 pub fn play(bytes: &[u8]) {
@@ -62,7 +62,7 @@ pub fn play(bytes: &[u8]) {
     }
     case.serve();
     while !script.0.is_empty() {
-        case.step(&mut script);
+        case.play_step(&mut script);
     }
     case.end(&mut script);
 }
@@ -71,7 +71,7 @@ struct Case {
     machine: FakeMachine,
     registers: HostileRegisters,
     kernel: Kernel,
-    server: HostileServer,
+    driver: HostileDriver,
     /// Requests that the daemon has not read yet, what they may cost, and the tag of the first if it reads a frame.
     batch: Vec<Request>,
     cost: usize,
@@ -109,10 +109,9 @@ impl Case {
         nic.interrupts().route(routing.unwrap_or(Routing::Single));
         nic.interrupts().enable();
         let description = Description::default();
-        let mut scheme =
-            NetworkScheme::with_clock("network.hostile".to_owned(), nic, description, machine.clone());
+        let mut scheme = NetworkScheme::new("network.hostile".to_owned(), nic, description, machine.clone());
         let kernel = Kernel::new(scheme.scheme_root().ok()?);
-        let server = Server::new(kernel.clone(), scheme);
+        let driver = Driver::new(kernel.clone(), scheme);
         let resets = registers.resets();
         Some(Self {
             ring_address: ring_address(&machine),
@@ -121,7 +120,7 @@ impl Case {
             machine,
             registers,
             kernel,
-            server,
+            driver,
             batch: Vec::with_capacity(BATCH),
             cost: 0,
             hostility: hostility % 4,
@@ -134,7 +133,7 @@ impl Case {
         })
     }
 
-    fn step(&mut self, script: &mut Script<'_>) {
+    fn play_step(&mut self, script: &mut Script<'_>) {
         match script.byte() % 36 {
             0 => self.burst(script, |clients| clients.write()),
             1 => self.burst(script, |clients| clients.read()),
@@ -148,7 +147,7 @@ impl Case {
             18..20 => self.arrive(script),
             20 => (0..script.byte() % 20).for_each(|_| self.arrive(script)),
             21 | 22 => self.interrupt(script.byte().into()),
-            23 => self.check(script.byte()),
+            23 => self.tick(script.byte()),
             24 => self
                 .machine
                 .sleep(Duration::from_millis(script.below(3000) as u64)),
@@ -337,45 +336,43 @@ impl Case {
     fn serve(&mut self) {
         let cost = std::mem::take(&mut self.cost);
         // Those who wait already get theirs before.
-        let waits = !self.server.reads_wait() && self.server.scheme().frames_pending();
-        let others_turn = self.server.scheme().has_others_turn();
+        let waits = !self.driver.has_pending_reads() && self.driver.scheme().has_frame();
+        let yields = self.driver.scheme().yields_to_others();
         {
             let mut kernel = self.kernel.inner();
             kernel.has_frame = self.first.take().filter(|_| waits);
-            kernel.others_turn = others_turn;
+            kernel.yields = yields;
         }
-        self.settle(cost, |server, batch| server.serve(batch));
+        self.step(cost, |driver, batch| driver.serve(batch));
     }
 
-    /// A step of the daemon that ends with everything settled.
-    fn settle(
-        &mut self,
-        cost: usize,
-        step: impl FnOnce(&mut HostileServer, &mut Vec<Request>) -> syscall::Result<()>,
-    ) {
+    /// A step of either thread of the daemon.
+    fn step(&mut self, cost: usize, step: impl FnOnce(&mut HostileDriver, &mut Vec<Request>)) {
         let waiting = self.kernel.inner().tags().len();
         self.registers.allow(BASE_COST + cost + 32 * waiting);
-        step(&mut self.server, &mut self.batch).expect("answers are taken");
-        self.plan();
+        step(&mut self.driver, &mut self.batch);
+        self.driver.next_tick();
+        let scheme = self.driver.scheme();
+        let due = scheme.self_test_due();
+        let (tests, gone) = (scheme.nic().state().is_testing(), scheme.nic().state().is_gone());
+        assert_eq!(due.is_some(), tests && !gone, "a self-test was forgotten");
+        self.kernel.inner().gone |= gone;
         self.look_at_wire();
         if self.batch.is_empty() {
             self.kernel.inner().all_was_served(self.machine.now());
         }
-        let (reads_wait, writes_wait) = (self.server.reads_wait(), self.server.writes_wait());
-        let scheme = self.server.scheme();
+        let (reads, writes) = (self.driver.has_pending_reads(), self.driver.has_pending_writes());
+        let scheme = self.driver.scheme();
         if self.kernel.inner().wire.receives_honestly {
-            assert!(!reads_wait || !scheme.frames_pending(), "a reader was forgotten");
+            assert!(!reads || !scheme.has_frame(), "a reader was forgotten");
         }
         let nic = scheme.nic();
-        assert!(
-            !writes_wait || nic.state().needs_watching(),
-            "a writer was forgotten"
-        );
+        assert!(!writes || nic.state().needs_watching(), "a writer was forgotten");
     }
 
     /// Frames that the driver received and dropped.
     fn dropped(&mut self) -> u64 {
-        let counters = self.server.scheme().nic().state().rx_counters();
+        let counters = self.driver.scheme().nic().state().rx_counters();
         counters.oversized + counters.bad_length + counters.errors + counters.dropped
     }
 

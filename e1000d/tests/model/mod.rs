@@ -1,4 +1,4 @@
-//! A machine in virtual time: the daemon's request path, in one thread, the fake NIC, and clients.
+//! A machine in virtual time: the driver, in one thread, the fake NIC, and clients.
 //!
 //! Requests take the time that their client says; the driver itself takes none. The kernel's timer ticks every 4 ms.
 
@@ -15,10 +15,9 @@ use e1000_hw::fake::{FakeMachine, FakeRegion, FakeRegisters, Faults};
 use e1000_hw::nic::{Config, Nic};
 use e1000_hw::platform::Clock;
 use e1000_hw::regs;
-use e1000d::driver::{Answers, Server};
+use e1000d::driver::{AnswerSink, Driver, Next};
 use e1000d::scheme::NetworkScheme;
 use e1000d::scheme::files::Description;
-use e1000d::scheme::notify::Occasion;
 use redox_scheme::scheme::SchemeSync;
 use redox_scheme::{Request, Response};
 use syscall::error::EAGAIN;
@@ -42,7 +41,7 @@ struct Said {
 #[derive(Clone, Default)]
 struct Kernel(Rc<RefCell<Said>>);
 
-impl Answers for Kernel {
+impl AnswerSink for Kernel {
     fn write(&mut self, out: &mut VecDeque<Response>) -> syscall::Result<()> {
         let mut said = self.0.borrow_mut();
         for response in out.drain(..) {
@@ -78,10 +77,11 @@ pub struct Machine {
     fake: FakeMachine,
     clock: VirtualClock,
     kernel: Kernel,
-    server: Server<FakeRegisters, FakeRegion, VirtualClock, Kernel>,
+    driver: Driver<FakeRegisters, FakeRegion, VirtualClock, Kernel>,
     root: usize,
     tag: u32,
-    next_tick: Duration,
+    /// Time at which the driver's timer goes off.
+    timer: Option<Duration>,
     /// Frames that found no room.
     lost: u64,
     /// Memory of requests that wait.
@@ -98,18 +98,17 @@ impl Machine {
         nic.interrupts().enable();
         let (clock, kernel) = (VirtualClock::default(), Kernel::default());
         let description = Description::default();
-        let mut scheme =
-            NetworkScheme::with_clock("network.model".to_owned(), nic, description, clock.clone());
+        let mut scheme = NetworkScheme::new("network.model".to_owned(), nic, description, clock.clone());
         let root = scheme.scheme_root().expect("a root");
-        let server = Server::new(kernel.clone(), scheme);
+        let driver = Driver::new(kernel.clone(), scheme);
         Self {
             fake,
             clock,
             kernel,
-            server,
+            driver,
             root,
             tag: 0,
-            next_tick: TICK,
+            timer: None,
             lost: 0,
             parked: Vec::new(),
         }
@@ -131,17 +130,24 @@ impl Machine {
         });
     }
 
-    /// Lets time pass, with the ticks of the kernel's timer.
+    /// Lets time pass.
     pub fn advance_to(&mut self, time: Duration) {
-        while self.next_tick <= time {
-            self.clock.0.set(self.next_tick.max(self.now()));
-            self.next_tick += TICK;
-            self.server.scheme().expire_others_turn();
-            if self.server.scheme().reader_may_have_stopped() {
-                self.server.settle(Occasion::Tick).expect("settled");
-            }
+        while let Some(due) = self.timer.filter(|due| *due <= time) {
+            self.clock.0.set(due.max(self.now()));
+            self.timer = None;
+            self.driver.tick();
+            self.arm();
         }
         self.clock.0.set(time.max(self.now()));
+    }
+
+    /// Ends a step of the driver: arms its timer, which goes off with a tick of the kernel.
+    fn arm(&mut self) {
+        if let Some(delay) = self.driver.next_tick() {
+            let ticks = (self.now() + delay).as_nanos().div_ceil(TICK.as_nanos());
+            let due = TICK * ticks as u32;
+            self.timer = Some(self.timer.map_or(due, |armed| armed.min(due)));
+        }
     }
 
     pub fn pass(&mut self, time: Duration) {
@@ -153,9 +159,9 @@ impl Machine {
         let received = self.fake.deliver(frame);
         self.lost += u64::from(!received);
         if self.fake.peek(regs::ICR) & self.fake.peek(regs::IMS) != 0 {
-            self.server.scheme().interrupt(0);
-            self.server.settle(Occasion::Served).expect("settled");
-            self.server.scheme().note_backlog();
+            self.driver.scheme().acknowledge_interrupt(0);
+            self.driver.serve_interrupt();
+            self.arm();
         }
         received
     }
@@ -170,16 +176,16 @@ impl Machine {
     }
 
     pub fn dropped_by_driver(&mut self) -> u64 {
-        self.server.scheme().nic().state().rx_counters().dropped
+        self.driver.scheme().nic().state().rx_counters().dropped
     }
 
     /// Whether frames wait to be read.
     pub fn has_backlog(&mut self) -> bool {
-        self.server.scheme().nic().rx().has_filled(1)
+        self.driver.scheme().nic().rx().has_filled(1)
     }
 
     pub fn has_room(&mut self) -> bool {
-        let nic = self.server.scheme().nic();
+        let nic = self.driver.scheme().nic();
         let size = nic.state().config().rx.get();
         !nic.rx().has_filled(size - 1)
     }
@@ -194,7 +200,8 @@ impl Machine {
         let mut request = Request::default();
         // SAFETY: `Request` is `repr(transparent)` around `Sqe` (redox-scheme 0.12.0, lib.rs).
         unsafe { *std::ptr::from_mut(&mut request).cast::<Sqe>() = Sqe { tag, ..sqe } };
-        self.server.serve(&mut vec![request]).expect("served");
+        self.driver.serve(&mut vec![request]);
+        self.arm();
         self.kernel.0.borrow_mut().answers.remove(&tag)
     }
 
@@ -269,11 +276,8 @@ impl Machine {
 
     /// Nobody else asks for anything, as the thread that serves requests finds out.
     pub fn is_quiet(&mut self) {
-        while self.server.scheme().has_others_turn() {
-            if self.server.scheme().look_idle() {
-                self.server.settle(Occasion::Served).expect("settled");
-            }
-        }
+        while self.driver.note_idle_poll() == Next::YieldAndPoll {}
+        self.arm();
     }
 
     /// Writes. Returns the tag if it waits.

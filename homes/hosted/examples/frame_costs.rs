@@ -1,4 +1,4 @@
-//! What frames cost the driver's core on one of QEMU's models of the NICs: register accesses, and instructions under a
+//! Costs of frames for the driver's core on one of QEMU's models of the NICs: register accesses, and instructions under a
 //! profiler. `cargo xtask bench --hosted` runs it; it prints one JSON object.
 //!
 //!     frame_costs MODEL send|receive|interrupt SIZE
@@ -43,7 +43,7 @@ const RETRY: Duration = Duration::from_secs(2);
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
-/// What was counted.
+/// Counts of one way of a frame.
 #[derive(Serialize)]
 struct Counts {
     /// Frames, or interrupts.
@@ -52,7 +52,7 @@ struct Counts {
     writes: u64,
 }
 
-/// Whether [`measured`] is at work: its pattern and that of `uncounted` must not match at other times.
+/// State: true while [`measured`] is at work. its pattern and that of `uncounted` must not match at other times.
 static MEASURING: AtomicBool = AtomicBool::new(false);
 
 /// Everything in here is what a frame costs.
@@ -172,7 +172,7 @@ impl Bench {
         })
     }
 
-    /// Has `count` frames arrive.
+    /// Makes `count` frames arrive.
     fn arrive(&mut self, count: u32) -> Result<()> {
         for _ in 0..count {
             self.socket.send_to(self.frames.next_frame(), self.address)?;

@@ -23,7 +23,7 @@ pub use wire::Wire;
 /// Longest wait for a daemon to end after SIGTERM.
 const STOP_LIMIT: Duration = Duration::from_secs(15);
 
-/// How often a port that somebody else was faster to take is chosen anew.
+/// Attempts to find a UDP port that nobody else takes before QEMU does.
 const PORT_ATTEMPTS: usize = 5;
 
 /// The offset of a poke that removes the device.
@@ -32,14 +32,14 @@ pub const REMOVE_DEVICE: u32 = u32::MAX;
 /// The offset of a poke at which a thread of the daemon panics.
 pub const PANIC: u32 = u32::MAX - 1;
 
-/// Which daemon to start.
+/// The daemon to start.
 #[derive(Clone, Debug)]
 pub struct HostedOptions {
     /// The program: `env!("CARGO_BIN_EXE_e1000d-hosted")` in a test of this package.
     pub program: PathBuf,
     /// The NIC.
     pub nic: NicModel,
-    /// What it is connected to; the [`Wire`] if not said.
+    /// The other end of its cable; the [`Wire`] if not said.
     pub netdev: Option<Netdev>,
     /// Its address; QEMU's usual one if not said.
     pub mac: Option<[u8; 6]>,
@@ -72,15 +72,15 @@ impl HostedOptions {
     }
 }
 
-/// Why there is no daemon, or none any more.
+/// A daemon that did not start, or did not end well.
 #[derive(Debug, thiserror::Error)]
 pub enum HarnessError {
     /// A file, a socket or the program itself made trouble.
     #[error("cannot {doing}: {source}")]
     System {
-        /// What was being done.
+        /// The action that failed.
         doing: &'static str,
-        /// What went wrong.
+        /// The reason.
         source: io::Error,
     },
     /// The daemon ended before it was ready.
@@ -100,14 +100,14 @@ pub enum HarnessError {
     /// The daemon did not end in time, or not well.
     #[error("the daemon did not stop well ({status}); it said:\n{log}")]
     BadEnd {
-        /// How it ended.
+        /// Its end.
         status: End,
         /// Its standard error.
         log: String,
     },
 }
 
-/// How a daemon ended.
+/// The end of a daemon.
 #[derive(Clone, Copy, Debug)]
 pub enum End {
     /// With this status.
@@ -299,7 +299,7 @@ impl Hosted {
         self.child.id()
     }
 
-    /// What the daemon said until now.
+    /// The daemon's standard error until now.
     pub fn log(&self) -> String {
         fs::read_to_string(self.files.path().join("log")).unwrap_or_default()
     }
@@ -336,7 +336,7 @@ impl Hosted {
         self.poke(REMOVE_DEVICE, 0)
     }
 
-    /// Has a thread of the daemon panic, soon. The others go on, as they do not where a panic aborts.
+    /// Makes a thread of the daemon panic, soon. The others go on; where a panic aborts they would not.
     ///
     /// # Errors
     ///

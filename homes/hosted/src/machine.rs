@@ -82,7 +82,7 @@ impl MachineOptions {
     }
 }
 
-/// Why there is no machine.
+/// A machine that did not start, or that does not do what it is told.
 #[derive(Debug, thiserror::Error)]
 pub enum MachineError {
     /// QEMU did not start, or ended before it connected to the test socket, or did not connect in time.

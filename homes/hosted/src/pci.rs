@@ -1,4 +1,4 @@
-//! What firmware does for the NIC: routes its interrupt, places its BARs, switches it on.
+//! The firmware's work for the NIC: routing its interrupt, placing its BARs, switching it on.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -27,10 +27,10 @@ const PIIX3_ROUTES: u8 = 0x60;
 /// The legacy lines of PIRQA to PIRQD, as SeaBIOS routes them.
 const LINES: [u8; 4] = [10, 10, 11, 11];
 
-/// Where memory BARs go: above RAM, below the IOAPIC.
+/// First address of memory BARs: above RAM, below the IOAPIC.
 const MEMORY_WINDOW: u32 = 0xE000_0000;
 
-/// Where port BARs go.
+/// First address of port BARs.
 const PORT_WINDOW: u32 = 0xC000;
 
 /// Configuration space of one function of bus 0, through the address and data ports. Clones share the ports.
@@ -80,7 +80,7 @@ impl ConfigSpace {
     }
 }
 
-/// Why the NIC cannot be used.
+/// A NIC that cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum PciError {
     /// Nothing answers in the slot.

@@ -1,6 +1,6 @@
 //! A stand-in for Redox's pcid: the driver's channel, byte for byte, for one function.
 //!
-//! What differs from pcid: the function has no MSI and no MSI-X, because hosted mode has legacy lines only; a request
+//! Differences from pcid: the function has no MSI and no MSI-X, because hosted mode has legacy lines only; a request
 //! that cannot be decoded ends the channel instead of failing the write, and so does a configuration offset that
 //! would abort pcid itself.
 

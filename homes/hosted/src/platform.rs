@@ -1,4 +1,4 @@
-//! What the daemon needs from the machine, on Linux.
+//! The daemon's platform on Linux.
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::registers::QtestRegisters;
 
-/// What a daemon counted from readiness to its stop.
+/// Counts of a daemon from its readiness to its stop.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Report {
     /// Register reads.
@@ -27,13 +27,13 @@ pub struct Report {
     pub rx_frames: u64,
     /// Frames taken from clients.
     pub tx_frames: u64,
-    /// What bus mastering ended with; none while it is on.
+    /// State of the NIC when bus mastering was switched off; none while it is on.
     pub bus_master_off: Option<BusMasterOff>,
     /// DMA memory that was left when the daemon's work was done.
     pub dma_bytes_left: u64,
 }
 
-/// What was when the driver took bus mastering from the NIC for the first time.
+/// State of the NIC when the driver switched its bus mastering off for the first time.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct BusMasterOff {
     /// DMA memory that was mapped.
@@ -56,7 +56,7 @@ struct Progress {
 pub struct HostedPlatform {
     registers: QtestRegisters,
     progress: Arc<Mutex<Progress>>,
-    /// Where to put something that takes the scheme's name.
+    /// Directory in which somebody else takes the scheme's name.
     take_name_in: Option<PathBuf>,
 }
 
@@ -70,14 +70,14 @@ impl HostedPlatform {
         }
     }
 
-    /// Has somebody else take the scheme's name, in this directory, just before the daemon wants it: its start fails when all
+    /// Takes the scheme's name, in this directory, just before the daemon wants it: its start fails when all
     /// else is up.
     pub fn with_name_taken(mut self, directory: PathBuf) -> Self {
         self.take_name_in = Some(directory);
         self
     }
 
-    /// What the daemon counted; zero until it stopped.
+    /// Counts of the daemon; zero until it stopped.
     pub fn report(&self) -> Report {
         let progress = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
         Report {

@@ -15,7 +15,7 @@ const ANSWER_LIMIT: Duration = Duration::from_secs(10);
 pub struct Interrupt {
     /// Number of the pin at the intercepted controller.
     pub pin: u32,
-    /// Whether the pin is asserted now.
+    /// State of the pin: true while it is asserted.
     pub raised: bool,
 }
 
@@ -85,7 +85,7 @@ impl Qtest {
         answer.strip_prefix("OK").map(|rest| rest.trim().to_string())
     }
 
-    /// Whether QEMU stopped answering.
+    /// Tells if QEMU has stopped answering.
     pub fn is_gone(&self) -> bool {
         self.channel.lock().unwrap_or_else(PoisonError::into_inner).gone
     }

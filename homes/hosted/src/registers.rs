@@ -39,7 +39,7 @@ impl QtestRegisters {
         self.log.counts()
     }
 
-    /// Has the device removed: from now on it reads as all ones, and writes are lost.
+    /// Removes the device: from now on it reads as all ones, and writes are lost.
     pub fn remove_device(&self) {
         self.removed.store(true, Ordering::Relaxed);
     }

@@ -119,7 +119,7 @@ impl Schemes {
         self.command(line).output().unwrap()
     }
 
-    /// What a command prints, which must succeed.
+    /// Output of a command, which must succeed.
     fn text(&self, line: &str) -> String {
         let output = self.output(line);
         let text = String::from_utf8(output.stdout).unwrap();

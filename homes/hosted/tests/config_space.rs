@@ -1,4 +1,4 @@
-//! What the daemon finds and sets in PCI configuration space, against QEMU's.
+//! The daemon's view of PCI configuration space, against QEMU's.
 
 mod common;
 #[path = "common/hosted.rs"]

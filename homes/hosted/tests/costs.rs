@@ -1,4 +1,4 @@
-//! What frames cost in register accesses, on QEMU's device models.
+//! Costs of frames in register accesses, on QEMU's device models.
 
 mod common;
 

@@ -1,4 +1,4 @@
-//! What the chip core can beyond plain frames, against QEMU's device models: VLAN tags, the longest frames.
+//! Features of the chip core beyond plain frames, against QEMU's device models: VLAN tags, the longest frames.
 
 mod common;
 

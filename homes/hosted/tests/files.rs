@@ -20,7 +20,7 @@ use libredox::{Fd, errno};
 
 /// All nodes whose address ends in 12:34:56, as this NIC's does: what IPv6 asks for the NIC's address.
 const SOLICITED: [u8; 6] = [0x33, 0x33, 0xFF, 0x12, 0x34, 0x56];
-/// As long as the transmitter may hang, and a little.
+/// The time that the transmitter may hang, and a little.
 const HEALED: Duration = Duration::from_secs(20);
 
 /// The value of a register, from the file `registers`.
@@ -30,7 +30,7 @@ fn register(hosted: &Hosted, name: &str) -> u32 {
     u32::from_str_radix(digits.unwrap(), 16).unwrap()
 }
 
-/// Whether a frame to `destination` gets through; a broadcast sent after it does in any case.
+/// Tells if a frame to `destination` gets through; a broadcast sent after it does in any case.
 fn passes(hosted: &Hosted, data: &Fd, destination: [u8; 6], seed: u8) -> bool {
     let (asked, end) = (frame(destination, 100, seed), frame([0xFF; 6], 60, seed));
     hosted.wire().send(&asked).unwrap();
@@ -91,7 +91,7 @@ fn client_process() {
     process::play_role();
 }
 
-/// Whether a frame of this VLAN gets through; an untagged one sent after it does in any case.
+/// Tells if a frame of this VLAN gets through; an untagged one sent after it does in any case.
 fn vlan_passes(hosted: &Hosted, data: &Fd, vlan: u16, seed: u8) -> bool {
     let (mut asked, end) = (frame(MAC, 100, seed), frame(MAC, 60, seed));
     asked.splice(12..12, [0x81, 0x00].into_iter().chain(vlan.to_be_bytes()));

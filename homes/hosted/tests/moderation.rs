@@ -19,7 +19,7 @@ const POLICIES: [(&str, Policy); 5] = [
     ("adaptive", Policy::Adaptive),
 ];
 
-/// What serving a flow of frames came to.
+/// Outcome of serving a flow of frames.
 struct Cost {
     interrupts: u64,
     frames: u64,
@@ -78,7 +78,7 @@ fn serve(bench: &Bench, nic: &mut ModelNic, size: usize, gap: Duration, frames: 
     }
 }
 
-/// What round trips came to.
+/// Outcome of round trips.
 struct RoundTrips {
     median: Duration,
     /// Of all together, with their pauses.

@@ -158,7 +158,7 @@ fn with(bench: &mut Bench, wanted: Offloads, receiving: bool) -> ModelNic {
     nic
 }
 
-/// Has one segment of `payload` bytes cut, and checks all that comes out. Returns how many frames those were.
+/// Sends one segment of `payload` bytes to be cut, and checks all that comes out. Returns how many frames those were.
 fn cut(
     bench: &Bench,
     nic: &mut ModelNic,
@@ -218,7 +218,7 @@ fn cut(
     parts.len()
 }
 
-/// What a model makes of segmentation that hardware does not.
+/// Differences of a model's segmentation from that of hardware.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 struct Oddities {
     /// Fragments of IP instead of segments of TCP: QEMU's e1000e before 8.0, unless its back end takes long segments as

@@ -114,7 +114,7 @@ fn e1000e_keeps_the_contract() {
 
 extern "C" fn do_nothing(_signal: libc::c_int) {}
 
-/// Has SIGUSR1 interrupt system calls, and do nothing else.
+/// Makes SIGUSR1 interrupt system calls, and do nothing else.
 fn let_sigusr1_interrupt() {
     // SAFETY: struct sigaction consists of integers and a pointer, for which zero is a value.
     let mut action: libc::sigaction = unsafe { std::mem::zeroed() };

@@ -1,4 +1,4 @@
-//! What goes wrong around a daemon: the NIC is removed, an interrupt is lost; and that nothing is done when nothing is
+//! Trouble around a daemon: the NIC is removed, an interrupt is lost; and that nothing is done when nothing is
 //! wrong.
 
 mod common;
@@ -18,7 +18,7 @@ use hosted::{events, open, passes_both_ways, start, text, value};
 use libredox::errno;
 use libredox::flag::{O_RDONLY, O_RDWR, O_WRONLY};
 
-/// How often each of the daemon's threads went to sleep so far: each wakeup is followed by one. Without the thread that
+/// Numbers of times that each of the daemon's threads went to sleep so far: each wakeup is followed by one. Without the thread that
 /// listens to QEMU, where the PC's timer ticks.
 fn sleeps(hosted: &Hosted) -> BTreeMap<PathBuf, u64> {
     let of = |status: String| -> u64 {

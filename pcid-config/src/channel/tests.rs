@@ -11,7 +11,7 @@ use crate::protocol::{FRAME_LIMIT, MsiInfo, MsiMessage, PciAddress, PciId, frame
 /// pcid's end: answers by script, keeps the requests, insists on the alternation as pcid does.
 #[derive(Default)]
 struct Fake {
-    /// What each request puts into the queue that reads drain.
+    /// Bytes that each request puts into the queue that reads drain.
     answers: RefCell<VecDeque<Vec<u8>>>,
     unread: RefCell<VecDeque<u8>>,
     requests: RefCell<Vec<Request>>,
@@ -61,7 +61,7 @@ pub(crate) fn answering(answers: impl IntoIterator<Item = Response>) -> Channel<
     channel(answers)
 }
 
-/// What was asked through a handle.
+/// Requests made through a handle.
 pub(crate) trait Requests {
     fn requests(&self) -> Vec<Request>;
 }
@@ -254,7 +254,7 @@ fn refusal_keeps_pcids_reason_and_the_channel_usable() {
     assert!(matches!(error, ChannelError::Refused { error, .. } if error == refusal));
     assert_eq!(
         error.to_string(),
-        "pcid refused FeatureInfo: the function has no MsiX capability"
+        "pcid refused FeatureInfo: the function has no MSI-X capability"
     );
     channel.enable_device().unwrap();
 }

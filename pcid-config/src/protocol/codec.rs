@@ -2,7 +2,7 @@
 
 use super::Feature;
 
-/// Why bytes are not a message.
+/// Bytes that are not a message.
 ///
 /// `field` names the part of the message that was being read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -52,7 +52,7 @@ pub enum DecodeError {
         value: u64,
     },
     /// A description names one feature and describes another.
-    #[error("a description of {described:?} where {named:?} is announced")]
+    #[error("a description of {described} where {named} is announced")]
     FeatureMismatch {
         /// The feature that the message names.
         named: Feature,
@@ -129,7 +129,7 @@ impl Writer {
     }
 }
 
-/// What is left of a message.
+/// The rest of a message.
 pub(super) struct Reader<'a> {
     rest: &'a [u8],
 }

@@ -1,4 +1,4 @@
-//! The description of one PCI function, which pcid calls `SubdriverArguments`.
+//! The description of one PCI function, `SubdriverArguments` in redox base, drivers/pcid/src/driver_interface/mod.rs.
 
 use std::fmt;
 
@@ -8,7 +8,7 @@ use super::codec::{Reader, Wire, Writer};
 /// One PCI function, as pcid found and configured it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PciFunction {
-    /// Where it is.
+    /// Its address.
     pub address: PciAddress,
     /// Its base address registers. The one behind a [`Bar::Memory64`] is [`Bar::None`].
     pub bars: [Bar; 6],
@@ -16,7 +16,7 @@ pub struct PciFunction {
     pub rom: Option<Rom>,
     /// Its interrupt line. `None` if its interrupt pin register is 0.
     pub legacy_interrupt: Option<LegacyInterrupt>,
-    /// What it is.
+    /// Its identity.
     pub id: PciId,
 }
 
@@ -199,7 +199,7 @@ pub struct Rom {
     pub address: u32,
     /// Bytes decoded.
     pub size: u32,
-    /// Whether the function decodes it.
+    /// State: true if the function decodes it.
     pub enabled: bool,
 }
 
@@ -219,7 +219,7 @@ impl Wire for Rom {
     }
 }
 
-/// How the function's INTx pin reaches the processor.
+/// Route of the function's INTx pin to the processor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LegacyInterrupt {
     /// The interrupt line register: an IRQ number on x86, without meaning elsewhere.
@@ -302,7 +302,7 @@ impl Wire for PhandleInterrupt {
     }
 }
 
-/// What a function is.
+/// Identity of a function.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct PciId {
     /// Vendor.

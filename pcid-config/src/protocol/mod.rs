@@ -2,19 +2,20 @@
 //!
 //! # Encoding
 //!
-//! pcid and its clients use bincode 1 in its legacy default form (redox base,
-//! drivers/pcid/src/driver_interface/mod.rs): little-endian, integers of fixed width, a `u32` discriminant in
+//! pcid and its clients use bincode 1 in its legacy default form (`send` and `recv` in redox base,
+//! drivers/pcid/src/driver_interface/mod.rs, where the messages are declared, too): little-endian, integers of fixed width, a `u32` discriminant in
 //! declaration order before the fields of an enum, one byte 0 or 1 before an `Option`, a `u64` count before
 //! the items of a `Vec`, `usize` as `u64` on every target, no padding. Bytes behind a message are ignored.
 //!
-//! It is an in-tree private protocol without a version number and it has changed before. Hence decoding is
-//! suspicious: every error is a [`DecodeError`] that names the field, no count is believed before as many
-//! bytes are there.
+//! The protocol is private to redox base, has no version number and has changed before. Hence nothing is taken for
+//! granted: every error is a [`DecodeError`] that names the field, and no memory is allocated for a count before as
+//! many bytes are there.
 //!
 //! # Framing
 //!
 //! A request is written as it is, in one `write`. An answer is preceded by its length, 8 bytes little-endian
-//! ([`frame`], [`frame_length`]), and may be read in pieces.
+//! ([`frame`], [`frame_length`]), and may be read in pieces (`write_channel` and `read_channel` in redox base,
+//! drivers/pcid/src/scheme.rs).
 #![forbid(unsafe_code)]
 
 mod codec;
@@ -34,7 +35,8 @@ pub use response::{FeatureInfo, FeatureStatus, MsiInfo, MsiXInfo, PcidError, Res
 /// Bytes of the length prefix before each response.
 pub const FRAME_PREFIX: usize = 8;
 
-/// Longest response body, in bytes, that a client accepts (the limit of Redox's own client library).
+/// Longest response body, in bytes, that a client accepts: the limit of Redox's own clients (`recv` in redox base,
+/// drivers/pcid/src/driver_interface/mod.rs).
 pub const FRAME_LIMIT: usize = 0x10_0000;
 
 /// Precedes a response body with its length, as it goes over the channel.

@@ -1,4 +1,4 @@
-//! What holds for every message, and for everything that is none.
+//! Properties of every message, and of everything that is none.
 
 use proptest::prelude::*;
 

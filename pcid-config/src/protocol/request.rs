@@ -1,11 +1,14 @@
-//! What a driver asks of pcid.
+//! Requests of a driver to pcid.
+
+use std::fmt;
 
 use super::DecodeError;
 use super::codec::{Reader, Wire, Writer};
 
 /// One request of a driver.
 ///
-/// pcid executes it before the `write` returns, in its only thread.
+/// pcid (`DriverHandler::respond` in redox base, drivers/pcid/src/driver_handler.rs) executes it before the `write`
+/// returns, in its only thread.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Request {
     /// Enable I/O and memory decoding and bus mastering; disable MSI and MSI-X.
@@ -24,9 +27,10 @@ pub enum Request {
     SetFeatureInfo(SetFeature),
     /// Read 32 bits of configuration space at this byte offset.
     ///
-    /// pcid asserts that the offset is a multiple of 4, and on machines without memory-mapped configuration
-    /// space expects it to be below 256 (pcid, cfg_access/mod.rs and cfg_access/fallback.rs): any other
-    /// offset ends *pcid*.
+    /// pcid asserts that the offset is a multiple of 4 below 4096, and on machines without memory-mapped
+    /// configuration space expects it to be below 256 (`Pcie::bus_addr_offset_in_dwords` in redox base,
+    /// drivers/pcid/src/cfg_access/mod.rs, and `Pci::address` in cfg_access/fallback.rs): any other offset ends
+    /// *pcid*.
     ReadConfig(u16),
     /// Write 32 bits of configuration space. The rules of [`ReadConfig`](Self::ReadConfig) apply.
     WriteConfig {
@@ -132,6 +136,15 @@ pub enum Feature {
     MsiX,
 }
 
+impl fmt::Display for Feature {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Msi => "MSI",
+            Self::MsiX => "MSI-X",
+        })
+    }
+}
+
 impl Wire for Feature {
     fn write(&self, out: &mut Writer) {
         out.u32(match self {
@@ -161,7 +174,7 @@ pub struct MsiMessage {
     pub data: u32,
 }
 
-/// How to program a feature. `None` leaves a setting as it is.
+/// Programming of a feature. `None` leaves a setting as it is.
 ///
 /// pcid answers [`InvalidBitPattern`](super::PcidError::InvalidBitPattern) to what the capability cannot
 /// hold.

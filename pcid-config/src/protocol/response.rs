@@ -1,4 +1,4 @@
-//! What pcid answers.
+//! Answers of pcid (`DriverHandler::respond` in redox base, drivers/pcid/src/driver_handler.rs).
 
 use super::codec::{Reader, Wire, Writer};
 use super::{DecodeError, Feature, PciFunction};
@@ -16,7 +16,7 @@ pub enum Response {
     VendorCapabilities(Vec<Vec<u8>>),
     /// The feature is on.
     FeatureEnabled(Feature),
-    /// Whether a feature is on. In the protocol, but not sent by any known pcid.
+    /// State of a feature. In the protocol, but not sent by any known pcid.
     FeatureStatus(Feature, FeatureStatus),
     /// The request could not be executed.
     Error(PcidError),
@@ -135,12 +135,12 @@ impl Wire for Response {
     }
 }
 
-/// Whether a feature is on.
+/// State of a feature.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FeatureStatus {
-    /// It is on.
+    /// On.
     Enabled,
-    /// It is off.
+    /// Off.
     Disabled,
 }
 
@@ -164,11 +164,11 @@ impl Wire for FeatureStatus {
     }
 }
 
-/// Why pcid did not execute a request.
+/// pcid's reason not to execute a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PcidError {
     /// The function has no such capability.
-    #[error("the function has no {0:?} capability")]
+    #[error("the function has no {0} capability")]
     NonexistentFeature(Feature),
     /// The capability cannot hold the setting.
     #[error("the capability cannot hold this setting")]
@@ -210,18 +210,18 @@ pub enum FeatureInfo {
     MsiX(MsiXInfo),
 }
 
-/// What the MSI capability can do.
+/// The MSI capability.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MsiInfo {
     /// Binary logarithm of the number of messages the function asks for.
     pub log2_multiple_message_capable: u8,
-    /// Whether the message address may be above 4 GiB.
+    /// Tells if the message address may be above 4 GiB.
     pub is_64_bit: bool,
-    /// Whether vectors can be masked one by one.
+    /// Tells if vectors can be masked one by one.
     pub has_per_vector_masking: bool,
 }
 
-/// Where the MSI-X tables are.
+/// Places of the MSI-X tables.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MsiXInfo {
     /// Index of the BAR with the vector table.

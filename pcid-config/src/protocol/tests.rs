@@ -252,7 +252,7 @@ fn errors_say_where_and_what() {
         ),
         (
             bytes("07 00 00 00 00 00 00 00 01 00 00 00"),
-            "a description of MsiX where Msi is announced",
+            "a description of MSI-X where MSI is announced",
         ),
         (
             bytes("07 00 00 00 00 00 00 00 00 00 00 00 03 02 00"),

@@ -53,7 +53,7 @@ impl Launch {
         self
     }
 
-    /// Has QEMU offer its monitor (QMP) on a Unix socket at `path`, for [`Qemu::monitor`] or another process.
+    /// Makes QEMU offer its monitor (QMP) on a Unix socket at `path`, for [`Qemu::monitor`] or another process.
     pub fn monitor(&mut self, path: impl Into<PathBuf>) -> &mut Self {
         self.monitor = Some(path.into());
         self

@@ -5,7 +5,7 @@
 //! ([`Qemu::wait_for`], [`Qemu::wait`], [`Qemu::monitor`]) has a limit, and ends early, with what QEMU wrote on its
 //! standard error, when QEMU ends. [`Monitor`] speaks QMP; another process may open it, too, by its path.
 //!
-//! Which machine to start is the caller's: hosted mode takes one without a guest and drives it by QEMU's test
+//! The machine to start is the caller's choice: hosted mode takes one without a guest and drives it by QEMU's test
 //! protocol (`e1000_hosted::machine`), a test of a whole system takes one with an image and reads its console.
 //!
 //! ```no_run

@@ -15,7 +15,7 @@ const ANSWER_LIMIT: Duration = Duration::from_secs(10);
 /// Longest message; QEMU's answers here have some hundred bytes.
 const LONGEST: usize = 1 << 20;
 
-/// Why the monitor did not do what it was asked for.
+/// A monitor that did not do what it was asked for.
 #[derive(Debug, thiserror::Error)]
 pub enum MonitorError {
     /// QEMU was started without one.
@@ -85,7 +85,7 @@ impl Monitor {
         Ok(monitor)
     }
 
-    /// Has QEMU carry out a command of its "QMP Reference Manual", and returns the value it answers with.
+    /// Makes QEMU carry out a command of its "QMP Reference Manual", and returns the value it answers with.
     ///
     /// # Errors
     ///
@@ -163,7 +163,7 @@ impl Monitor {
         self.execute("send-key", json!({ "keys": keys })).map(drop)
     }
 
-    /// Has a machine that was started stopped (`-S`) go on.
+    /// Lets a machine that was started stopped (`-S`) go on.
     ///
     /// # Errors
     ///
@@ -172,7 +172,7 @@ impl Monitor {
         self.execute("cont", json!({})).map(drop)
     }
 
-    /// Has QEMU end.
+    /// Ends QEMU.
     ///
     /// # Errors
     ///

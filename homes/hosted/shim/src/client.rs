@@ -1,4 +1,4 @@
-//! What tests of a scheme need beyond libredox.
+//! Requests of clients beyond those of libredox, for tests of a scheme.
 
 use std::sync::Arc;
 
@@ -6,7 +6,7 @@ use syscall::error::{EBADF, EINVAL, EOPNOTSUPP};
 use syscall::schemev2::SqeFlags;
 
 use crate::object::downcast;
-use crate::remote::ClientFile;
+use crate::scheme::client::ClientFile;
 use crate::table;
 
 fn client_file(fd: usize) -> Result<Arc<ClientFile>, i32> {

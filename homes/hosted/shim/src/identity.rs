@@ -1,4 +1,4 @@
-//! Who this process says it is. Hosted daemons and clients see their own user as root.
+//! The user that this process claims to be. Hosted daemons and clients see their own user as root.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 

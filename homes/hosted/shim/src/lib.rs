@@ -37,22 +37,20 @@
 //!   lines and `bsp`.
 
 mod abi;
-pub mod blocks;
 pub mod client;
-mod event;
+mod error;
 mod flags;
 mod identity;
-pub mod irq;
-pub mod memory;
+mod kernel;
 mod namespace;
 mod object;
-mod remote;
+
 mod scheme;
+mod subscription;
 mod sys;
 mod table;
-mod time;
-mod wire;
 
 pub use identity::set_identity;
+pub use kernel::{blocks, irq, memory};
 pub use namespace::{set_directory, unlink_scheme};
 pub use sys::spawn as spawn_without_signals;

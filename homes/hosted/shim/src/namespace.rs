@@ -1,9 +1,7 @@
-//! Names: paths, the namespace and its restricted form, and where a scheme's socket is.
+//! Names: paths, the namespace and its restricted form.
 
 use std::collections::HashMap;
-use std::os::linux::net::SocketAddrExt;
 use std::os::unix::fs::FileTypeExt;
-use std::os::unix::net::{SocketAddr, UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
@@ -14,17 +12,21 @@ use syscall::dirent::{DirEntry, DirentBuf, DirentHeader, DirentKind};
 use syscall::error::{EBADF, EEXIST, EINVAL, EISDIR, ENODEV, ENOENT, ENOSYS, Error, Result};
 use syscall::flag::{MODE_DIR, O_DIRECTORY, O_STAT};
 
-use crate::event::EventQueue;
-use crate::object::{Object, downcast, fail, from_linux};
-use crate::remote::ClientFile;
-use crate::scheme::RootFd;
-use crate::scheme::socket::CreationCap;
-use crate::{irq, memory, table, time};
+use crate::error::{fail, from_linux};
+use crate::kernel::event::EventQueue;
+use crate::kernel::null::Null;
+use crate::kernel::{irq, memory, time};
+use crate::object::{Object, downcast};
+use crate::scheme::address::Address;
+use crate::scheme::client::ClientFile;
+use crate::scheme::daemon::root::RootFd;
+use crate::scheme::daemon::socket::CreationCap;
+use crate::table;
 
 /// Schemes of the kernel that the shim plays.
 const BUILTIN: [&str; 7] = ["event", "irq", "memory", "namespace", "null", "pipe", "time"];
 
-/// What is left of them in a restricted namespace.
+/// Those of them that a restricted namespace keeps.
 const RESTRICTED: [&str; 2] = ["memory", "pipe"];
 
 static DIRECTORY: RwLock<Option<PathBuf>> = RwLock::new(None);
@@ -60,46 +62,11 @@ fn check_name(name: &str) -> Result<()> {
     Ok(())
 }
 
-/// Where a scheme listens.
-#[derive(Clone, Debug)]
-pub enum Address {
-    /// A socket in the shim directory: everybody sees it.
-    Path(PathBuf),
-    /// An abstract socket, known to one namespace only.
-    Private(String),
-}
-
-impl Address {
-    fn socket_address(&self) -> io::Result<SocketAddr> {
-        match self {
-            Address::Path(path) => SocketAddr::from_pathname(path),
-            Address::Private(name) => SocketAddr::from_abstract_name(name),
-        }
-    }
-
-    /// A connection to the scheme. No socket and a socket nobody listens at are the same: `ENODEV`.
-    pub fn connect(&self) -> Result<UnixStream> {
-        let address = self.socket_address().map_err(|_| Error::new(ENODEV))?;
-        UnixStream::connect_addr(&address).map_err(|_| Error::new(ENODEV))
-    }
-
-    /// Listens at the address; `EEXIST` if the name is taken, be it by a scheme whose daemon is dead.
-    fn listen(&self) -> Result<UnixListener> {
-        let listener = self
-            .socket_address()
-            .and_then(|address| UnixListener::bind_addr(&address));
-        listener.map_err(|error| match error.kind() {
-            io::ErrorKind::AddrInUse => Error::new(EEXIST),
-            _ => from_linux(error),
-        })
-    }
-}
-
-/// What names mean.
+/// A mapping from names to schemes.
 pub enum Namespace {
     /// Everything: the kernel's schemes and the sockets in the directory.
     Full,
-    /// What `setrens(0, 0)` leaves: `memory`, `pipe`, and whatever is registered in here afterwards.
+    /// The remains after `setrens(0, 0)`: `memory`, `pipe`, and all that is registered in here afterwards.
     Restricted(Mutex<HashMap<String, Address>>),
 }
 
@@ -164,7 +131,7 @@ impl Namespace {
     }
 }
 
-/// The names of the sockets in the directory, those of dead daemons too: the namespace does not know who lives.
+/// The names of the sockets in the directory, those of dead daemons too: a namespace does not know which live.
 fn sockets() -> Vec<String> {
     let Some(entries) = directory().ok().and_then(|path| fs::read_dir(path).ok()) else {
         return Vec::new();
@@ -245,7 +212,7 @@ pub fn register(namespace: usize, name: &str, root: usize) -> Result<()> {
     Ok(())
 }
 
-/// What opening a path gave.
+/// Outcome of opening a path.
 pub enum Opened {
     /// An object of a scheme.
     Object(Arc<dyn Object>),
@@ -358,22 +325,5 @@ impl Object for Listing {
             syscall::flag::F_GETFL => Ok(syscall::flag::O_RDONLY | O_DIRECTORY | O_STAT),
             _ => Ok(0),
         }
-    }
-}
-
-/// `/scheme/null`.
-struct Null;
-
-impl Object for Null {
-    fn path(&self) -> Result<String> {
-        Ok("/scheme/null".into())
-    }
-
-    fn read(&self, _buffer: &mut [u8]) -> Result<usize> {
-        Ok(0)
-    }
-
-    fn write(&self, bytes: &[u8]) -> Result<usize> {
-        Ok(bytes.len())
     }
 }

@@ -1,37 +1,21 @@
-//! What a file descriptor can stand for.
+//! Open file descriptions: the things that a file descriptor stands for.
 
 use std::any::Any;
-use std::io;
 use std::sync::Arc;
 
 use syscall::data::{Stat, StatVfs};
-use syscall::error::{EBADF, EINVAL, ENOTDIR, EOPNOTSUPP, Error, Result};
+use syscall::error::{EBADF, EINVAL, ENOTDIR, EOPNOTSUPP, Result};
 use syscall::flag::{CallFlags, F_GETFL, F_SETFL, O_RDWR, StdFsCallKind};
 
-use crate::event::Subscription;
-
-/// An error as the result it ends a call with.
-pub fn fail<T>(errno: i32) -> Result<T> {
-    Err(Error::new(errno))
-}
-
-/// A Linux error. The numbers that the calls used here can return are the same on Redox.
-pub fn from_linux(error: io::Error) -> Error {
-    Error::new(error.raw_os_error().unwrap_or(syscall::error::EIO))
-}
-
-/// What a subscription keeps alive on the side of the object; dropping it ends the subscription silently.
-pub trait Registration: Send + Sync {
-    /// Ends the subscription. With `tell` the object learns the remaining interest (an Fevent request).
-    fn end(&self, tell: bool) -> Result<()>;
-}
+use crate::error::fail;
+use crate::subscription::{Registration, Subscription};
 
 /// An open file description.
 ///
 /// Flags are Redox's everywhere here. The defaults answer as the kernel does for an operation that an object does
 /// not have.
 pub trait Object: Any + Send + Sync {
-    /// Where the object is, for `fpath`.
+    /// Path of the object, for `fpath`.
     fn path(&self) -> Result<String> {
         fail(EOPNOTSUPP)
     }
@@ -104,7 +88,7 @@ pub trait Object: Any + Send + Sync {
         fail(EOPNOTSUPP)
     }
 
-    /// Lets `subscription` know of events from now on, beginning with what is ready already.
+    /// Posts events to `subscription` from now on, beginning with those of what is ready already.
     fn subscribe(&self, _subscription: &Arc<Subscription>) -> Result<Option<Box<dyn Registration>>> {
         fail(EOPNOTSUPP)
     }
@@ -118,7 +102,7 @@ pub trait Object: Any + Send + Sync {
     }
 }
 
-/// The object as what it is, if it is a `T`.
+/// The object as a `T`, if it is one.
 pub fn downcast<T: Object>(object: Arc<dyn Object>) -> Option<Arc<T>> {
     let any: Arc<dyn Any + Send + Sync> = object;
     any.downcast().ok()

@@ -39,7 +39,7 @@ impl Counter {
         let _ = (&self.0).write(&1u64.to_ne_bytes());
     }
 
-    /// Whether there was something to take.
+    /// Takes from the counter; false if it was zero.
     pub fn take(&self) -> bool {
         matches!((&self.0).read(&mut [0; 8]), Ok(8))
     }

@@ -1,4 +1,4 @@
-//! The file descriptor table: which descriptor numbers of this process stand for Redox objects.
+//! The file descriptor table: numbers of this process that stand for Redox objects.
 //!
 //! Every number is a real Linux descriptor, so that it collides with nothing and is gone after `execve`. A number
 //! that is not in the table is a plain Linux descriptor.
@@ -9,14 +9,15 @@ use std::sync::{Arc, LazyLock, PoisonError, RwLock};
 
 use syscall::error::{EBADF, EMFILE, Error, Result};
 
-use crate::object::{Object, from_linux};
+use crate::error::from_linux;
+use crate::object::Object;
 use crate::sys::{self, Counter};
 
 type Entries = HashMap<usize, Arc<dyn Object>>;
 
 static ENTRIES: LazyLock<RwLock<Entries>> = LazyLock::new(RwLock::default);
 
-/// What the numbers are duplicates of; it carries no meaning.
+/// Descriptor of which all numbers are duplicates; it carries no meaning.
 static PLACEHOLDER: LazyLock<Option<Counter>> = LazyLock::new(|| Counter::new(true).ok());
 
 fn write<T>(change: impl FnOnce(&mut Entries) -> T) -> T {
@@ -50,7 +51,7 @@ pub fn insert_at(object: Arc<dyn Object>, number: usize) -> Result<usize> {
     Ok(number)
 }
 
-/// What `number` stands for; `None` if it is a plain descriptor.
+/// Object of `number`; `None` if it is a plain descriptor.
 pub fn get(number: usize) -> Option<Arc<dyn Object>> {
     ENTRIES
         .read()
@@ -59,7 +60,7 @@ pub fn get(number: usize) -> Option<Arc<dyn Object>> {
         .cloned()
 }
 
-/// Frees `number` and returns what it stood for; `None` (and the number untouched) if it is a plain descriptor.
+/// Frees `number` and returns its object; `None` (and the number untouched) if it is a plain descriptor.
 pub fn remove(number: usize) -> Option<Arc<dyn Object>> {
     // The entry goes first: once the number is closed another thread may get it.
     let object = write(|entries| entries.remove(&number))?;

@@ -17,7 +17,8 @@ use e1000_hosted::{pci, pcid};
 use e1000_hw::flow_control::Pause;
 use e1000_hw::moderation::{DEFAULT_POLICY, Policy};
 use e1000_hw::platform::Registers;
-use e1000d::platform::{Environment, Options};
+use e1000d::options::Options;
+use e1000d::platform::Environment;
 use pcid_config::environment::{INIT_NOTIFY, parse_fd};
 
 /// Runs the e1000d daemon against one of QEMU's NICs; prints `ready SCHEME-NAME` when clients can come.
@@ -29,7 +30,7 @@ struct Arguments {
     /// PCI slot of the NIC, which is in the scheme's name.
     #[arg(long, default_value_t = DEFAULT_SLOT, value_parser = clap::value_parser!(u8).range(2..32))]
     slot: u8,
-    /// What the NIC is connected to: `user`, `user,OPTIONS` or `udp:LOCALPORT:PEERPORT`.
+    /// The other end of the NIC's cable: `user`, `user,OPTIONS` or `udp:LOCALPORT:PEERPORT`.
     #[arg(long, default_value = "user")]
     netdev: Netdev,
     /// Address of the NIC.
@@ -38,7 +39,7 @@ struct Arguments {
     /// Directory of scheme sockets, where the clients look, too; REDOX_SHIM_DIR if not given.
     #[arg(long)]
     scheme_dir: Option<PathBuf>,
-    /// Where to put the socket of QEMU's monitor (QMP).
+    /// Path for the socket of QEMU's monitor (QMP).
     #[arg(long)]
     monitor: Option<PathBuf>,
     /// Capture all frames into this pcap file.
@@ -60,10 +61,10 @@ struct Arguments {
     /// Have somebody else take the scheme's name while the daemon starts, for tests; needs --scheme-dir.
     #[arg(long, requires = "scheme_dir")]
     name_taken: bool,
-    /// Which pause frames are wanted: none, rx, tx, both.
+    /// Pause frames to negotiate: none, rx, tx, both.
     #[arg(long, default_value_t = Options::default().pause)]
     pause: Pause,
-    /// How long the NIC waits between two interrupts: off, lowest, low, bulk, adaptive.
+    /// Time that the NIC waits between two interrupts: off, lowest, low, bulk, adaptive.
     #[arg(long)]
     moderation: Option<Policy>,
 }

@@ -26,7 +26,7 @@ impl Wire {
         Ok(Self { socket, nic })
     }
 
-    /// What to tell QEMU.
+    /// The value of QEMU's `-netdev`.
     pub(super) fn netdev(&self) -> io::Result<Netdev> {
         Ok(Netdev::Udp {
             local: self.nic.port(),

@@ -1,4 +1,4 @@
-//! What a NIC can be connected to.
+//! The other end of a NIC's cable, for QEMU.
 
 use std::fmt;
 use std::net::{Ipv4Addr, SocketAddrV4};
@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use super::NETDEV;
 
-/// What is at the other end of the cable.
+/// The other end of the cable.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Netdev {
     /// QEMU's own network with DHCP server, DNS and gateway 10.0.2.2. The string holds further options, such as

@@ -5,7 +5,7 @@ use std::process::Command;
 
 use e1000_hosted::harness::Hosted;
 
-/// What a command came to.
+/// Outcome of a command.
 #[derive(Debug)]
 pub struct Run {
     pub success: bool,

@@ -32,7 +32,7 @@ pub fn data(hosted: &Hosted) -> Fd {
     open(hosted, "", O_RDWR | O_NONBLOCK)
 }
 
-/// What a file holds now.
+/// Contents of a file.
 pub fn text(file: &Fd) -> String {
     let mut bytes = vec![0; 1 << 16];
     let length = read_at(file.raw(), &mut bytes, 0).unwrap();

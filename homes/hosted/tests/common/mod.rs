@@ -1,4 +1,4 @@
-//! What the tests share: a cable to the NIC, a machine for the chip core alone, all models at once.
+//! Tools of the tests: a cable to the NIC, a machine for the chip core alone, all models at once.
 
 // Each test binary uses a part of this.
 #![allow(dead_code)]
@@ -19,7 +19,7 @@ use e1000_hw::platform::{Clock, DmaAllocator, DmaRegion, Registers as _};
 use netstack_client::MacAddress;
 use netstack_client::benchmark::{Generator, Parsed, parse};
 
-/// How long a test waits for something that should happen at once. Tests share two processors.
+/// Longest wait for something that should happen at once. Tests share two processors.
 pub const SOON: Duration = Duration::from_secs(15);
 
 /// The NIC's address.
@@ -239,7 +239,7 @@ impl Bench {
         nic
     }
 
-    /// Whether the model has registers for broadcasts, multicasts and frames that are too long. QEMU's `e1000` had them
+    /// Tells if the model has registers for broadcasts, multicasts and frames that are too long. QEMU's `e1000` had them
     /// from 2.5 (`extra_mac_registers`) to 11.0: before and after, all of 0x5800 to 0x5FFF but the tables reads 0, and
     /// so do these counters. IPAV (0x5838) is among them and keeps what is written, so it tells.
     pub fn has_extra_registers(&self) -> bool {
@@ -287,7 +287,7 @@ impl Bench {
         }
     }
 
-    /// Whether the interrupt line is raised.
+    /// State of the interrupt line: true while it is raised.
     pub fn is_raised(&self) -> bool {
         let line = self.line.lock().unwrap_or_else(PoisonError::into_inner);
         line.last().copied().unwrap_or(false)

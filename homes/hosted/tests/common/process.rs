@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use netstack_client::AdapterName;
 use netstack_client::contract::{self, Finding, Options, Outcome};
 
-/// What the program was started for.
+/// Variable with the role that the program was started for.
 const ROLE: &str = "SCHEME_TEST_ROLE";
 const ADAPTER: &str = "SCHEME_TEST_ADAPTER";
 const ONLY: &str = "SCHEME_TEST_ONLY";
@@ -75,7 +75,7 @@ impl Process {
         Self(command.spawn().unwrap())
     }
 
-    /// What it prints.
+    /// Lines that it prints.
     pub fn output(&mut self) -> impl Iterator<Item = String> + use<> {
         let stdout: ChildStdout = self.0.stdout.take().expect("its output is piped");
         BufReader::new(stdout).lines().map_while(Result::ok)

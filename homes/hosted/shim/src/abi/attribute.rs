@@ -6,7 +6,7 @@ use syscall::flag::StdFsCallKind;
 
 use super::file::plain;
 use super::{bytes, bytes_mut, mux, mux_libc, mux_unit};
-use crate::object::from_linux;
+use crate::error::from_linux;
 use crate::table;
 
 fn std_call(fd: usize, kind: StdFsCallKind, payload: &mut [u8], first: u64, second: u64) -> usize {

@@ -6,8 +6,9 @@ use syscall::data::Event;
 use syscall::error::{EBADF, EFAULT, Error, Result};
 
 use super::{mux, mux_unit};
-use crate::event::EventQueue;
-use crate::object::{downcast, fail};
+use crate::error::fail;
+use crate::kernel::event::EventQueue;
+use crate::object::downcast;
 use crate::table;
 
 /// redox_event's record of one event.

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use syscall::error::{EBADF, EINVAL, Error, Result};
 
 use super::{bytes, bytes_mut, mux, mux_libc, mux_unit, string};
+use crate::error::{fail, from_linux};
 use crate::namespace::Opened;
-use crate::object::{Object, fail, from_linux};
+use crate::object::Object;
 use crate::{flags, namespace, sys, table};
 
 /// A plain descriptor: not in the table.

@@ -5,8 +5,9 @@ use syscall::flag::CallFlags;
 
 use super::file::plain;
 use super::{bytes, bytes_mut, mux, mux_libc};
-use crate::object::fail;
-use crate::{memory, table};
+use crate::error::fail;
+use crate::kernel::memory;
+use crate::table;
 
 /// `mmap`.
 ///

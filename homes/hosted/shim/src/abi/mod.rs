@@ -13,7 +13,7 @@ use syscall::error::{EFAULT, EINVAL, Error, Result};
 
 /// A result as the ABI returns it: the value, or -errno.
 fn mux(result: Result<usize>) -> usize {
-    result.unwrap_or_else(|error| (error.errno as usize).wrapping_neg())
+    Error::mux(result)
 }
 
 fn mux_unit(result: Result<()>) -> usize {
@@ -21,7 +21,7 @@ fn mux_unit(result: Result<()>) -> usize {
 }
 
 fn mux_libc(result: isize) -> usize {
-    mux(usize::try_from(result).map_err(|_| crate::object::from_linux(std::io::Error::last_os_error())))
+    mux(usize::try_from(result).map_err(|_| crate::error::from_linux(std::io::Error::last_os_error())))
 }
 
 /// The caller's bytes.

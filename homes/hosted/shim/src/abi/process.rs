@@ -3,7 +3,8 @@
 use syscall::error::{EFAULT, EINVAL, Error, Result, STR_ERROR};
 
 use super::{bytes_mut, mux, mux_unit, string};
-use crate::{identity, namespace, time};
+use crate::kernel::time;
+use crate::{identity, namespace};
 
 /// The process id.
 #[unsafe(no_mangle)]

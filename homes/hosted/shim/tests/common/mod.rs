@@ -19,7 +19,7 @@ use tempfile::TempDir;
 use scheme::Seen;
 use server::{Order, serve};
 
-/// How long a test waits for something that should happen at once.
+/// Longest wait for something that should happen at once.
 pub const SOON: Duration = Duration::from_secs(10);
 
 pub struct Daemon {
@@ -163,7 +163,7 @@ pub fn run_child(role: &str) {
 
 extern "C" fn ignore(_signal: i32) {}
 
-/// Has SIGUSR1 interrupt system calls and do nothing else.
+/// Makes SIGUSR1 interrupt system calls and do nothing else.
 pub fn interrupt_on_sigusr1() {
     // SAFETY: sigaction consists of integers and pointers, for which zero is a value.
     let mut action: libc::sigaction = unsafe { std::mem::zeroed() };

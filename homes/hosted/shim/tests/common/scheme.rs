@@ -15,7 +15,7 @@ use syscall::schemev2::NewFdFlags;
 
 const ROOT: usize = 1;
 
-/// What the daemon saw.
+/// Requests that the daemon saw.
 #[derive(Default)]
 pub struct Seen {
     pub closed: Vec<usize>,

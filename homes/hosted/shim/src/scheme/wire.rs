@@ -9,7 +9,7 @@ use std::os::unix::net::UnixStream;
 
 use crate::sys;
 
-/// What a client asks the shim of the daemon to do.
+/// Kinds of messages from a client's shim to the daemon's.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Kind {
     /// Pass a request on to the daemon.
@@ -48,7 +48,7 @@ pub const POINTER: usize = 1;
 /// A request.
 #[derive(Clone, Copy, Debug)]
 pub struct Header {
-    /// What to do.
+    /// Kind of the message.
     pub kind: Kind,
     /// Opcode of the SQE.
     pub opcode: u8,
@@ -56,7 +56,7 @@ pub struct Header {
     pub sqe_flags: u8,
     /// [`TO_DAEMON`], [`RESULT_BACK`], [`BUFFER_BACK`].
     pub transfer: u8,
-    /// Which argument takes the address of the buffer; 255 if there is no buffer.
+    /// Index of the argument that takes the address of the buffer; 255 if there is no buffer.
     pub pointer: u8,
     /// The low 12 bits of the client's buffer address.
     pub page_offset: u16,
@@ -145,7 +145,7 @@ pub struct Reply {
     pub extra: u8,
     /// The new description of an open.
     pub key: u64,
-    /// How many bytes follow.
+    /// Number of bytes that follow.
     pub length: u64,
 }
 

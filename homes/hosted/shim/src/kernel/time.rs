@@ -9,8 +9,9 @@ use std::time::Duration;
 use syscall::error::{EINVAL, ENOENT, Error, Result};
 use syscall::flag::EventFlags;
 
-use crate::event::{Subscribers, Subscription};
-use crate::object::{Object, Registration, fail, from_linux};
+use crate::error::{fail, from_linux};
+use crate::object::Object;
+use crate::subscription::{Registration, Subscribers, Subscription};
 use crate::sys;
 
 /// `struct timespec`: seconds, then nanoseconds in the low half of a word on every layout in use.

@@ -10,8 +10,9 @@ use syscall::data::Stat;
 use syscall::error::{EINVAL, EISDIR, ENOENT, Result};
 use syscall::flag::{EventFlags, MODE_CHR};
 
-use crate::event::{Subscribers, Subscription};
-use crate::object::{Object, Registration, fail};
+use crate::error::fail;
+use crate::object::Object;
+use crate::subscription::{Registration, Subscribers, Subscription};
 
 const WORD: usize = size_of::<usize>();
 
@@ -73,12 +74,12 @@ impl IrqLine {
         lock(self.0).level = false;
     }
 
-    /// How many interrupts there were.
+    /// Number of interrupts until now.
     pub fn count(self) -> usize {
         lock(self.0).count
     }
 
-    /// Whether an interrupt waits for its acknowledgement.
+    /// Tells if an interrupt waits for its acknowledgement.
     pub fn is_masked(self) -> bool {
         lock(self.0).masked
     }

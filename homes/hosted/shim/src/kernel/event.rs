@@ -1,96 +1,19 @@
-//! Event queues: `/scheme/event` and the `redox_event_queue_*` calls, over epoll.
-//!
-//! A queue on Redox is a FIFO of records and every post adds one. Here each subscription has a semaphore eventfd
-//! per combination of flags: a post adds one to it, taking an event out of the queue takes one from it.
+//! `/scheme/event` and the `redox_event_queue_*` calls: event queues over epoll.
 
 use std::collections::HashMap;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use syscall::data::Event;
 use syscall::error::{EAGAIN, EBADF, EINVAL, Error, Result};
 use syscall::flag::{EventFlags, F_GETFL, F_SETFL, O_NONBLOCK, O_RDWR};
 
-use crate::object::{Object, Registration, fail, from_linux};
-use crate::sys::{self, Counter, MAX_FDS};
-use crate::table;
+use crate::error::{fail, from_linux};
+use crate::object::Object;
+use crate::subscription::{ALL, Registration, Subscription};
+use crate::{sys, table};
 
-/// READ and WRITE.
-pub const ALL: usize = EventFlags::EVENT_READ.bits() | EventFlags::EVENT_WRITE.bits();
-
-/// The interest of one queue in one object.
-pub struct Subscription {
-    mask: usize,
-    /// One counter for each value of the flags an event can have: 1, 2 and 3.
-    counters: [Option<Counter>; MAX_FDS],
-}
-
-impl Subscription {
-    /// A subscription to the events in `mask`.
-    pub fn new(mask: usize) -> Result<Self> {
-        let mask = mask & ALL;
-        let mut counters = [const { None }; MAX_FDS];
-        for flags in (1..=ALL).filter(|flags| flags & mask == *flags) {
-            counters[flags - 1] = Some(Counter::new(true).map_err(from_linux)?);
-        }
-        Ok(Self { mask, counters })
-    }
-
-    /// The same subscription on the other side of a socket.
-    pub fn from_fds(mask: usize, fds: Vec<OwnedFd>) -> Option<Self> {
-        let mask = mask & ALL;
-        let mut fds = fds.into_iter();
-        let mut counters = [const { None }; MAX_FDS];
-        for flags in (1..=ALL).filter(|flags| flags & mask == *flags) {
-            counters[flags - 1] = Some(Counter::from_fd(fds.next()?));
-        }
-        Some(Self { mask, counters })
-    }
-
-    /// The counters in the order in which [`Subscription::from_fds`] takes them.
-    pub fn fds(&self) -> Vec<RawFd> {
-        self.counters.iter().flatten().map(Counter::as_raw_fd).collect()
-    }
-
-    /// The flags asked for.
-    pub fn mask(&self) -> usize {
-        self.mask
-    }
-
-    /// Queues one event if it has flags that were asked for.
-    pub fn post(&self, flags: usize) {
-        let flags = flags & self.mask;
-        if let Some(Some(counter)) = flags.checked_sub(1).and_then(|index| self.counters.get(index)) {
-            counter.post();
-        }
-    }
-}
-
-/// The subscriptions to an object of this process.
-#[derive(Default)]
-pub struct Subscribers(Mutex<Vec<Weak<Subscription>>>);
-
-impl Subscribers {
-    fn list(&self) -> MutexGuard<'_, Vec<Weak<Subscription>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Adds a subscription; it leaves by being dropped.
-    pub fn add(&self, subscription: &Arc<Subscription>) {
-        let mut list = self.list();
-        list.retain(|entry| entry.strong_count() > 0);
-        list.push(Arc::downgrade(subscription));
-    }
-
-    /// Queues one event in every queue that asked for it.
-    pub fn post(&self, flags: usize) {
-        for subscription in self.list().iter().filter_map(Weak::upgrade) {
-            subscription.post(flags);
-        }
-    }
-}
-
-/// Where an epoll event comes from.
+/// The origin of an epoll event.
 struct Source {
     number: usize,
     user_data: usize,
@@ -177,7 +100,7 @@ impl EventQueue {
                 counter: Some((subscription, flags)),
                 ..
             }) = state.sources.remove(token)
-                && let Some(Some(counter)) = subscription.counters.get(flags - 1)
+                && let Some(counter) = subscription.counter(flags)
             {
                 let _ = self.control(libc::EPOLL_CTL_DEL, counter.as_raw_fd(), 0, 0);
             }
@@ -202,13 +125,11 @@ impl EventQueue {
         };
         {
             let mut state = self.state();
-            for (index, counter) in subscription.counters.iter().enumerate() {
-                let Some(counter) = counter else { continue };
-                let counter_of = Some((Arc::clone(&subscription), index + 1));
+            for (flags, counter) in subscription.counters() {
                 let token = state.add(Source {
                     number,
                     user_data,
-                    counter: counter_of,
+                    counter: Some((Arc::clone(&subscription), flags)),
                 });
                 entry.tokens.push(token);
                 self.control(
@@ -332,8 +253,7 @@ impl Source {
             }
             return Some(flags);
         };
-        let counter = subscription.counters.get(flags - 1)?.as_ref()?;
-        counter.take().then_some(*flags)
+        subscription.counter(*flags)?.take().then_some(*flags)
     }
 }
 

@@ -12,13 +12,14 @@ use syscall::error::{EINVAL, ENODEV, ESPIPE, Error, Result};
 use syscall::flag::{CallFlags, F_GETFL, F_SETFL, O_ACCMODE, O_FCNTL_MASK, StdFsCallKind};
 use syscall::schemev2::{NewFdFlags, Opcode};
 
-use crate::event::Subscription;
-use crate::namespace::Address;
-use crate::object::{Object, Registration, fail};
-use crate::wire::{BUFFER_BACK, Header, Kind, POINTER, RESULT_BACK, Reply, TO_DAEMON};
+use crate::error::fail;
+use crate::object::Object;
+use crate::scheme::address::Address;
+use crate::scheme::wire::{BUFFER_BACK, Header, Kind, POINTER, RESULT_BACK, Reply, TO_DAEMON};
+use crate::subscription::{Registration, Subscription};
 use crate::{identity, sys};
 
-/// How long a closing client waits for the daemon's shim to take note, so that the daemon sees the close before
+/// Time in ms that a closing client waits for the daemon's shim to take note, so that the daemon sees the close before
 /// whatever this client does next.
 const CLOSE_WAIT_MS: i32 = 2000;
 
@@ -86,14 +87,8 @@ fn receive_reply(mut stream: &UnixStream, key: u64) -> Result<Reply> {
     Ok(Reply::decode(&bytes))
 }
 
-/// The value of a result, the error if it is one.
-fn demux(result: u64) -> Result<usize> {
-    let negated = result.wrapping_neg();
-    if (1..4096).contains(&negated) {
-        fail(negated as i32)
-    } else {
-        Ok(result as usize)
-    }
+fn value(reply: &Reply) -> Result<usize> {
+    Error::demux(reply.result as usize)
 }
 
 /// An open file of a scheme.
@@ -129,7 +124,7 @@ impl ClientFile {
     fn open_with(address: Address, header: Header, argument: &[u8], flags: usize) -> Result<Arc<Self>> {
         let stream = address.connect()?;
         let reply = exchange(&stream, header, Payload::ToDaemon(argument))?;
-        demux(reply.result)?;
+        value(&reply)?;
         Ok(Arc::new(Self {
             address,
             key: reply.key,
@@ -159,7 +154,7 @@ impl ClientFile {
         let mut header = Header::new(Kind::Request, opcode as u8, self.key);
         header.args = args;
         header.transfer = transfer;
-        demux(self.transact(header, payload)?.result)
+        value(&self.transact(header, payload)?)
     }
 
     fn position(&self) -> u64 {
@@ -210,7 +205,7 @@ impl ClientFile {
                 Payload::Both(buffer)
             }
         };
-        demux(self.transact(header, payload)?.result)
+        value(&self.transact(header, payload)?)
     }
 
     /// Reads at `offset`, whatever the kept offset is.
@@ -372,7 +367,7 @@ impl Object for ClientFile {
         header
             .send(&stream, &subscription.fds())
             .map_err(|_| Error::new(ENODEV))?;
-        demux(receive_reply(&stream, self.key)?.result)?;
+        value(&receive_reply(&stream, self.key)?)?;
         Ok(Some(Box::new(RemoteRegistration {
             stream,
             key: self.key,
@@ -387,9 +382,9 @@ struct RemoteRegistration {
 }
 
 impl Registration for RemoteRegistration {
-    fn end(&self, tell: bool) -> Result<()> {
+    fn end(&self, notify: bool) -> Result<()> {
         let mut header = Header::new(Kind::Unsubscribe, Opcode::Fevent as u8, self.key);
-        header.args[1] = u64::from(tell);
-        demux(exchange(&self.stream, header, Payload::None)?.result).map(|_| ())
+        header.args[1] = u64::from(notify);
+        value(&exchange(&self.stream, header, Payload::None)?).map(drop)
     }
 }

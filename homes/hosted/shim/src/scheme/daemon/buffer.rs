@@ -4,7 +4,7 @@ use std::ptr;
 
 const PAGE: usize = 4096;
 
-/// Where an empty buffer is: nowhere, as the kernel says with an address that no mapping can have.
+/// Address of an empty buffer: one that no mapping can have, as the kernel's.
 const DANGLING: usize = 1 << 63;
 
 /// Pages that hold a copy of a client's buffer at the offset in the page at which the client has it.

@@ -8,9 +8,11 @@ use syscall::error::{EAGAIN, EBADFD, EINVAL, ENOSYS, Error, Result};
 use syscall::flag::{EventFlags, F_GETFL, F_SETFL, O_FCNTL_MASK, O_NONBLOCK, O_RDWR};
 use syscall::schemev2::{Cqe, CqeOpcode, Sqe};
 
-use super::{RootFd, Scheme, negated};
-use crate::event::Subscription;
-use crate::object::{Object, Registration, fail, from_linux};
+use super::root::RootFd;
+use super::state::{Scheme, negated};
+use crate::error::{fail, from_linux};
+use crate::object::Object;
+use crate::subscription::{Registration, Subscription};
 use crate::sys;
 
 /// `/scheme/namespace/scheme-creation-cap`.
@@ -117,10 +119,7 @@ impl Object for SchemeSocket {
         }
         let number = argument[NUMBER..].first_chunk().ok_or(Error::new(EINVAL))?;
         let number = usize::from_ne_bytes(*number) as u64;
-        Ok(Arc::new(RootFd {
-            scheme: Arc::clone(&self.scheme),
-            number,
-        }))
+        Ok(Arc::new(RootFd::new(Arc::clone(&self.scheme), number)))
     }
 
     fn fcntl(&self, command: usize, argument: usize) -> Result<usize> {

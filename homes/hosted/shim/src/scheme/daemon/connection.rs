@@ -9,10 +9,10 @@ use syscall::error::{EBADF, EINVAL, ENODEV, ENOMEM};
 use syscall::schemev2::{Opcode, Sqe, SqeFlags};
 
 use super::buffer::Buffer;
-use super::{Answer, Connection, Pending, ROOT, Scheme, Watcher};
-use crate::event::Subscription;
+use super::state::{Answer, Connection, Pending, ROOT, Scheme, Watcher};
+use crate::scheme::wire::{Header, Kind, Reply, TO_DAEMON};
+use crate::subscription::Subscription;
 use crate::sys;
-use crate::wire::{Header, Kind, Reply, TO_DAEMON};
 
 /// Takes connections until the scheme is closed.
 pub fn accept(scheme: &Arc<Scheme>, listener: &UnixListener) {

@@ -1,9 +1,9 @@
-//! Requests that redox-scheme must not see as they are.
+//! Validation of requests, before redox-scheme decodes them.
 //!
-//! Its decoder (0.12.0, `Op::from_sqe_unchecked`) asserts that some buffers are large enough, takes paths to be
-//! UTF-8 and drops some requests without an answer. Any client that holds a descriptor could stop the daemon with
-//! a raw system call. So each request is looked at before: [`screen`] says with which error to refuse it, and
-//! makes sure that it decodes to something that can be answered.
+//! Its decoder (0.12.0, `Op::from_sqe_unchecked`) asserts that some buffers are large enough, takes paths to be UTF-8 and
+//! drops some requests without an answer. Any client that holds a descriptor could stop the daemon with a raw system
+//! call. [`validate`] finds the error to refuse a request with, and makes sure that it decodes to something that can be
+//! answered.
 
 use std::mem::{align_of, size_of};
 
@@ -11,7 +11,7 @@ use redox_scheme::Request;
 use syscall::error::{EINVAL, ENOENT, EOPNOTSUPP};
 use syscall::flag::StdFsCallKind;
 use syscall::schemev2::{Opcode, Sqe, SqeFlags};
-use syscall::{Stat, StatVfs, TimeSpec};
+use syscall::{Error, Result, Stat, StatVfs, TimeSpec};
 
 /// No [`Opcode`] has this number: redox-scheme takes such a request for a call that it cannot decode.
 const NO_OPCODE: u8 = u8::MAX;
@@ -19,13 +19,18 @@ const NO_OPCODE: u8 = u8::MAX;
 // `sqe_mut` relies on this.
 const _: () = assert!(size_of::<Request>() == size_of::<Sqe>() && align_of::<Request>() == align_of::<Sqe>());
 
-/// Returns the error to refuse the request with, if it is to be refused. It then decodes to a call that can be
-/// answered, whatever it was.
-pub fn screen(request: &mut Request) -> Option<i32> {
+/// Checks a request. After an error it decodes to a call that can be answered, whatever it was.
+///
+/// # Errors
+///
+/// The error to refuse the request with.
+pub fn validate(request: &mut Request) -> Result<()> {
     let sqe = sqe_mut(request);
-    let errno = refuse(sqe)?;
+    let Some(errno) = error_of(sqe) else {
+        return Ok(());
+    };
     sqe.opcode = NO_OPCODE;
-    Some(errno)
+    Err(Error::new(errno))
 }
 
 fn sqe_mut(request: &mut Request) -> &mut Sqe {
@@ -34,7 +39,7 @@ fn sqe_mut(request: &mut Request) -> &mut Sqe {
     unsafe { &mut *std::ptr::from_mut(request).cast::<Sqe>() }
 }
 
-fn refuse(sqe: &Sqe) -> Option<i32> {
+fn error_of(sqe: &Sqe) -> Option<i32> {
     let [_, pointer, len, kind, ..] = sqe.args;
     let too_short = |least: usize| (len < least as u64).then_some(EINVAL);
     let misaligned = |align: usize| (!pointer.is_multiple_of(align as u64)).then_some(EINVAL);
@@ -94,7 +99,7 @@ mod tests {
 
     fn verdict(opcode: u8, args: [u64; 6]) -> Option<i32> {
         let mut request = request(opcode, args);
-        let verdict = screen(&mut request);
+        let verdict = validate(&mut request).err().map(|error| error.errno);
         if verdict.is_some() {
             let RequestKind::Call(call) = request.kind() else {
                 panic!("cannot be answered")
@@ -158,7 +163,7 @@ mod tests {
         let with_tag_0 = |opcode: Opcode| {
             let mut request = request(opcode as u8, [1, 0x1000, 4, 0, 0, 0]);
             sqe_mut(&mut request).tag = 0;
-            screen(&mut request)
+            validate(&mut request).err().map(|error| error.errno)
         };
         for opcode in [Opcode::Msync, Opcode::RequestMmap] {
             assert_eq!(with_tag_0(opcode), Some(EOPNOTSUPP));

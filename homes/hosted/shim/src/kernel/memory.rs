@@ -9,8 +9,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use syscall::error::{EINVAL, ENODEV, ENOENT, ENOMEM, EOPNOTSUPP, EPERM, Error, Result};
 use syscall::flag::CallFlags;
 
-use crate::blocks::Blocks;
-use crate::object::{Object, fail};
+use super::blocks::Blocks;
+use crate::error::fail;
+use crate::object::Object;
 
 const PAGE: u64 = 4096;
 

@@ -1,4 +1,4 @@
-//! Which parts of an address range are in use: a first-fit allocator of power-of-two blocks.
+//! Use of an address range: a first-fit allocator of power-of-two blocks.
 
 use std::collections::BTreeMap;
 
