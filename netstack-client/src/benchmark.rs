@@ -12,6 +12,9 @@
 //! | 32 | 8 | hash of everything else |
 //! | 40 | | fill, different in every frame |
 
+pub mod groups;
+pub mod slots;
+
 use crate::MacAddress;
 use crate::frame::{HEADER, MAX_FRAME, MIN_FRAME};
 

@@ -71,11 +71,7 @@ pub enum Error {
 
 impl Error {
     /// Wraps what `libredox` reports; both its error numbers and Rust's are the system's.
-    pub(crate) fn scheme(
-        action: &'static str,
-        path: impl Into<String>,
-        source: libredox::error::Error,
-    ) -> Self {
+    pub fn scheme(action: &'static str, path: impl Into<String>, source: libredox::error::Error) -> Self {
         Self::Scheme {
             action,
             path: path.into(),

@@ -35,8 +35,8 @@ pub mod adapter;
 pub mod arp;
 pub mod benchmark;
 pub mod bounded;
+#[cfg(feature = "cli")]
 pub mod cli;
-pub mod contract;
 pub mod device;
 mod dhcp;
 mod error;

@@ -1,15 +1,5 @@
 //! Bytes that look random and are the same everywhere, for transfers that are compared afterwards.
 
-/// After so many bytes the stream of "bench stream" repeats: a prime, so that no piece of a usual size can be lost or
-/// doubled unnoticed.
-pub const PERIOD: usize = 16_411;
-
-/// The first byte of a connection of "bench stream --seconds" on which the client receives.
-pub const RECEIVER: u8 = b'r';
-
-/// The first byte of one on which the client sends.
-pub const SENDER: u8 = b's';
-
 /// A stream of pseudo-random bytes, determined by its seed (SplitMix64, little-endian).
 #[derive(Clone, Debug)]
 pub struct Pattern {

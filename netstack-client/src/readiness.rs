@@ -37,7 +37,7 @@ pub trait Wait {
 }
 
 /// An event queue and a timer for its waits.
-pub(crate) struct TimedQueue {
+pub struct TimedQueue {
     queue: RawEventQueue,
     timer: Fd,
     /// The earliest point of the monotonic clock for which a timer event is still to come.
@@ -48,7 +48,8 @@ pub(crate) struct TimedQueue {
 }
 
 impl TimedQueue {
-    pub(crate) fn new() -> Result<Self> {
+    /// A queue that watches nothing yet.
+    pub fn new() -> Result<Self> {
         let failed = |action, path| move |error| Error::scheme(action, path, error);
         let queue = RawEventQueue::new().map_err(failed("create", QUEUE))?;
         let timer = Fd::open(TIMER, O_RDWR | O_CLOEXEC, 0).map_err(failed("open", TIMER))?;
@@ -63,17 +64,12 @@ impl TimedQueue {
     }
 
     /// Watches a descriptor. Its events are told apart by `user_data`, which is not `usize::MAX`.
-    pub(crate) fn subscribe(
-        &self,
-        fd: usize,
-        user_data: usize,
-        flags: EventFlags,
-    ) -> libredox::error::Result<()> {
+    pub fn subscribe(&self, fd: usize, user_data: usize, flags: EventFlags) -> libredox::error::Result<()> {
         self.queue.subscribe(fd, user_data, flags)
     }
 
     /// The `user_data` of the next event, or `None` if there is none for `timeout`. `None` waits without limit.
-    pub(crate) fn wait(&mut self, timeout: Option<Duration>) -> Result<Option<usize>> {
+    pub fn wait(&mut self, timeout: Option<Duration>) -> Result<Option<usize>> {
         let deadline = match timeout {
             Some(Duration::ZERO) => return Ok(None),
             Some(timeout) => Some(now()?.saturating_add(timeout)),

@@ -8,8 +8,6 @@ use std::io;
 pub mod datagram;
 pub mod echo;
 pub mod netcfg;
-pub mod process;
-pub mod services;
 
 /// The result of what reaches the stack.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -28,7 +26,7 @@ pub struct Error {
 
 impl Error {
     /// For `map_err`.
-    fn new(action: &'static str, path: impl Into<String>) -> impl FnOnce(io::Error) -> Self {
+    pub fn new(action: &'static str, path: impl Into<String>) -> impl FnOnce(io::Error) -> Self {
         let path = path.into();
         move |source| Self { action, path, source }
     }

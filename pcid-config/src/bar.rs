@@ -1,15 +1,16 @@
 //! Memory BARs, mapped.
 //!
-//! There are two ways to a BAR: the kernel's memory scheme, mapped at the BAR's physical address, and the channel, mapped
-//! with the BAR's index and the cache mode in the offset (`mmap_prep` in redox base, drivers/pcid/src/scheme.rs, since
-//! May 2026).
+//! There are two ways to a BAR: the kernel's memory scheme, mapped at the BAR's physical address, and the channel,
+//! mapped with the BAR's index and the cache mode in the offset (`mmap_prep` in redox base,
+//! drivers/pcid/src/scheme.rs, since May 2026).
 //!
 //! The memory scheme comes first. A mapping of the channel keeps the channel open for as long as the driver's address
-//! space exists, and that outlives a driver that is killed for as long as a client waits for its answer: smolnetd does for
-//! ever, and no other driver could be started (seen with the kernel of June 2026). Besides, pcid keeps a mapping of its own
-//! for each of the channel's. The channel is for systems that do not let drivers map physical memory; it cannot reach
-//! BARs that are not made of whole pages, nor anything on 32-bit systems, whose C library cuts the offset to 32 bits and
-//! with it the index and the cache mode (relibc, `redox_mmap_v1` in src/platform/redox/libredox.rs).
+//! space exists, and that outlives a driver that is killed for as long as a client waits for its answer: smolnetd
+//! does for ever, and no other driver could be started (seen with the kernel of June 2026). Besides, pcid keeps a
+//! mapping of its own for each of the channel's. The channel is for systems that do not let drivers map physical
+//! memory; it cannot reach BARs that are not made of whole pages, nor anything on 32-bit systems, whose C library
+//! cuts the offset to 32 bits and with it the index and the cache mode (relibc, `redox_mmap_v1` in
+//! src/platform/redox/libredox.rs).
 
 use std::ptr::NonNull;
 

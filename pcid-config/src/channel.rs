@@ -96,9 +96,10 @@ pub enum ChannelError {
 
 /// The channel to pcid: one function's configuration.
 ///
-/// Requests and answers alternate strictly, and an answer that was not read completely spoils the next
-/// request (`read_channel` and `write_channel` in redox base, drivers/pcid/src/scheme.rs). So after a failed read or an answer of impossible length the channel is of no more use, and a
-/// request while another one waits for its answer is refused ([`ChannelError::Busy`]).
+/// Requests and answers alternate strictly, and an answer that was not read completely spoils the next request
+/// (`read_channel` and `write_channel` in redox base, drivers/pcid/src/scheme.rs). So after a failed read or an
+/// answer of impossible length the channel is of no more use, and a request while another one waits for its answer is
+/// refused ([`ChannelError::Busy`]).
 ///
 /// Errors carry their causes in their messages: one line says it all.
 ///

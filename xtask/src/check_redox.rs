@@ -16,7 +16,13 @@ const TARGETS: [&str; 4] = [
     "i586-unknown-redox",
 ];
 /// What runs on Redox.
-const PACKAGES: [&str; 4] = ["e1000-hw", "pcid-config", "e1000d", "netstack-client"];
+const PACKAGES: [&str; 5] = [
+    "e1000-hw",
+    "pcid-config",
+    "e1000d",
+    "netstack-client",
+    "lab-agent",
+];
 
 /// Options of `cargo xtask check-redox`.
 #[derive(Args)]

@@ -5,6 +5,7 @@
 //! | `E1000D_REDOX_IMAGE` | the image, for x86_64; without it nothing is tested here |
 //! | `E1000D_REDOX_DRIVER` | the driver, built for it; otherwise it is built, for which a toolchain is needed |
 //! | `E1000D_REDOX_CLIENT` | `netstack-client`, built for it; otherwise likewise |
+//! | `E1000D_REDOX_AGENT` | `lab-agent`, built for it; otherwise likewise |
 
 use std::io::Write;
 use std::path::Path;
@@ -79,7 +80,7 @@ fn report_compares_the_drivers() {
     command.args(["--only", "/boot/machine-pc-1-processor", "e1000e/link/late-link"]);
     for (option, variable) in [
         ("--driver", "E1000D_REDOX_DRIVER"),
-        ("--client", "E1000D_REDOX_CLIENT"),
+        ("--agent", "E1000D_REDOX_AGENT"),
     ] {
         if let Some(program) = std::env::var_os(variable) {
             command.arg(option).arg(program);

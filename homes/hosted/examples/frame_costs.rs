@@ -1,5 +1,5 @@
-//! Costs of frames for the driver's core on one of QEMU's models of the NICs: register accesses, and instructions under a
-//! profiler. `cargo xtask bench --hosted` runs it; it prints one JSON object.
+//! Costs of frames for the driver's core on one of QEMU's models of the NICs: register accesses, and instructions
+//! under a profiler. `cargo xtask bench --hosted` runs it; it prints one JSON object.
 //!
 //!     frame_costs MODEL send|receive|interrupt SIZE
 //!

@@ -1,9 +1,10 @@
 //! Hosted mode: the e1000d daemon as an unprivileged Linux process, driving one of QEMU's emulated NICs.
 //!
-//! No guest runs. QEMU (crate `qemu-process`) is started with a processor that halts at once ([`machine`]); the NIC's registers are reached
-//! through QEMU's test protocol ([`qtest`], [`registers`]), guest RAM is a file that both map and serves as DMA memory
-//! ([`memory`]), the NIC's interrupt pin is intercepted at the IOAPIC and becomes an interrupt line of the Redox shim.
-//! [`pci`] does what firmware does, [`pcid`] what Redox's pcid does, and [`platform`] hands the rest to the daemon.
+//! No guest runs. QEMU (crate `qemu-process`) is started with a processor that halts at once ([`machine`]); the NIC's
+//! registers are reached through QEMU's test protocol ([`qtest`], [`registers`]), guest RAM is a file that both map
+//! and serves as DMA memory ([`memory`]), the NIC's interrupt pin is intercepted at the IOAPIC and becomes an
+//! interrupt line of the Redox shim. [`pci`] does what firmware does, [`pcid`] what Redox's pcid does, and
+//! [`platform`] hands the rest to the daemon.
 //!
 //! The program `e1000d-hosted` puts it together; [`harness`] starts that program for tests.
 //!

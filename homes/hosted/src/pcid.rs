@@ -18,8 +18,8 @@ const BUS_MASTER: u32 = 1 << 2;
 /// Longer than any request.
 const REQUEST_LIMIT: usize = 4096;
 
-/// Starts a thread that plays pcid for `nic` until the driver closes the channel; calls `on_bus_master_off` when the driver
-/// has taken bus mastering from the function, before it learns that it has.
+/// Starts a thread that plays pcid for `nic` until the driver closes the channel; calls `on_bus_master_off` when the
+/// driver has taken bus mastering from the function, before it learns that it has.
 ///
 /// The descriptor is the driver's end: what `PCID_CLIENT_CHANNEL` names on Redox.
 ///

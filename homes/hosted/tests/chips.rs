@@ -89,7 +89,8 @@ fn pause_is_negotiated_with_the_partner_that_each_model_has() {
         let mut bench = Bench::new(model);
         let mut nic = bench.bring_up(64, 64);
         println!("{model}: at power-on {}", nic.state().link());
-        // The PHY of e1000e claims that its partner offers PAUSE (register 5 is 0x05E0), that of e1000 does not (0x01E0).
+        // The PHY of e1000e claims that its partner offers PAUSE (register 5 is 0x05E0), that of e1000 does not
+        // (0x01E0).
         let offered = bench.chip.device_id == 0x10D3;
         for wanted in [Pause::RX, Pause::BOTH, Pause::TX, Pause::NONE, Pause::RX] {
             nic.link().set_pause(wanted, &bench.clock);

@@ -3,9 +3,6 @@
 mod common;
 #[path = "common/hosted.rs"]
 mod hosted;
-#[allow(dead_code, reason = "one of its roles is played here")]
-#[path = "common/process.rs"]
-mod process;
 
 use std::thread;
 use std::time::Duration;
@@ -14,12 +11,10 @@ use common::{Bench, MAC, OTHER, SOON, for_each_model, frame, wait_for};
 use e1000_hosted::harness::{Hosted, HostedOptions};
 use e1000_hosted::machine::NicModel;
 use e1000_hw::regs;
-use hosted::{DAEMON, data, events, number, open, read_frame, start, text, value};
+use hosted::{DAEMON, SOLICITED, data, events, number, open, passes, read_frame, start, text, value};
+use libredox::errno;
 use libredox::flag::{O_RDONLY, O_RDWR, O_WRONLY};
-use libredox::{Fd, errno};
 
-/// All nodes whose address ends in 12:34:56, as this NIC's does: what IPv6 asks for the NIC's address.
-const SOLICITED: [u8; 6] = [0x33, 0x33, 0xFF, 0x12, 0x34, 0x56];
 /// The time that the transmitter may hang, and a little.
 const HEALED: Duration = Duration::from_secs(20);
 
@@ -28,161 +23,6 @@ fn register(hosted: &Hosted, name: &str) -> u32 {
     let value = value(hosted, "registers", name);
     let digits = value.split(' ').next().and_then(|word| word.strip_prefix("0x"));
     u32::from_str_radix(digits.unwrap(), 16).unwrap()
-}
-
-/// Tells if a frame to `destination` gets through; a broadcast sent after it does in any case.
-fn passes(hosted: &Hosted, data: &Fd, destination: [u8; 6], seed: u8) -> bool {
-    let (asked, end) = (frame(destination, 100, seed), frame([0xFF; 6], 60, seed));
-    hosted.wire().send(&asked).unwrap();
-    hosted.wire().send(&end).unwrap();
-    let mut passed = false;
-    loop {
-        let received = read_frame(data);
-        passed |= received == asked;
-        if received == end {
-            return passed;
-        }
-    }
-}
-
-#[test]
-fn groups_pass_while_a_handle_asks_for_them() {
-    for_each_model(|nic| {
-        let hosted = start(nic);
-        let data = data(&hosted);
-        let other_group = [0x01, 0x00, 0x5E, 0, 0, 0xFB];
-        assert!(!passes(&hosted, &data, SOLICITED, 1));
-        let filter = open(&hosted, "filter", O_RDWR);
-        filter.write(b"multicast add 33:33:ff:12:34:56\n").unwrap();
-        assert!(
-            passes(&hosted, &data, SOLICITED, 2),
-            "IPv6 neighbour solicitation"
-        );
-        assert!(!passes(&hosted, &data, other_group, 3));
-        assert_eq!(
-            text(&filter),
-            "promiscuous 0\nallmulti 0\nmulticast 33:33:ff:12:34:56\nbudget 1\n\
-             total_promiscuous 0\ntotal_allmulti 0\ntotal_multicast 33:33:ff:12:34:56\nvlan_filter 0\n"
-        );
-        // A second handle that asks for the same keeps it.
-        let second = open(&hosted, "filter", O_RDWR);
-        second.write(b"multicast add 33:33:FF:12:34:56").unwrap();
-        drop(filter);
-        assert!(passes(&hosted, &data, SOLICITED, 4));
-        second
-            .write(b"multicast del 33:33:ff:12:34:56\nallmulti on\n")
-            .unwrap();
-        assert!(passes(&hosted, &data, SOLICITED, 5) && passes(&hosted, &data, other_group, 6));
-        assert!(!passes(&hosted, &data, OTHER, 7), "all groups are not everything");
-        assert!(text(&second).starts_with("promiscuous 0\nallmulti 1\nbudget 1\ntotal_"));
-        drop(second);
-        wait_for("the end of what it asked for", || {
-            (value(&hosted, "filter", "total_allmulti") == "0").then_some(())
-        });
-        assert!(!passes(&hosted, &data, SOLICITED, 8));
-        assert!(passes(&hosted, &data, MAC, 9));
-        hosted.stop().unwrap();
-    });
-}
-
-/// No test: the processes that tests start play their roles here.
-#[test]
-fn client_process() {
-    process::play_role();
-}
-
-/// Tells if a frame of this VLAN gets through; an untagged one sent after it does in any case.
-fn vlan_passes(hosted: &Hosted, data: &Fd, vlan: u16, seed: u8) -> bool {
-    let (mut asked, end) = (frame(MAC, 100, seed), frame(MAC, 60, seed));
-    asked.splice(12..12, [0x81, 0x00].into_iter().chain(vlan.to_be_bytes()));
-    hosted.wire().send(&asked).unwrap();
-    hosted.wire().send(&end).unwrap();
-    let mut passed = false;
-    loop {
-        let received = read_frame(data);
-        passed |= received == asked;
-        if received == end {
-            return passed;
-        }
-    }
-}
-
-#[test]
-fn other_vlans_are_kept_out_while_every_reader_asks_for_some() {
-    for_each_model(|nic| {
-        let hosted = start(nic);
-        let restricted = || value(&hosted, "filter", "vlan_filter") == "1";
-        let filter = open(&hosted, "filter", O_RDWR);
-        filter.write(b"vlan add 100\n").unwrap();
-        assert!(!restricted(), "nobody reads");
-        let data = data(&hosted);
-        assert!(restricted());
-        assert!(vlan_passes(&hosted, &data, 100, 1) && !vlan_passes(&hosted, &data, 101, 2));
-        // Priority and no VLAN; the priority is no part of the id.
-        assert!(vlan_passes(&hosted, &data, 0x6000, 3) && vlan_passes(&hosted, &data, 0xE064, 4));
-        // A second handle asks for another one: both pass.
-        let second = open(&hosted, "filter", O_RDWR);
-        second.write(b"vlan add 101\nvlan add 4094").unwrap();
-        assert!(vlan_passes(&hosted, &data, 100, 5) && vlan_passes(&hosted, &data, 101, 6));
-        assert!(!vlan_passes(&hosted, &data, 102, 7));
-        assert_eq!(
-            text(&second),
-            "promiscuous 0\nallmulti 0\nvlan 101\nvlan 4094\nbudget 1\ntotal_promiscuous 0\ntotal_allmulti 0\n\
-             total_vlan 100\ntotal_vlan 101\ntotal_vlan 4094\nvlan_filter 1\n"
-        );
-        // Who wants everything gets everything.
-        second.write(b"promiscuous on").unwrap();
-        assert!(vlan_passes(&hosted, &data, 102, 8) && !restricted());
-        drop(second);
-        wait_for("the end of what it asked for", || restricted().then_some(()));
-        assert!(!vlan_passes(&hosted, &data, 101, 9) && vlan_passes(&hosted, &data, 100, 10));
-        // The filter survives a reset.
-        open(&hosted, "mtu", O_WRONLY).write(b"9000").unwrap();
-        wait_for("link", || (value(&hosted, "link", "state") == "up").then_some(()));
-        assert!(!vlan_passes(&hosted, &data, 101, 11) && vlan_passes(&hosted, &data, 100, 12));
-        drop(filter);
-        wait_for("the end of what it asked for", || (!restricted()).then_some(()));
-        assert!(vlan_passes(&hosted, &data, 101, 13), "as before");
-        hosted.stop().unwrap();
-    });
-}
-
-#[test]
-fn reader_that_asks_for_no_vlan_goes_on_seeing_all() {
-    for_each_model(|nic| {
-        let hosted = start(nic);
-        let (data, filter) = (data(&hosted), open(&hosted, "filter", O_RDWR));
-        filter.write(b"vlan add 100").unwrap();
-        let restricted = || value(&hosted, "filter", "vlan_filter") == "1";
-        assert!(restricted());
-        // Another process opens the file of frames.
-        let mut reader = process::reader(&hosted.scheme().parse().unwrap());
-        reader.env("REDOX_SHIM_DIR", hosted.scheme_directory());
-        let reader = process::Process::start(&mut reader);
-        wait_for("everything to pass", || (!restricted()).then_some(()));
-        drop(reader);
-        wait_for("the filter, once it is gone", || restricted().then_some(()));
-        assert!(!vlan_passes(&hosted, &data, 101, 1));
-        hosted.stop().unwrap();
-    });
-}
-
-#[test]
-fn everything_passes_while_a_handle_is_promiscuous() {
-    for_each_model(|nic| {
-        let hosted = start(nic);
-        let data = data(&hosted);
-        assert!(!passes(&hosted, &data, OTHER, 1));
-        let filter = open(&hosted, "filter", O_RDWR);
-        filter.write(b"promiscuous on").unwrap();
-        assert!(passes(&hosted, &data, OTHER, 2) && passes(&hosted, &data, SOLICITED, 3));
-        drop(filter);
-        wait_for("the end of what it asked for", || {
-            (value(&hosted, "filter", "total_promiscuous") == "0").then_some(())
-        });
-        assert!(!passes(&hosted, &data, OTHER, 4));
-        hosted.stop().unwrap();
-    });
 }
 
 #[test]
@@ -338,13 +178,14 @@ fn stats_count_what_passes_and_what_does_not() {
             (0, 0, 0)
         );
         assert!(value("requests") > 20);
-        // Frames are read from the ring by whoever asks; the thread that serves interrupts may get its turn after them on a
-        // busy machine. The line stays up until then.
+        // Frames are read from the ring by whoever asks; the thread that serves interrupts may get its turn after
+        // them on a busy machine. The line stays up until then.
         wait_for("counted interrupt", || (value("interrupts") > 0).then_some(()));
         let (multicasts, broadcasts) = (value("rx_multicast"), value("rx_broadcast"));
         let sent = (value("tx_multicast"), value("tx_broadcast"));
         if nic == NicModel::E1000e || Bench::new(nic).has_extra_registers() {
-            // QEMU's e1000e counted a frame to a group twice before 8.0 (`e1000x_update_rx_total_stats` and its caller).
+            // QEMU's e1000e counted a frame to a group twice before 8.0 (`e1000x_update_rx_total_stats` and its
+            // caller).
             let twice = nic == NicModel::E1000e && multicasts == 10;
             println!("{nic}: five frames to a group count {multicasts}");
             assert_eq!((multicasts, broadcasts), (if twice { 10 } else { 5 }, 6));

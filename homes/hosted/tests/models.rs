@@ -108,8 +108,8 @@ fn frames_come_in_unchanged() {
             bench.cable.send(&frame);
             assert_eq!(receive(&mut nic), frame, "{length} bytes");
         }
-        // No wire carries a frame so short, and no other end of this cable fills it up. QEMU's models did before 8.0 (its
-        // net layer does since, for back ends that want it): whole, and nothing behind it but zeros.
+        // No wire carries a frame so short, and no other end of this cable fills it up. QEMU's models did before 8.0
+        // (its net layer does since, for back ends that want it): whole, and nothing behind it but zeros.
         let short = frame(MAC, 42, 9);
         bench.cable.send(&short);
         let mut received = receive(&mut nic);
@@ -277,8 +277,9 @@ fn frame_that_comes_while_the_link_negotiates_does_not_stop_reception() {
         bench.machine.set_link(false).unwrap();
         wait_for("link down", || nic.link().refresh(&bench.clock));
         bench.machine.set_link(true).unwrap();
-        // QEMU negotiates for half a second (`e1000_autoneg_timer`). A frame that comes in that time waits in QEMU,
-        // and all later ones behind it: its `e1000` looks for them when RDT is written, not when the link is there.
+        // QEMU negotiates for half a second (`e1000x_restart_autoneg` in its hw/net/e1000x_common.c). A frame that
+        // comes in that time waits in QEMU, and all later ones behind it: its `e1000` looks for them when RDT is
+        // written (`set_rdt` in hw/net/e1000.c), not when the link is there.
         bench.cable.send(&frame(MAC, 60, 1));
         wait_for("link up", || nic.link().refresh(&bench.clock));
         bench.cable.send(&frame(MAC, 60, 2));

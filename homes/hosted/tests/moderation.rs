@@ -161,9 +161,9 @@ fn answers_wait_for_the_interval_only_one_after_the_other() {
 /// The shortest interval of QEMU's models, whatever they are told: 500 * 256 ns.
 const FLOOR: u32 = 500;
 
-/// The most interrupts that an interval allows in so much time: one at its beginning, and one after each interval. Those
-/// of the devices are at least an interval apart in QEMU's time, which is that of this machine, however late anybody
-/// notices them: on a busy machine there are fewer.
+/// The most interrupts that an interval allows in so much time: one at its beginning, and one after each interval.
+/// Those of the devices are at least an interval apart in QEMU's time, which is that of this machine, however late
+/// anybody notices them: on a busy machine there are fewer.
 fn most(policy: Policy, time: Duration) -> Option<u64> {
     let Policy::Fixed(interval) = policy else {
         return None;
@@ -183,7 +183,8 @@ fn interrupts_come_no_faster_than_the_interval() {
                 let cost = serve(&bench, &mut nic, size, Duration::from_micros(gap), 100_000 / gap);
                 let rate = cost.interrupts as f64 / cost.took.as_secs_f64();
                 println!(
-                    "{model:8} {size:4} B every {gap:4} us, {name:8}: {:5} frames, {:5} interrupts, {rate:.0}/s, {:4} writes",
+                    "{model:8} {size:4} B every {gap:4} us, {name:8}: \
+                     {:5} frames, {:5} interrupts, {rate:.0}/s, {:4} writes",
                     cost.frames, cost.interrupts, cost.writes,
                 );
                 assert!(cost.frames > 0 && cost.interrupts > 0);

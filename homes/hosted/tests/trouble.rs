@@ -18,8 +18,8 @@ use hosted::{events, open, passes_both_ways, start, text, value};
 use libredox::errno;
 use libredox::flag::{O_RDONLY, O_RDWR, O_WRONLY};
 
-/// Numbers of times that each of the daemon's threads went to sleep so far: each wakeup is followed by one. Without the thread that
-/// listens to QEMU, where the PC's timer ticks.
+/// Numbers of times that each of the daemon's threads went to sleep so far: each wakeup is followed by one. Without
+/// the thread that listens to QEMU, where the PC's timer ticks.
 fn sleeps(hosted: &Hosted) -> BTreeMap<PathBuf, u64> {
     let of = |status: String| -> u64 {
         let count = status

@@ -15,6 +15,7 @@
 
 mod script;
 mod step;
+pub mod stream;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;

@@ -4,20 +4,19 @@ mod address;
 mod arp;
 mod bench;
 mod capture;
-mod check;
 mod dhcp;
 mod info;
 mod keyed;
 mod link;
 mod list;
-mod output;
+pub mod output;
 mod ping;
 mod selftest;
 mod send;
 mod stats;
 mod system;
 mod tcp;
-mod value;
+pub mod value;
 mod watch;
 
 use std::process::ExitCode;
@@ -49,8 +48,11 @@ pub struct Arguments {
     command: Command,
 }
 
+/// A command.
 #[derive(Debug, Subcommand)]
-enum Command {
+#[non_exhaustive]
+#[allow(missing_docs, reason = "each command is described where its arguments are")]
+pub enum Command {
     List(list::Arguments),
     Info(info::Arguments),
     Link(link::Arguments),
@@ -63,7 +65,6 @@ enum Command {
     Capture(capture::Arguments),
     Send(send::Arguments),
     Tcp(tcp::Arguments),
-    Check(check::Arguments),
     #[command(subcommand)]
     Bench(bench::Command),
     #[command(subcommand)]
@@ -73,47 +74,47 @@ enum Command {
 /// Runs a command. Its exit status is 0 if the command did what it is for, 1 otherwise, and 2 for a command
 /// line that makes no sense.
 pub fn run(arguments: Arguments) -> ExitCode {
-    let output = Output::new(arguments.json);
+    let output = Output::new("netstack-client", arguments.json);
     let context = Context {
         adapter: arguments.adapter,
         output: &output,
     };
-    let result = match arguments.command {
-        Command::List(arguments) => list::run(&arguments, &context),
-        Command::Info(arguments) => info::run(&arguments, &context),
-        Command::Link(arguments) => link::run(&arguments, &context),
-        Command::Stats(arguments) => stats::run(&arguments, &context),
-        Command::Watch(arguments) => watch::run(&arguments, &context),
-        Command::Selftest(arguments) => selftest::run(&arguments, &context),
-        Command::Dhcp(arguments) => dhcp::run(&arguments, &context),
-        Command::Ping(arguments) => ping::run(&arguments, &context),
-        Command::Arp(arguments) => arp::run(&arguments, &context),
-        Command::Capture(arguments) => capture::run(&arguments, &context),
-        Command::Send(arguments) => send::run(&arguments, &context),
-        Command::Tcp(arguments) => tcp::run(&arguments, &context),
-        Command::Check(arguments) => check::run(&arguments, &context),
-        Command::Bench(command) => bench::run(&command, &context),
-        Command::System(command) => system::run(&command, &context),
-    };
-    match result {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
-        Err(error) => {
-            output.error(&error);
-            ExitCode::FAILURE
+    output.finish(arguments.command.run(&context))
+}
+
+impl Command {
+    /// Carries the command out, with its result on standard output.
+    pub fn run(&self, context: &Context<'_>) -> Outcome {
+        match self {
+            Self::List(arguments) => list::run(arguments, context),
+            Self::Info(arguments) => info::run(arguments, context),
+            Self::Link(arguments) => link::run(arguments, context),
+            Self::Stats(arguments) => stats::run(arguments, context),
+            Self::Watch(arguments) => watch::run(arguments, context),
+            Self::Selftest(arguments) => selftest::run(arguments, context),
+            Self::Dhcp(arguments) => dhcp::run(arguments, context),
+            Self::Ping(arguments) => ping::run(arguments, context),
+            Self::Arp(arguments) => arp::run(arguments, context),
+            Self::Capture(arguments) => capture::run(arguments, context),
+            Self::Send(arguments) => send::run(arguments, context),
+            Self::Tcp(arguments) => tcp::run(arguments, context),
+            Self::Bench(command) => bench::run(command, context),
+            Self::System(command) => system::run(command, context),
         }
     }
 }
 
-/// What every command gets: the global options.
-struct Context<'a> {
-    adapter: Option<AdapterName>,
-    output: &'a Output,
+/// The global options, for every command.
+pub struct Context<'a> {
+    /// The adapter that was chosen, if one was.
+    pub adapter: Option<AdapterName>,
+    /// Where results go.
+    pub output: &'a Output,
 }
 
 impl Context<'_> {
     /// The adapter that the command is about.
-    fn adapter(&self) -> Result<AdapterName> {
+    pub fn adapter(&self) -> Result<AdapterName> {
         Ok(adapter::select(self.adapter.as_ref())?)
     }
 
@@ -128,19 +129,28 @@ impl Context<'_> {
     }
 }
 
-/// Whether the command did what it is for. What it has to say about that is already printed.
-type Outcome = Result<bool>;
+/// Success of a command: whether it did what it is for. Its result is already printed.
+pub type Outcome = Result<bool>;
 
-type Result<T, E = Error> = std::result::Result<T, E>;
+/// The result of a part of a command.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// Why a command could not do its work at all.
 #[derive(Debug, thiserror::Error)]
-enum Error {
+#[non_exhaustive]
+pub enum Error {
+    /// The adapter refused something.
     #[error(transparent)]
     Adapter(#[from] crate::Error),
 
+    /// The system refused something about a file.
     #[error("{path}: {source}")]
-    File { path: String, source: std::io::Error },
+    File {
+        /// The file.
+        path: String,
+        /// The system's reason.
+        source: std::io::Error,
+    },
 
     /// Anything for which one sentence is enough.
     #[error("{0}")]
@@ -190,7 +200,6 @@ mod tests {
             "x bench tx --size 59",
             "x bench tx --mode slow",
             "x capture",
-            "x check --peer nobody",
             "x selftest --last --force",
         ] {
             assert!(Arguments::try_parse_from(line.split(' ')).is_err(), "{line}");
@@ -216,12 +225,8 @@ mod tests {
             "x tcp 10.0.2.2:80",
             "x tcp 10.0.2.2:7 --send 1M --receive 1M",
             "x bench tx --seconds 2 --size 1514 --mode events",
-            "x check --only mac write.0 --json",
-            "x check --peer none --list",
-            "x check --target 10.0.2.2 --address 10.0.2.15",
             "x bench rx --frames 100 --seconds 3",
             "x bench rtt --target 10.0.2.2 --address 10.0.2.15 --mode blocking",
-            "x bench floor",
         ] {
             let parsed = Arguments::try_parse_from(line.split(' '));
             assert!(parsed.is_ok(), "{line}: {}", parsed.unwrap_err());

@@ -2,18 +2,35 @@
 
 use std::fmt::Display;
 use std::io::Write;
+use std::process::ExitCode;
 
 use serde::Serialize;
 use serde_json::json;
 
+use super::Outcome;
+
 /// Standard output. Nobody is left to tell if it fails, so failures are ignored.
 pub struct Output {
+    program: &'static str,
     json: bool,
 }
 
 impl Output {
-    pub fn new(json: bool) -> Self {
-        Self { json }
+    /// Output of that program: JSON objects, or text.
+    pub fn new(program: &'static str, json: bool) -> Self {
+        Self { program, json }
+    }
+
+    /// Shows why a command could not do its work, if it could not, and returns the exit status.
+    pub fn finish(&self, outcome: Outcome) -> ExitCode {
+        match outcome {
+            Ok(true) => ExitCode::SUCCESS,
+            Ok(false) => ExitCode::FAILURE,
+            Err(error) => {
+                self.error(&error);
+                ExitCode::FAILURE
+            }
+        }
     }
 
     /// The result of a command: an object for programs, its text for people.
@@ -35,12 +52,12 @@ impl Output {
     }
 
     /// The reason why there is no result, in one line.
-    pub fn error(&self, error: &dyn Display) {
+    fn error(&self, error: &dyn Display) {
         let message = error.to_string();
         if self.json {
             print(&json!({ "error": message }));
         }
-        let _ = writeln!(std::io::stderr(), "netstack-client: {message}");
+        let _ = writeln!(std::io::stderr(), "{}: {message}", self.program);
     }
 }
 

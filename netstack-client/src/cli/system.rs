@@ -2,7 +2,6 @@
 
 mod ping;
 mod report;
-mod scenario;
 mod tcp;
 mod udp;
 
@@ -12,7 +11,7 @@ use super::{Context, Error, Outcome};
 
 /// Use the system's own network stack, as any program does, and not the adapter.
 ///
-/// "report", "ping" and "scenario" exist on Redox only; "tcp" and the two of UDP use the stack of whatever system this runs on.
+/// "report" and "ping" exist on Redox only; "tcp" and the two of UDP use the stack of whatever system this runs on.
 #[derive(Debug, Subcommand)]
 pub enum Command {
     Report(report::Arguments),
@@ -20,7 +19,6 @@ pub enum Command {
     Tcp(tcp::Arguments),
     UdpSink(udp::SinkArguments),
     UdpSource(udp::SourceArguments),
-    Scenario(scenario::Arguments),
 }
 
 pub fn run(command: &Command, context: &Context<'_>) -> Outcome {
@@ -30,7 +28,6 @@ pub fn run(command: &Command, context: &Context<'_>) -> Outcome {
         Command::Tcp(arguments) => tcp::run(arguments, context),
         Command::UdpSink(arguments) => udp::sink(arguments, context),
         Command::UdpSource(arguments) => udp::source(arguments, context),
-        Command::Scenario(arguments) => scenario::run(arguments),
     }
 }
 
@@ -58,8 +55,6 @@ mod tests {
             "x --json system tcp 10.0.2.2:5001 --send 1M --receive 1M --hello go",
             "x system udp-sink 5000 --seconds 3",
             "x system udp-source 10.0.2.2:5000 --rate 100 --seconds 3 --size 1000",
-            "x system scenario boot contract --after mac.offset-7 --marker STEP",
-            "x system scenario pair --time 10m",
         ] {
             let parsed = Arguments::try_parse_from(line.split(' '));
             assert!(parsed.is_ok(), "{line}: {}", parsed.unwrap_err());
@@ -77,8 +72,6 @@ mod tests {
             "x system udp-source 10.0.2.2:5000 --rate 0",
             "x system udp-source 10.0.2.2:5000 --size 15",
             "x system udp-source 10.0.2.2:5000 --size 1473",
-            "x system scenario",
-            "x system scenario nothing",
         ] {
             assert!(Arguments::try_parse_from(line.split(' ')).is_err(), "{line}");
         }

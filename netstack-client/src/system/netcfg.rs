@@ -11,6 +11,9 @@ use smoltcp::wire::{EthernetAddress, Ipv4Cidr};
 
 use super::{Error, Result};
 
+/// The only interface that the stack has.
+pub const INTERFACE: &str = "eth0";
+
 /// How often to look whether there is an address by now.
 const INTERVAL: Duration = Duration::from_millis(50);
 /// From the registration of the stack's files to the first use of one.

@@ -3,9 +3,10 @@
 //! # Encoding
 //!
 //! pcid and its clients use bincode 1 in its legacy default form (`send` and `recv` in redox base,
-//! drivers/pcid/src/driver_interface/mod.rs, where the messages are declared, too): little-endian, integers of fixed width, a `u32` discriminant in
-//! declaration order before the fields of an enum, one byte 0 or 1 before an `Option`, a `u64` count before
-//! the items of a `Vec`, `usize` as `u64` on every target, no padding. Bytes behind a message are ignored.
+//! drivers/pcid/src/driver_interface/mod.rs, where the messages are declared, too): little-endian, integers of fixed
+//! width, a `u32` discriminant in declaration order before the fields of an enum, one byte 0 or 1 before an `Option`,
+//! a `u64` count before the items of a `Vec`, `usize` as `u64` on every target, no padding. Bytes behind a message
+//! are ignored.
 //!
 //! The protocol is private to redox base, has no version number and has changed before. Hence nothing is taken for
 //! granted: every error is a [`DecodeError`] that names the field, and no memory is allocated for a count before as

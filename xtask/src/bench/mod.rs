@@ -43,9 +43,9 @@ pub struct Arguments {
     #[arg(long = "driver", value_name = "stock|build|[NAME=]FILE")]
     drivers: Vec<Choice>,
 
-    /// netstack-client, already built for the image's architecture [default: build it].
+    /// The lab's agent, already built for the image's architecture [default: build it].
     #[arg(long, value_name = "FILE")]
-    client: Option<PathBuf>,
+    agent: Option<PathBuf>,
 
     /// Count the instructions of calls on the driver, and not their time, and those of exchanges through the network
     /// stack: the clock of the emulated machine then counts instructions, and other load on this machine does not matter.
@@ -167,11 +167,11 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         .iter()
         .map(|choice| choice.source(&programs))
         .collect::<Result<Vec<_>>>()?;
-    let client = programs.get("netstack-client", arguments.client.as_deref())?;
+    let agent = programs.get("lab-agent", arguments.agent.as_deref())?;
     let options = Options {
         image,
         sources: &sources,
-        client: &client,
+        agent: &agent,
         parts: &arguments.parts(),
         repeats: arguments.repeats,
         nic: &arguments.nic,

@@ -30,12 +30,12 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     }
     let programs = Programs::new(kind.architecture, &steps);
     let driver = programs.get("e1000d", arguments.driver.as_deref())?;
-    let client = programs.get("netstack-client", arguments.client.as_deref())?;
+    let agent = programs.get("lab-agent", arguments.agent.as_deref())?;
     let (header, matrix) = report::run(&Options {
         image: &arguments.image,
         kind,
         driver: &driver,
-        client: &client,
+        agent: &agent,
         accelerator,
         place,
         only: &arguments.only,

@@ -52,9 +52,13 @@ pub struct Arguments {
     #[arg(long)]
     run: bool,
 
-    /// netstack-client, already built for the image's architecture [default: build it].
+    /// netstack-client for --run, already built for the image's architecture [default: build it].
     #[arg(long, value_name = "FILE")]
     client: Option<PathBuf>,
+
+    /// The lab's agent for --report, already built for the image's architecture [default: build it].
+    #[arg(long, value_name = "FILE", requires = "report")]
+    agent: Option<PathBuf>,
 
     /// Which of QEMU's NICs.
     #[arg(long, default_value = "e1000", value_parser = ["e1000", "e1000-82544gc", "e1000-82545em", "e1000e"])]
@@ -156,7 +160,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         bail!("--json names a file with --report only");
     }
     if arguments.client.is_some() && !arguments.run {
-        bail!("--client is for --run and --report");
+        bail!("--client is for --run");
     }
     let json = arguments.json.is_some();
     let steps = Steps::new(json);

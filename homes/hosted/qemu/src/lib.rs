@@ -26,7 +26,11 @@
 //!     .console();
 //! let mut qemu = launch.start()?;
 //! let console = qemu.take_console().expect("asked for, and not yet taken");
-//! std::thread::spawn(move || BufReader::new(console).lines().map_while(Result::ok).for_each(|line| println!("{line}")));
+//! std::thread::spawn(move || {
+//!     for line in BufReader::new(console).lines().map_while(Result::ok) {
+//!         println!("{line}");
+//!     }
+//! });
 //! let mut monitor = qemu.monitor(Duration::from_secs(10))?;
 //! monitor.press("ret")?;
 //! monitor.set_link("nic0", false)?;

@@ -212,9 +212,8 @@ mod tests {
     fn events_and_late_answers_are_passed_over() {
         let stream = monitor(GREETING, |request| {
             let (command, id) = (&request["execute"], &request["id"]);
-            format!(
-                "{{\"event\": \"RESET\"}}\r\n{{\"return\": 0, \"id\": 99}}\r\n{{\"return\": {command}, \"id\": {id}}}\r\n"
-            )
+            let answer = json!({ "return": command, "id": id });
+            format!("{{\"event\": \"RESET\"}}\r\n{{\"return\": 0, \"id\": 99}}\r\n{answer}\r\n")
         });
         let mut monitor = open(stream).unwrap();
         assert_eq!(

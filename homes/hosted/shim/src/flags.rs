@@ -1,6 +1,6 @@
 //! Open flags: libredox takes its values from libc, so hosted code passes Linux numbers; schemes get Redox's.
 
-use syscall::flag;
+use syscall::flag::{self, MapFlags};
 
 /// Pairs of (Linux, Redox) bits that mean the same. The access mode is no bit mask on Linux and is not here.
 const PAIRS: [(i32, usize); 10] = [
@@ -45,6 +45,32 @@ pub fn to_linux(redox: usize) -> i32 {
         .iter()
         .filter(|(_, bit)| redox & bit != 0)
         .fold(access, |flags, (linux, _)| flags | linux)
+}
+
+/// Redox's flags of a mapping: Linux's protection and kind.
+pub fn mapping(protection: u32, kind: u32) -> MapFlags {
+    [
+        (protection & libc::PROT_READ as u32, MapFlags::PROT_READ),
+        (protection & libc::PROT_WRITE as u32, MapFlags::PROT_WRITE),
+        (protection & libc::PROT_EXEC as u32, MapFlags::PROT_EXEC),
+        (kind & libc::MAP_SHARED as u32, MapFlags::MAP_SHARED),
+        (kind & libc::MAP_PRIVATE as u32, MapFlags::MAP_PRIVATE),
+    ]
+    .into_iter()
+    .filter(|(bit, _)| *bit != 0)
+    .fold(MapFlags::empty(), |flags, (_, flag)| flags | flag)
+}
+
+/// Linux's protection of a mapping with these flags.
+pub fn protection(flags: MapFlags) -> i32 {
+    [
+        (libc::PROT_READ, MapFlags::PROT_READ),
+        (libc::PROT_WRITE, MapFlags::PROT_WRITE),
+        (libc::PROT_EXEC, MapFlags::PROT_EXEC),
+    ]
+    .into_iter()
+    .filter(|(_, flag)| flags.contains(*flag))
+    .fold(libc::PROT_NONE, |protection, (bit, _)| protection | bit)
 }
 
 #[cfg(test)]

@@ -2,8 +2,8 @@
 //!
 //! libredox and redox_event declare these symbols; on Redox relibc defines them. Here a scheme is a Unix socket in a
 //! directory ([`set_directory`] or `REDOX_SHIM_DIR`), an event queue is an epoll descriptor, an interrupt line is
-//! whatever [`irq::line`] says, and the memory scheme hands out pieces of a file ([`memory::set_arena`]). A program
-//! links the symbols by naming this crate:
+//! whatever [`irq::line`] says, the memory scheme hands out pieces of a file ([`memory::set_arena`]), and pipes are
+//! Linux's. A program links the symbols by naming this crate:
 //!
 //! ```
 //! use redox_shim as _;
@@ -23,8 +23,11 @@
 //! * A client whose daemon dies gets `ENODEV` for the request in flight. On Redox it waits for ever.
 //! * Client buffers are copied, whole pages too: what a daemon writes beyond its result is not seen by the client,
 //!   nor is anything written before an error.
-//! * Descriptors cannot be passed between processes (`RespondWithFd` becomes `ENOSYS` for the client), and no memory
-//!   of a daemon can be mapped (`EOPNOTSUPP`). Detach requests are never sent.
+//! * Memory of a daemon can be mapped, shared, if it is in a block of `/scheme/memory`; a mapping is unmapped whole. A
+//!   private one is `EOPNOTSUPP` if the daemon allows it; the kernel then blocks the client at its first write. Daemon
+//!   and client may be one process, which the kernel refuses.
+//! * A daemon can answer with a descriptor (`RespondWithFd`) if it is one of Linux, the end of a pipe for example:
+//!   descriptors of schemes do not leave their process (`ENOSYS`). Detach requests are never sent.
 //! * Events of different descriptors come in epoll's order, a post with READ and WRITE at once may overtake a post
 //!   with one of them, and unsubscribing drops what is queued. Plain Linux descriptors report edges, and one queue
 //!   holds each of them once.
@@ -33,8 +36,8 @@
 //!   [`set_identity`].
 //! * There is no `unlink`: [`unlink_scheme`] does it. Namespaces have no permissions; opening a file outside
 //!   `/scheme` opens the Linux file, and needs the full namespace.
-//! * `/scheme/pipe` and `/scheme/memory/physical` exist in name only; of `/scheme/irq` there are the sixteen legacy
-//!   lines and `bsp`.
+//! * `/scheme/memory/physical` exists in name only; of `/scheme/irq` there are the sixteen legacy lines and `bsp`. A
+//!   pipe may be given its other end more than once.
 
 mod abi;
 pub mod client;
@@ -42,6 +45,7 @@ mod error;
 mod flags;
 mod identity;
 mod kernel;
+mod mapping;
 mod namespace;
 mod object;
 

@@ -1,6 +1,7 @@
 //! Names: paths, the namespace and its restricted form.
 
 use std::collections::HashMap;
+use std::os::fd::{FromRawFd, OwnedFd};
 use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -9,19 +10,19 @@ use std::{fs, io};
 
 use syscall::data::Stat;
 use syscall::dirent::{DirEntry, DirentBuf, DirentHeader, DirentKind};
-use syscall::error::{EBADF, EEXIST, EINVAL, EISDIR, ENODEV, ENOENT, ENOSYS, Error, Result};
+use syscall::error::{EBADF, EEXIST, EINVAL, EISDIR, ENODEV, ENOENT, Error, Result};
 use syscall::flag::{MODE_DIR, O_DIRECTORY, O_STAT};
 
 use crate::error::{fail, from_linux};
 use crate::kernel::event::EventQueue;
 use crate::kernel::null::Null;
-use crate::kernel::{irq, memory, time};
-use crate::object::{Object, downcast};
+use crate::kernel::{irq, memory, pipe, time};
+use crate::object::{Object, Opened, downcast};
 use crate::scheme::address::Address;
 use crate::scheme::client::ClientFile;
 use crate::scheme::daemon::root::RootFd;
 use crate::scheme::daemon::socket::CreationCap;
-use crate::table;
+use crate::{sys, table};
 
 /// Schemes of the kernel that the shim plays.
 const BUILTIN: [&str; 7] = ["event", "irq", "memory", "namespace", "null", "pipe", "time"];
@@ -212,14 +213,6 @@ pub fn register(namespace: usize, name: &str, root: usize) -> Result<()> {
     Ok(())
 }
 
-/// Outcome of opening a path.
-pub enum Opened {
-    /// An object of a scheme.
-    Object(Arc<dyn Object>),
-    /// A file of the Linux system.
-    Plain(i32),
-}
-
 /// Opens an absolute path.
 pub fn open(path: &str, flags: usize, mode: u16) -> Result<Opened> {
     let namespace = current();
@@ -234,29 +227,23 @@ pub fn open(path: &str, flags: usize, mode: u16) -> Result<Opened> {
     };
     let rest = rest.trim_start_matches('/');
     if rest.is_empty() {
-        return Ok(Opened::Object(Arc::new(Listing(namespace))));
+        return Ok(Arc::new(Listing(namespace)).into());
     }
     let (name, path) = rest.split_once('/').unwrap_or((rest, ""));
-    let object: Arc<dyn Object> = if !namespace.has_builtin(name) {
-        ClientFile::open_root(
-            namespace.address(name)?,
-            path,
-            flags,
-            flags & syscall::flag::O_FCNTL_MASK,
-        )?
-    } else {
-        match (name, path) {
-            ("event", "") => Arc::new(EventQueue::new(flags)?),
-            ("irq", path) => irq::open(path)?,
-            ("memory", path) => memory::open(path)?,
-            ("namespace", "scheme-creation-cap") => Arc::new(CreationCap),
-            ("null", "") => Arc::new(Null),
-            ("pipe", _) => return fail(ENOSYS),
-            ("time", path) => time::open(path)?,
-            _ => return fail(ENOENT),
-        }
-    };
-    Ok(Opened::Object(object))
+    if !namespace.has_builtin(name) {
+        let address = namespace.address(name)?;
+        return ClientFile::open_root(address, path, flags, flags & syscall::flag::O_FCNTL_MASK);
+    }
+    Ok(match (name, path) {
+        ("event", "") => Arc::new(EventQueue::new(flags)?).into(),
+        ("irq", path) => Opened::Object(irq::open(path)?),
+        ("memory", path) => Opened::Object(memory::open(path)?),
+        ("namespace", "scheme-creation-cap") => Arc::new(CreationCap).into(),
+        ("null", "") => Arc::new(Null).into(),
+        ("pipe", "") => Opened::Descriptor(pipe::open(flags)?),
+        ("time", path) => Opened::Object(time::open(path)?),
+        _ => return fail(ENOENT),
+    })
 }
 
 fn open_plain(path: &str, flags: usize, mode: u16) -> Result<Opened> {
@@ -264,7 +251,9 @@ fn open_plain(path: &str, flags: usize, mode: u16) -> Result<Opened> {
     let flags = crate::flags::to_linux(flags) | libc::O_CLOEXEC;
     // SAFETY: `path` is a terminated string that outlives the call.
     let fd = unsafe { libc::open(path.as_ptr(), flags, libc::c_uint::from(mode)) };
-    crate::sys::check(fd).map(Opened::Plain).map_err(from_linux)
+    let fd = sys::check(fd).map_err(from_linux)?;
+    // SAFETY: open just returned this descriptor, nobody else owns it.
+    Ok(Opened::Descriptor(unsafe { OwnedFd::from_raw_fd(fd) }))
 }
 
 /// `/scheme`: a listing of the namespace.
@@ -279,12 +268,10 @@ impl Object for Listing {
         fail(EISDIR)
     }
 
-    fn open_at(&self, path: &str, flags: usize, _fcntl_flags: usize) -> Result<Arc<dyn Object>> {
+    fn open_at(&self, path: &str, flags: usize, _fcntl_flags: usize) -> Result<Opened> {
         let path = Path::new("/scheme").join(path.trim_start_matches('/'));
-        match open(path.to_str().ok_or(Error::new(EINVAL))?, flags, 0)? {
-            Opened::Object(object) => Ok(object),
-            Opened::Plain(_) => fail(ENOENT),
-        }
+        let path = path.to_str().filter(|path| path.starts_with("/scheme"));
+        open(path.ok_or(Error::new(EINVAL))?, flags, 0)
     }
 
     fn stat(&self) -> Result<Stat> {

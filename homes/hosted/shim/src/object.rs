@@ -1,14 +1,47 @@
 //! Open file descriptions: the things that a file descriptor stands for.
 
 use std::any::Any;
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use syscall::data::{Stat, StatVfs};
 use syscall::error::{EBADF, EINVAL, ENOTDIR, EOPNOTSUPP, Result};
-use syscall::flag::{CallFlags, F_GETFL, F_SETFL, O_RDWR, StdFsCallKind};
+use syscall::flag::{CallFlags, F_GETFL, F_SETFL, MapFlags, O_RDWR, StdFsCallKind};
 
 use crate::error::fail;
 use crate::subscription::{Registration, Subscription};
+
+/// Outcome of opening something.
+pub enum Opened {
+    /// An object of a scheme.
+    Object(Arc<dyn Object>),
+    /// A descriptor of the Linux system.
+    Descriptor(OwnedFd),
+}
+
+impl<T: Object> From<Arc<T>> for Opened {
+    fn from(object: Arc<T>) -> Self {
+        Opened::Object(object)
+    }
+}
+
+/// A mapping that somebody asks for.
+#[derive(Clone, Copy, Debug)]
+pub struct MapRequest {
+    /// Length in bytes, not yet that of whole pages.
+    pub length: usize,
+    /// Offset in the file, in bytes.
+    pub offset: u64,
+    /// Protection and kind.
+    pub flags: MapFlags,
+}
+
+impl MapRequest {
+    /// Tells if writes are for all to see.
+    pub fn is_shared(&self) -> bool {
+        self.flags.contains(MapFlags::MAP_SHARED)
+    }
+}
 
 /// An open file description.
 ///
@@ -31,12 +64,12 @@ pub trait Object: Any + Send + Sync {
     }
 
     /// Opens `path` relative to this description.
-    fn open_at(&self, _path: &str, _flags: usize, _fcntl_flags: usize) -> Result<Arc<dyn Object>> {
+    fn open_at(&self, _path: &str, _flags: usize, _fcntl_flags: usize) -> Result<Opened> {
         fail(ENOTDIR)
     }
 
-    /// Duplicates with an argument, which makes a new description. (Without one, the table does it.)
-    fn dup(&self, _argument: &[u8]) -> Result<Arc<dyn Object>> {
+    /// Duplicates with an argument, which makes something new. (Without one, the table does it.)
+    fn dup(&self, _argument: &[u8]) -> Result<Opened> {
         fail(EINVAL)
     }
 
@@ -83,8 +116,8 @@ pub trait Object: Any + Send + Sync {
         }
     }
 
-    /// Maps `length` bytes; `shared` is `MAP_SHARED`. Returns the address.
-    fn map(&self, _length: usize, _shared: bool, _offset: u64) -> Result<usize> {
+    /// Maps memory of the object. Returns the address.
+    fn map(self: Arc<Self>, _request: &MapRequest) -> Result<usize> {
         fail(EOPNOTSUPP)
     }
 

@@ -4,13 +4,13 @@
 //! that is not in the table is a plain Linux descriptor.
 
 use std::collections::HashMap;
-use std::os::fd::RawFd;
+use std::os::fd::{IntoRawFd, RawFd};
 use std::sync::{Arc, LazyLock, PoisonError, RwLock};
 
 use syscall::error::{EBADF, EMFILE, Error, Result};
 
 use crate::error::from_linux;
-use crate::object::Object;
+use crate::object::{Object, Opened};
 use crate::sys::{self, Counter};
 
 type Entries = HashMap<usize, Arc<dyn Object>>;
@@ -38,6 +38,19 @@ pub fn insert_from(object: Arc<dyn Object>, minimum: usize) -> Result<usize> {
 /// Gives `object` a number.
 pub fn insert(object: Arc<dyn Object>) -> Result<usize> {
     insert_from(object, 3)
+}
+
+/// Gives what was opened a number.
+pub fn insert_opened(opened: Opened) -> Result<usize> {
+    match opened {
+        Opened::Object(object) => insert(object),
+        Opened::Descriptor(descriptor) => {
+            let number = descriptor.into_raw_fd() as usize;
+            // An entry that is there already belongs to a number that was closed behind our back.
+            forget(number);
+            Ok(number)
+        }
+    }
 }
 
 /// Makes `number` stand for `object`, whatever it was before.

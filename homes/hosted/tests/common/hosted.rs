@@ -95,3 +95,22 @@ pub fn passes_both_ways(hosted: &Hosted, data: &Fd, seed: u8) {
     data.write(&frame(OTHER, 100, seed)).unwrap();
     while hosted.wire().receive(SOON).unwrap().unwrap() != frame(OTHER, 100, seed) {}
 }
+
+/// All nodes whose address ends in 12:34:56, as this NIC's does: the group of its solicited-node address (RFC 4291,
+/// 2.7.1).
+pub const SOLICITED: [u8; 6] = [0x33, 0x33, 0xFF, 0x12, 0x34, 0x56];
+
+/// Tells if a frame to `destination` gets through; a broadcast sent after it does in any case.
+pub fn passes(hosted: &Hosted, data: &Fd, destination: [u8; 6], seed: u8) -> bool {
+    let (asked, end) = (frame(destination, 100, seed), frame([0xFF; 6], 60, seed));
+    hosted.wire().send(&asked).unwrap();
+    hosted.wire().send(&end).unwrap();
+    let mut passed = false;
+    loop {
+        let received = read_frame(data);
+        passed |= received == asked;
+        if received == end {
+            return passed;
+        }
+    }
+}

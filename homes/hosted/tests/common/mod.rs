@@ -230,7 +230,8 @@ impl Bench {
         .unwrap()
     }
 
-    /// A NIC that receives: QEMU's `e1000` begins a second after the receiver was enabled (`set_rx_control`).
+    /// A NIC that receives: QEMU's `e1000` begins a second after the receiver was enabled (`set_rx_control` in
+    /// its hw/net/e1000.c).
     pub fn bring_up_receiving(&mut self, rx: u32, tx: u32) -> ModelNic {
         let mut nic = self.bring_up(rx, tx);
         let probe = frame(MAC, 60, 0x77);
@@ -239,9 +240,9 @@ impl Bench {
         nic
     }
 
-    /// Tells if the model has registers for broadcasts, multicasts and frames that are too long. QEMU's `e1000` had them
-    /// from 2.5 (`extra_mac_registers`) to 11.0: before and after, all of 0x5800 to 0x5FFF but the tables reads 0, and
-    /// so do these counters. IPAV (0x5838) is among them and keeps what is written, so it tells.
+    /// Tells if the model has registers for broadcasts, multicasts and frames that are too long. QEMU's `e1000` had
+    /// them from 2.5 (`extra_mac_registers`) to 11.0: before and after, all of 0x5800 to 0x5FFF but the tables reads
+    /// 0, and so do these counters. IPAV (0x5838) is among them and keeps what is written, so it tells.
     pub fn has_extra_registers(&self) -> bool {
         const IPAV: u32 = 0x5838;
         let before = self.registers.read(IPAV);

@@ -6,8 +6,8 @@ use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use lab_agent::contract::{self, Finding, Options, Outcome};
 use netstack_client::AdapterName;
-use netstack_client::contract::{self, Finding, Options, Outcome};
 
 /// Variable with the role that the program was started for.
 const ROLE: &str = "SCHEME_TEST_ROLE";

@@ -60,7 +60,7 @@ pub fn exchanges(subject: &Subject, setup: &Setup<'_>) -> Result<Results> {
 pub fn bursts(subject: &Subject, setup: &Setup<'_>) -> Result<Results> {
     let mut lines = Vec::new();
     for size in SIZES {
-        lines.push(format!("floor-{size} bench floor --frames {CALLS} --size {size}"));
+        lines.push(format!("floor-{size} floor --frames {CALLS} --size {size}"));
         lines.push(format!("tx-{size} bench tx --frames {CALLS} --size {size}"));
     }
     for mode in ["blocking", "events"] {
@@ -142,7 +142,7 @@ fn flooded(
 
 /// The stock driver cannot be told that a process reads alone.
 fn flooded_script(name: &str, stock: bool, patience: u32) -> Vec<String> {
-    let mut lines = vec![format!("floor-60 bench floor --frames {CALLS} --size 60")];
+    let mut lines = vec![format!("floor-60 floor --frames {CALLS} --size 60")];
     for (reader, options) in READERS {
         if stock && options.contains("--alone") {
             continue;

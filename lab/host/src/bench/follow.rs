@@ -1,4 +1,4 @@
-//! One boot of a system with scripts of `netstack-client`, and what they say.
+//! One boot of a system with scripts of the agent, and what they say.
 
 use std::collections::BTreeMap;
 use std::path::Path;

@@ -41,8 +41,8 @@ pub struct Options<'a> {
     pub image: &'a Path,
     /// The drivers.
     pub sources: &'a [Source],
-    /// netstack-client, for the image.
-    pub client: &'a [u8],
+    /// The lab's agent, for the image.
+    pub agent: &'a [u8],
     /// What is measured.
     pub parts: &'a [Part],
     /// How often each driver is measured.
@@ -83,7 +83,7 @@ pub fn run(options: &Options<'_>, steps: &Steps) -> Result<Report> {
     }
     let prepare = |source: &Source| {
         steps.step(&format!("copy for {}", source.label), || {
-            let subject = Subject::prepare(source, options.image, options.client, options.place)?;
+            let subject = Subject::prepare(source, options.image, options.agent, options.place)?;
             Ok((subject, String::new()))
         })
     };

@@ -92,7 +92,7 @@ impl Step {
     fn lines(self, port: u16) -> Vec<String> {
         let name = self.name();
         let server = format!("{HOST}:{port}");
-        let stream = |options: String| format!("bench stream {server} {options}");
+        let stream = |options: String| format!("stream {server} {options}");
         match self {
             Self::Ping => vec![format!("{name} system ping {HOST} -c 300 -i 10ms")],
             Self::Tcp { receivers, senders } => vec![format!(
@@ -102,16 +102,16 @@ impl Step {
                 ))
             )],
             Self::Udp { pings: false, .. } => {
-                vec![format!("{name} bench sink {SINK} --seconds 6")]
+                vec![format!("{name} sink {SINK} --seconds 6")]
             }
             Self::Udp { pings: true, .. } => vec![
-                format!("{name}& bench sink {SINK} --seconds 9"),
+                format!("{name}& sink {SINK} --seconds 9"),
                 "sleep 1s".to_owned(),
                 format!("{name}-ping system ping {HOST} -c 10 -i 200ms --timeout 400ms"),
                 "wait".to_owned(),
             ],
             Self::TcpBesideFlood => vec![
-                format!("{name}-sink& bench sink {SINK} --seconds 10"),
+                format!("{name}-sink& sink {SINK} --seconds 10"),
                 "sleep 500ms".to_owned(),
                 format!("{name} {}", stream(format!("--lead {LEAD} --seconds 4"))),
                 "wait".to_owned(),
@@ -465,7 +465,9 @@ mod tests {
         ];
         for step in steps {
             let lines = step.lines(1);
-            let bench = lines.iter().filter(|line| line.contains(" bench "));
+            let bench = lines
+                .iter()
+                .filter(|line| line.contains(" stream ") || line.contains(" sink "));
             assert!(bench.clone().count() > 0);
             assert!(bench.clone().all(|line| line.contains("--seconds")), "{lines:?}");
         }

@@ -42,7 +42,7 @@ impl Moment {
     }
 }
 
-/// Commands for `netstack-client bench script`.
+/// Commands for `lab-agent script`.
 pub struct Script {
     pub moment: Moment,
     pub lines: Vec<String>,
@@ -62,8 +62,8 @@ description = "cargo xtask bench"
 requires_weak = ["{}"]
 
 [service]
-cmd = "netstack-client"
-args = ["bench", "script", "{}", "--marker", "{SCRIPT_MARKER}", "--wait", "20"]
+cmd = "lab-agent"
+args = ["script", "{}", "--marker", "{SCRIPT_MARKER}", "--wait", "20"]
 type = "oneshot"
 "#,
             self.moment.after(),
@@ -84,7 +84,7 @@ mod tests {
         };
         let unit: toml::Table = script.unit().parse().unwrap();
         assert_eq!(unit["service"]["type"].as_str(), Some("oneshot"));
-        assert_eq!(unit["service"]["args"][2].as_str(), Some(script.path().as_str()));
+        assert_eq!(unit["service"]["args"][1].as_str(), Some(script.path().as_str()));
         assert_eq!(unit["unit"]["requires_weak"][0].as_str(), Some("10_net.target"));
     }
 }

@@ -1,4 +1,4 @@
-//! Servers for `netstack-client bench stream --seconds`: any number of connections at once.
+//! Servers for `lab-agent stream`: any number of connections at once.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use netstack_client::pattern::{PERIOD, Pattern, RECEIVER, SENDER};
+use lab_protocol::stream::{RECEIVER, SENDER, Stream};
 use serde::Serialize;
 
 use crate::error::{Error, Result};
@@ -39,8 +39,7 @@ struct State {
 struct Shared {
     over: AtomicBool,
     state: Mutex<State>,
-    /// A period of the stream and a chunk, to take pieces from any place.
-    stream: Vec<u8>,
+    stream: Stream,
 }
 
 impl Shared {
@@ -51,13 +50,6 @@ impl Shared {
 
     fn is_over(&self) -> bool {
         self.over.load(Ordering::Relaxed)
-    }
-
-    /// The next `length` bytes of the stream, at most a chunk.
-    fn piece(&self, position: u64, length: usize) -> &[u8] {
-        // Less than the period, which fits.
-        let start = (position % PERIOD as u64) as usize;
-        &self.stream[start..start + length.min(CHUNK)]
     }
 }
 
@@ -72,13 +64,10 @@ impl Server {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0));
         let listener = listener.map_err(Error::host("listen on the loopback"))?;
         let address = listener.local_addr().map_err(Error::host("ask for a TCP port"))?;
-        let mut stream = vec![0; PERIOD];
-        Pattern::new(1).fill(&mut stream);
-        let stream = stream.iter().copied().cycle().take(PERIOD + CHUNK).collect();
         let shared = Arc::new(Shared {
             over: AtomicBool::new(false),
             state: Mutex::default(),
-            stream,
+            stream: Stream::new(CHUNK),
         });
         let of_thread = Arc::clone(&shared);
         thread::spawn(move || {
@@ -158,7 +147,7 @@ fn until_over(shared: &Shared, mut call: impl FnMut() -> io::Result<usize>) -> i
 fn send(stream: &mut TcpStream, shared: &Shared) -> io::Result<()> {
     let mut sent = 0;
     loop {
-        match until_over(shared, || stream.write(shared.piece(sent, CHUNK)))? {
+        match until_over(shared, || stream.write(shared.stream.at(sent, CHUNK)))? {
             0 => return Ok(()),
             length => sent += length as u64,
         }
@@ -178,7 +167,7 @@ fn receive(stream: &mut TcpStream, shared: &Shared) -> io::Result<()> {
         if shared.is_over() {
             return Ok(());
         }
-        if buffer[..length] != *shared.piece(received, length) {
+        if buffer[..length] != *shared.stream.at(received, length) {
             state.tally.error = Some(format!("other bytes came than were sent, behind {received}"));
             return Ok(());
         }
@@ -189,6 +178,8 @@ fn receive(stream: &mut TcpStream, shared: &Shared) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use lab_protocol::stream::PERIOD;
+
     use super::*;
 
     fn connect(server: &Server, hello: u8) -> TcpStream {
@@ -199,9 +190,7 @@ mod tests {
     }
 
     fn pattern(length: usize) -> Vec<u8> {
-        let mut period = vec![0; PERIOD];
-        Pattern::new(1).fill(&mut period);
-        period.into_iter().cycle().take(length).collect()
+        Stream::new(length).at(0, length).to_vec()
     }
 
     /// Waits until the server has counted that many bytes, or has found an error.

@@ -28,12 +28,12 @@ pub struct Subject {
     pub sha256: String,
     pub image: PathBuf,
     copied: Copied,
-    client: Vec<u8>,
+    agent: Vec<u8>,
 }
 
 impl Subject {
     /// Copies the image into a directory and puts the driver onto the copy.
-    pub fn prepare(source: &Source, image: &Path, client: &[u8], directory: &Path) -> Result<Self> {
+    pub fn prepare(source: &Source, image: &Path, agent: &[u8], directory: &Path) -> Result<Self> {
         let to = directory.join(format!("{}.img", file_name(&source.label)));
         let copied = Copied::make(image, &to)?;
         let mut volume = copied.open()?;
@@ -49,11 +49,11 @@ impl Subject {
                 volume.read(STOCK_PROGRAM)?.unwrap_or_default()
             }
         };
-        Ok(Self::new(&source.label, &program, to, copied, client.to_vec()))
+        Ok(Self::new(&source.label, &program, to, copied, agent.to_vec()))
     }
 
     /// A copy of the image on which the driver is already.
-    pub fn new(label: &str, program: &[u8], image: PathBuf, copied: Copied, client: Vec<u8>) -> Self {
+    pub fn new(label: &str, program: &[u8], image: PathBuf, copied: Copied, agent: Vec<u8>) -> Self {
         Self {
             label: label.to_owned(),
             sha256: Sha256::digest(program)
@@ -62,7 +62,7 @@ impl Subject {
                 .collect(),
             image,
             copied,
-            client,
+            agent,
         }
     }
 
@@ -70,7 +70,7 @@ impl Subject {
     pub fn install(&self, scripts: &[Script]) -> Result<()> {
         let mut volume = self.copied.open()?;
         volume.remove(&[Moment::BeforeNetwork.unit(), Moment::AfterNetwork.unit()])?;
-        let mut files = vec![(swap::CLIENT.to_owned(), self.client.clone(), true)];
+        let mut files = vec![(swap::AGENT.to_owned(), self.agent.clone(), true)];
         for script in scripts {
             files.push((script.moment.unit().to_owned(), script.unit().into(), false));
             files.push((script.path(), script.lines.join("\n").into(), false));

@@ -16,9 +16,11 @@ pub const DRIVER_NAME: &str = "e1000d-new";
 pub const DRIVER: &str = "/usr/lib/drivers/e1000d-new";
 /// Takes the place of `/usr/lib/pcid.d/e1000d.toml`.
 pub const MATCH_FILE: &str = "/etc/pcid.d/e1000d.toml";
-/// What reports from within the system, for `--run`.
+/// The client, which reports from within the system.
 pub const CLIENT: &str = "/usr/bin/netstack-client";
-/// What starts it: after the network, which is 10, and before what may end the system, which is 30.
+/// The lab's agent, which plays scenarios and scripts in the system.
+pub const AGENT: &str = "/usr/bin/lab-agent";
+/// The unit that starts either: after the network, which is 10, and before what may end the system, which is 30.
 pub const UNIT: &str = "/etc/init.d/20_e1000d-report.service";
 /// The match file of this workspace, which names the stock driver's name.
 const OUR_MATCH_FILE: &str = include_str!(concat!(
@@ -112,35 +114,37 @@ fn is_ours(text: &[u8]) -> bool {
     text.starts_with(SIGNATURE.as_bytes())
 }
 
-/// Where a client was on the image before, its content.
+/// Content of the client that was on the image before, if there was one.
 pub struct BeforeReport(Option<Vec<u8>>);
 
 /// Makes the system report at its next start, with `wait` seconds of patience.
 pub fn install_report(volume: &mut Volume, client: &[u8], wait: u64) -> Result<BeforeReport> {
     let wait = wait.to_string();
-    install_client(
-        volume,
-        client,
-        &["system", "report", "--wait", &wait, "--marker", REPORT_MARKER],
-    )
+    let before = volume.read(CLIENT)?;
+    let arguments = ["system", "report", "--wait", &wait, "--marker", REPORT_MARKER];
+    install_program(volume, CLIENT, client, &arguments)?;
+    Ok(BeforeReport(before))
 }
 
-/// Makes the system run the client at its next start: the client, and a unit with its arguments.
-pub fn install_client(volume: &mut Volume, client: &[u8], arguments: &[&str]) -> Result<BeforeReport> {
-    let before = volume.read(CLIENT)?;
+/// Makes the system start the lab's agent with these arguments at its next start.
+pub fn install_agent(volume: &mut Volume, agent: &[u8], arguments: &[&str]) -> Result<()> {
+    install_program(volume, AGENT, agent, arguments)
+}
+
+/// Writes a program, and the unit that starts it.
+fn install_program(volume: &mut Volume, path: &str, program: &[u8], arguments: &[&str]) -> Result<()> {
     volume.write(&[
         NewFile {
-            path: CLIENT,
-            data: client,
+            path,
+            data: program,
             executable: true,
         },
         NewFile {
             path: UNIT,
-            data: unit(arguments).as_bytes(),
+            data: unit(path, arguments).as_bytes(),
             executable: false,
         },
-    ])?;
-    Ok(BeforeReport(before))
+    ])
 }
 
 /// Takes off what [`install_report`] has put on.
@@ -157,7 +161,8 @@ pub fn remove_report(volume: &mut Volume, before: &BeforeReport) -> Result<()> {
 }
 
 /// Init waits for its end, so nothing that comes later ends the system before.
-fn unit(arguments: &[&str]) -> String {
+fn unit(path: &str, arguments: &[&str]) -> String {
+    let program = path.rsplit('/').next().unwrap_or_default();
     let words: Vec<_> = arguments.iter().map(|word| format!("\"{word}\"")).collect();
     format!(
         r#"[unit]
@@ -165,7 +170,7 @@ description = "What cargo xtask redox wants to know"
 requires_weak = ["10_net.target"]
 
 [service]
-cmd = "netstack-client"
+cmd = "{program}"
 args = [{}]
 type = "oneshot"
 "#,
@@ -202,7 +207,7 @@ mod tests {
 
     #[test]
     fn unit_has_only_what_init_knows() {
-        let unit: toml::Table = unit(&["system", "report", "--marker", REPORT_MARKER])
+        let unit: toml::Table = unit(CLIENT, &["system", "report", "--marker", REPORT_MARKER])
             .parse()
             .unwrap();
         let keys = |table: &str| {

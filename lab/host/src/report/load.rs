@@ -92,7 +92,7 @@ const STEPS: [Step; 11] = [
 pub struct Loader<'a> {
     pub original: &'a Path,
     pub driver: &'a [u8],
-    pub client: &'a [u8],
+    pub agent: &'a [u8],
     /// Where copies of the image and consoles are kept.
     pub accelerator: Accelerator,
     pub place: PathBuf,
@@ -194,7 +194,7 @@ impl Loader<'_> {
                 self.driver,
                 image,
                 copied,
-                self.client.to_vec(),
+                self.agent.to_vec(),
             ))
         };
         Ok(kinds

@@ -37,8 +37,8 @@ pub struct Options<'a> {
     pub kind: Kind,
     /// Our driver.
     pub driver: &'a [u8],
-    /// netstack-client, for the image.
-    pub client: &'a [u8],
+    /// The lab's agent, for the image.
+    pub agent: &'a [u8],
     /// How systems are executed.
     pub accelerator: Accelerator,
     /// Where copies and consoles go.
@@ -79,7 +79,7 @@ pub fn run(options: &Options<'_>) -> Result<(Header, Matrix)> {
             copied: Copied::make(options.image, &image)?,
             image,
             driver: options.driver,
-            client: options.client,
+            agent: options.agent,
             accelerator: options.accelerator,
             logs: place.clone(),
         })
@@ -91,7 +91,7 @@ pub fn run(options: &Options<'_>) -> Result<(Header, Matrix)> {
     let loader = Loader {
         original: options.image,
         driver: options.driver,
-        client: options.client,
+        agent: options.agent,
         accelerator: options.accelerator,
         place: place.clone(),
         repeats: options.load_repeats,

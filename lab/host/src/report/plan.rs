@@ -86,9 +86,7 @@ impl Group {
         match self {
             Self::Boot => "Boot: driver, MAC address, DHCP, 4 of 4 pings through the stack",
             Self::Interrupts => "Kinds of interrupts, each forced: boot as above",
-            Self::Contract => {
-                "The contract with clients, checked through `netstack-client check` in the system"
-            }
+            Self::Contract => "The contract with clients, checked through `lab-agent check` in the system",
             Self::Restart => "Restart by hand",
             Self::Link => "The link",
             Self::Pair => {

@@ -41,7 +41,7 @@ pub struct Player<'a> {
     pub copied: Copied,
     pub image: PathBuf,
     pub driver: &'a [u8],
-    pub client: &'a [u8],
+    pub agent: &'a [u8],
     pub accelerator: Accelerator,
     /// Where consoles are kept.
     pub logs: PathBuf,
@@ -183,17 +183,9 @@ impl Player<'_> {
             swap::install_with(&mut volume, self.driver, &job.arguments)?;
         }
         let time = format!("{}s", job.time.as_secs());
-        let mut arguments = vec![
-            "system",
-            "scenario",
-            job.scenario,
-            "--time",
-            &time,
-            "--marker",
-            STEP_MARKER,
-        ];
+        let mut arguments = vec!["scenario", job.scenario, "--time", &time, "--marker", STEP_MARKER];
         arguments.extend(after.iter().flat_map(|after| ["--after", *after]));
-        swap::install_client(&mut volume, self.client, &arguments)?;
+        swap::install_agent(&mut volume, self.agent, &arguments)?;
         Ok(())
     }
 }

@@ -1,15 +1,8 @@
 //! `bench`
 
-mod floor;
-mod groups;
 mod losses;
 mod rtt;
 mod rx;
-mod script;
-mod sink;
-mod slots;
-mod stream;
-mod streams;
 mod tx;
 
 use std::time::Duration;
@@ -21,14 +14,11 @@ use super::{Context, Outcome};
 
 /// Measure the way between a program and the network card.
 #[derive(Debug, Subcommand)]
+#[allow(missing_docs, reason = "each command is described where its arguments are")]
 pub enum Command {
     Tx(tx::Arguments),
     Rx(rx::Arguments),
     Rtt(rtt::Arguments),
-    Floor(floor::Arguments),
-    Stream(stream::Arguments),
-    Sink(sink::Arguments),
-    Script(script::Arguments),
 }
 
 pub fn run(command: &Command, context: &Context<'_>) -> Outcome {
@@ -36,10 +26,6 @@ pub fn run(command: &Command, context: &Context<'_>) -> Outcome {
         Command::Tx(arguments) => tx::run(arguments, context),
         Command::Rx(arguments) => rx::run(arguments, context),
         Command::Rtt(arguments) => rtt::run(arguments, context),
-        Command::Floor(arguments) => floor::run(arguments, context),
-        Command::Stream(arguments) => stream::run(arguments, context),
-        Command::Sink(arguments) => sink::run(arguments, context),
-        Command::Script(arguments) => script::run(arguments, context),
     }
 }
 
@@ -109,23 +95,13 @@ mod tests {
         for line in [
             "x bench rx --frames 5000 --mode blocking --warm-up 600 --check-last",
             "x --json bench rx --frames 5000 --alone",
-            "x bench stream 10.0.2.2:5001 --send 1M --receive 1M",
-            "x bench stream 10.0.2.2:5001 --seconds 5 --receivers 8",
-            "x bench stream 10.0.2.2:5001 --seconds 5 --receivers 4 --senders 4",
         ] {
             assert!(is_accepted(line), "{line}");
         }
     }
 
     #[test]
-    fn senseless_arguments_are_refused() {
-        for line in [
-            "x bench rx --check-last",
-            "x bench stream 10.0.2.2:5001 --receivers 4",
-            "x bench stream 10.0.2.2:5001 --seconds 5 --receivers 65",
-            "x bench stream 10.0.2.2:5001 --seconds 5 --send 1M",
-        ] {
-            assert!(!is_accepted(line), "{line}");
-        }
+    fn late_checks_need_a_number_of_frames() {
+        assert!(!is_accepted("x bench rx --check-last"));
     }
 }

@@ -12,9 +12,9 @@ use clap::Args;
 use serde::Serialize;
 
 use super::IoMode;
-use super::groups::{GROUP, Groups};
 use super::losses::Losses;
-use super::slots::Slots;
+use crate::benchmark::groups::{GROUP, Groups};
+use crate::benchmark::slots::Slots;
 use crate::cli::{Context, Error, Outcome, value};
 
 /// How much longer than its time a receiver in mode "blocking" is waited for.
@@ -159,8 +159,8 @@ impl Counts {
             nanoseconds: self.ready.median().or_else(|| self.waited.median()),
             nanoseconds_over_all: (self.frames > 1)
                 .then(|| time.as_nanos() as f64 / (self.frames - 1) as f64),
-            groups: self.ready.len() + self.waited.len(),
-            groups_that_waited: self.waited.len(),
+            groups: self.ready.count() + self.waited.count(),
+            groups_that_waited: self.waited.count(),
             driver_dropped: None,
             nic_missed: None,
         }

@@ -11,9 +11,9 @@ use crate::{FrameIo, MacAddress, Result, bounded};
 use clap::Args;
 use serde::Serialize;
 
-use super::groups::{GROUP, Groups};
-use super::slots::Slots;
 use super::{GRACE, IoMode};
+use crate::benchmark::groups::{GROUP, Groups};
+use crate::benchmark::slots::Slots;
 use crate::cli::{Context, Error, Outcome, value};
 
 /// The time limit if only a number of frames is given.

@@ -8,15 +8,13 @@ use std::time::{Duration, Instant};
 use crate::adapter;
 use crate::bounded::within;
 use crate::system::echo::{self, Series};
-use crate::system::netcfg::Netcfg;
+use crate::system::netcfg::{INTERFACE, Netcfg};
 use clap::Args;
 use serde::Serialize;
 
 use super::super::{Context, Outcome, value};
 use super::other;
 
-/// The only interface that Redox's stack has.
-const INTERFACE: &str = "eth0";
 /// From the address to the default route: dhcpd sets them one after the other.
 const ROUTE_LIMIT: Duration = Duration::from_secs(5);
 /// How long everything else may take.

@@ -1,14 +1,14 @@
 //! Files: open, read, write and the rest of what one does with a descriptor.
 
-use std::os::fd::RawFd;
+use std::os::fd::{BorrowedFd, RawFd};
 use std::sync::Arc;
 
 use syscall::error::{EBADF, EINVAL, Error, Result};
 
 use super::{bytes, bytes_mut, mux, mux_libc, mux_unit, string};
 use crate::error::{fail, from_linux};
-use crate::namespace::Opened;
-use crate::object::Object;
+use crate::kernel::pipe;
+use crate::object::{Object, Opened};
 use crate::{flags, namespace, sys, table};
 
 /// A plain descriptor: not in the table.
@@ -25,15 +25,8 @@ pub(super) fn plain(fd: usize) -> Result<RawFd> {
 pub unsafe extern "C" fn redox_open_v1(path: *const u8, length: usize, open_flags: u32, mode: u16) -> usize {
     // SAFETY: the caller's promise.
     let path = unsafe { string(path, length) };
-    mux(path.and_then(
-        |path| match namespace::open(path, flags::to_redox(open_flags as i32), mode)? {
-            Opened::Object(object) => table::insert(object),
-            Opened::Plain(fd) => {
-                table::forget(fd as usize);
-                Ok(fd as usize)
-            }
-        },
-    ))
+    let open_flags = flags::to_redox(open_flags as i32);
+    mux(path.and_then(|path| table::insert_opened(namespace::open(path, open_flags, mode)?)))
 }
 
 /// `openat` on a descriptor of a scheme.
@@ -56,18 +49,22 @@ pub unsafe extern "C" fn redox_openat_v1(
         let open_flags = flags::to_redox(open_flags as i32);
         let fcntl_flags =
             flags::status_to_redox(fcntl_flags as i32) | open_flags & syscall::flag::O_FCNTL_MASK;
-        table::insert(directory.open_at(path, open_flags, fcntl_flags)?)
+        table::insert_opened(directory.open_at(path, open_flags, fcntl_flags)?)
     }))
 }
 
 fn dup(fd: usize, argument: &[u8]) -> Result<usize> {
     match (table::get(fd), argument) {
         (Some(object), []) => table::insert(object),
-        (Some(object), argument) => table::insert(object.dup(argument)?),
+        (Some(object), argument) => table::insert_opened(object.dup(argument)?),
         (None, []) => sys::duplicate(plain(fd)?, 0)
             .map(|fd| fd as usize)
             .map_err(from_linux),
-        (None, _) => fail(EINVAL),
+        (None, argument) => {
+            // SAFETY: the number is a descriptor of the caller's for the duration of this call, by the contract of dup.
+            let pipe = unsafe { BorrowedFd::borrow_raw(plain(fd)?) };
+            table::insert_opened(Opened::Descriptor(pipe::dup(pipe, argument)?))
+        }
     }
 }
 

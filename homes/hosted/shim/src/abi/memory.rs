@@ -7,7 +7,8 @@ use super::file::plain;
 use super::{bytes, bytes_mut, mux, mux_libc};
 use crate::error::fail;
 use crate::kernel::memory;
-use crate::table;
+use crate::object::MapRequest;
+use crate::{flags, mapping, table};
 
 /// `mmap`.
 ///
@@ -24,7 +25,11 @@ pub unsafe extern "C" fn redox_mmap_v1(
     offset: u64,
 ) -> usize {
     if let Some(object) = table::get(fd) {
-        return mux(object.map(length, map_flags & libc::MAP_SHARED as u32 != 0, offset));
+        return mux(object.map(&MapRequest {
+            length,
+            offset,
+            flags: flags::mapping(protection, map_flags),
+        }));
     }
     let fd = match plain(fd) {
         Ok(fd) => fd,
@@ -53,10 +58,10 @@ pub unsafe extern "C" fn redox_mmap_v1(
 ///
 /// # Safety
 ///
-/// As for `munmap(2)`; a block of `/scheme/memory` is always freed whole.
+/// As for `munmap(2)`; a block of `/scheme/memory` and memory of a scheme are always unmapped whole.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn redox_munmap_v1(address: *mut (), length: usize) -> usize {
-    match memory::unmap(address as usize) {
+    match memory::unmap(address as usize).or_else(|| mapping::unmap(address as usize)) {
         Some(()) => 0,
         // SAFETY: the caller's promise.
         None => mux_libc(unsafe { libc::munmap(address.cast(), length) } as isize),

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::ptr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -11,7 +11,8 @@ use syscall::flag::CallFlags;
 
 use super::blocks::Blocks;
 use crate::error::fail;
-use crate::object::Object;
+use crate::object::{MapRequest, Object, Opened};
+use crate::sys;
 
 const PAGE: u64 = 4096;
 
@@ -120,6 +121,22 @@ pub(crate) fn unmap(address: usize) -> Option<()> {
     Some(())
 }
 
+/// The file behind `length` bytes of a block from `address` on, opened for reading or for reading and writing, and
+/// the offset in it. `None` if no block of ours holds all of them.
+pub(crate) fn share(address: usize, length: u64, writable: bool) -> Option<(OwnedFd, u64)> {
+    let state = state();
+    let (base, mapping) = state.mappings.range(..=address).next_back()?;
+    let within = (address - base) as u64;
+    if within.checked_add(length)? > mapping.length {
+        return None;
+    }
+    // Of its own access mode, for which the kernel then stands: a mapping of a file that is open for reading only
+    // cannot be made writable.
+    let access = if writable { libc::O_RDWR } else { libc::O_RDONLY };
+    let file = sys::reopen(state.arena.as_ref()?.file.as_fd(), access).ok()?;
+    Some((file, mapping.offset + within))
+}
+
 fn translate(address: usize) -> Result<u64> {
     let state = state();
     let (base, mapping) = state
@@ -166,8 +183,8 @@ impl Object for Root {
         Ok("/scheme/memory/scheme-root".into())
     }
 
-    fn open_at(&self, path: &str, _flags: usize, _fcntl_flags: usize) -> Result<Arc<dyn Object>> {
-        open(path)
+    fn open_at(&self, path: &str, _flags: usize, _fcntl_flags: usize) -> Result<Opened> {
+        open(path).map(Opened::Object)
     }
 }
 
@@ -181,11 +198,11 @@ impl Object for Zeroed {
         Ok(format!("/scheme/memory/{}", self.path))
     }
 
-    fn map(&self, length: usize, shared: bool, _offset: u64) -> Result<usize> {
-        if shared {
+    fn map(self: Arc<Self>, request: &MapRequest) -> Result<usize> {
+        if request.is_shared() {
             fail(if self.contiguous { EOPNOTSUPP } else { ENODEV })
         } else {
-            map(length)
+            map(request.length)
         }
     }
 }

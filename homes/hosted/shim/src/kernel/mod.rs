@@ -5,4 +5,5 @@ pub mod event;
 pub mod irq;
 pub mod memory;
 pub mod null;
+pub mod pipe;
 pub mod time;

@@ -1,95 +1,31 @@
 //! The client's side of a scheme: an open file of a daemon.
 
-use std::io::{ErrorKind, Read, Write};
-use std::os::fd::AsRawFd;
+use std::io::Read;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
+use std::ptr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use syscall::data::{Stat, StatVfs};
 use syscall::dirent::DirentHeader;
-use syscall::error::{EINVAL, ENODEV, ESPIPE, Error, Result};
+use syscall::error::{EINVAL, ENODEV, ENOMEM, EOPNOTSUPP, ESPIPE, Error, Result};
 use syscall::flag::{CallFlags, F_GETFL, F_SETFL, O_ACCMODE, O_FCNTL_MASK, StdFsCallKind};
 use syscall::schemev2::{NewFdFlags, Opcode};
 
-use crate::error::fail;
-use crate::object::Object;
+use crate::error::{fail, from_linux};
+use crate::object::{MapRequest, Object, Opened};
 use crate::scheme::address::Address;
-use crate::scheme::wire::{BUFFER_BACK, Header, Kind, POINTER, RESULT_BACK, Reply, TO_DAEMON};
+use crate::scheme::exchange::{Answer, Payload, exchange, receive};
+use crate::scheme::wire::{BUFFER_BACK, Header, Kind, RESULT_BACK, Reply};
 use crate::subscription::{Registration, Subscription};
-use crate::{identity, sys};
+use crate::{flags, identity, mapping, sys};
 
 /// Time in ms that a closing client waits for the daemon's shim to take note, so that the daemon sees the close before
 /// whatever this client does next.
 const CLOSE_WAIT_MS: i32 = 2000;
 
-/// The bytes of a request.
-enum Payload<'a> {
-    None,
-    ToDaemon(&'a [u8]),
-    FromDaemon(&'a mut [u8]),
-    Both(&'a mut [u8]),
-}
-
-impl Payload<'_> {
-    fn bytes(&self) -> &[u8] {
-        match self {
-            Payload::None => &[],
-            Payload::ToDaemon(bytes) => bytes,
-            Payload::FromDaemon(bytes) | Payload::Both(bytes) => bytes,
-        }
-    }
-}
-
-/// Sends one request and waits for its reply, without limit, as the kernel does. A signal becomes a Cancel, and the
-/// wait goes on: the daemon has to answer.
-fn exchange(stream: &UnixStream, mut header: Header, payload: Payload<'_>) -> Result<Reply> {
-    let bytes = payload.bytes();
-    if !matches!(payload, Payload::None) {
-        header.page_offset = (bytes.as_ptr() as usize & 0xFFF) as u16;
-        header.length = bytes.len() as u64;
-        if usize::from(header.pointer) >= header.args.len() {
-            header.pointer = POINTER as u8;
-        }
-    }
-    let sends = matches!(payload, Payload::ToDaemon(_) | Payload::Both(_));
-    header.transfer |= if sends { TO_DAEMON } else { 0 };
-    let gone = |_| Error::new(ENODEV);
-    header.send(stream, &[]).map_err(gone)?;
-    if sends {
-        (&mut &*stream).write_all(bytes).map_err(gone)?;
-    }
-    let reply = receive_reply(stream, header.key)?;
-    let length = reply.length as usize;
-    if let Payload::FromDaemon(buffer) | Payload::Both(buffer) = payload {
-        let target = buffer.get_mut(..length).ok_or(Error::new(ENODEV))?;
-        (&mut &*stream).read_exact(target).map_err(gone)?;
-    }
-    Ok(reply)
-}
-
-fn receive_reply(mut stream: &UnixStream, key: u64) -> Result<Reply> {
-    let mut bytes = [0; Reply::LEN];
-    let (mut done, mut cancelled) = (0, false);
-    while done < bytes.len() {
-        match stream.read(&mut bytes[done..]) {
-            Ok(0) => return fail(ENODEV),
-            Ok(count) => done += count,
-            Err(error) if error.kind() == ErrorKind::Interrupted => {
-                if !cancelled {
-                    cancelled = true;
-                    let _ = Header::new(Kind::Cancel, Opcode::Cancel as u8, key).send(stream, &[]);
-                }
-            }
-            Err(_) => return fail(ENODEV),
-        }
-    }
-    Ok(Reply::decode(&bytes))
-}
-
-fn value(reply: &Reply) -> Result<usize> {
-    Error::demux(reply.result as usize)
-}
+const PAGE: usize = 4096;
 
 /// An open file of a scheme.
 pub struct ClientFile {
@@ -104,11 +40,11 @@ pub struct ClientFile {
 
 impl ClientFile {
     /// Opens `path` of the scheme at `address`.
-    pub fn open_root(address: Address, path: &str, flags: usize, fcntl_flags: usize) -> Result<Arc<Self>> {
+    pub fn open_root(address: Address, path: &str, flags: usize, fcntl_flags: usize) -> Result<Opened> {
         Self::open(address, 0, path, flags, fcntl_flags)
     }
 
-    fn open(address: Address, key: u64, path: &str, flags: usize, fcntl_flags: usize) -> Result<Arc<Self>> {
+    fn open(address: Address, key: u64, path: &str, flags: usize, fcntl_flags: usize) -> Result<Opened> {
         let mut header = Header::new(Kind::Open, Opcode::OpenAt as u8, key);
         header.args = [
             0,
@@ -121,40 +57,44 @@ impl ClientFile {
         Self::open_with(address, header, path.as_bytes(), flags)
     }
 
-    fn open_with(address: Address, header: Header, argument: &[u8], flags: usize) -> Result<Arc<Self>> {
+    fn open_with(address: Address, header: Header, argument: &[u8], flags: usize) -> Result<Opened> {
         let stream = address.connect()?;
-        let reply = exchange(&stream, header, Payload::ToDaemon(argument))?;
-        value(&reply)?;
-        Ok(Arc::new(Self {
+        let answer = exchange(&stream, header, Payload::ToDaemon(argument))?;
+        answer.value()?;
+        if let Some(descriptor) = answer.descriptor {
+            return Ok(Opened::Descriptor(descriptor));
+        }
+        let file = Arc::new(Self {
             address,
-            key: reply.key,
-            positioned: reply.extra & NewFdFlags::POSITIONED.bits() != 0,
+            key: answer.reply.key,
+            positioned: answer.reply.extra & NewFdFlags::POSITIONED.bits() != 0,
             offset: Mutex::new(0),
             flags: AtomicUsize::new(flags),
             idle: Mutex::new(vec![stream]),
-        }))
+        });
+        Ok(file.into())
     }
 
     fn idle(&self) -> MutexGuard<'_, Vec<UnixStream>> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn transact(&self, header: Header, payload: Payload<'_>) -> Result<Reply> {
+    fn transact(&self, header: Header, payload: Payload<'_>) -> Result<Answer> {
         let idle = self.idle().pop();
         let stream = match idle {
             Some(stream) => stream,
             None => self.address.connect()?,
         };
-        let reply = exchange(&stream, header, payload);
+        let answer = exchange(&stream, header, payload);
         self.idle().push(stream);
-        reply
+        answer
     }
 
     fn request(&self, opcode: Opcode, args: [u64; 6], transfer: u8, payload: Payload<'_>) -> Result<usize> {
         let mut header = Header::new(Kind::Request, opcode as u8, self.key);
         header.args = args;
         header.transfer = transfer;
-        value(&self.transact(header, payload)?)
+        self.transact(header, payload)?.value()
     }
 
     fn position(&self) -> u64 {
@@ -205,13 +145,20 @@ impl ClientFile {
                 Payload::Both(buffer)
             }
         };
-        value(&self.transact(header, payload)?)
+        self.transact(header, payload)?.value()
     }
 
     /// Reads at `offset`, whatever the kept offset is.
     pub fn read_from(&self, buffer: &mut [u8], offset: u64) -> Result<usize> {
         let args = self.transfer_args(buffer.len(), offset);
         self.request(Opcode::Read, args, RESULT_BACK, Payload::FromDaemon(buffer))
+    }
+
+    /// Lets the daemon know that a mapping is gone. One that is gone itself need not know.
+    fn unmapped(&self, offset: u64, length: usize) {
+        let mut header = Header::new(Kind::Unmap, Opcode::Munmap as u8, self.key);
+        header.args = [0, length as u64, 0, offset, 0, identity::packed()];
+        let _ = self.transact(header, Payload::None);
     }
 
     fn std_call(&self, kind: StdFsCallKind, payload: Payload<'_>, first: u64, second: u64) -> Result<usize> {
@@ -229,6 +176,20 @@ impl ClientFile {
         };
         self.request(Opcode::StdFsCall, args, transfer, payload)
     }
+}
+
+/// Maps a part of a daemon's memory.
+fn map_shared(memory: &OwnedFd, offset: usize, length: usize, protection: i32) -> Result<usize> {
+    let (fd, offset) = (memory.as_raw_fd(), offset as libc::off_t);
+    // SAFETY: a new mapping at an address of the kernel's choice touches no memory that is in use.
+    let address = unsafe { libc::mmap(ptr::null_mut(), length, protection, libc::MAP_SHARED, fd, offset) };
+    if address == libc::MAP_FAILED {
+        return Err(from_linux(std::io::Error::last_os_error()));
+    }
+    // As on Redox, a child made by fork has no mapping.
+    // SAFETY: the range was mapped a moment ago; the advice changes nothing for this process.
+    unsafe { libc::madvise(address, length, libc::MADV_DONTFORK) };
+    Ok(address as usize)
 }
 
 impl Drop for ClientFile {
@@ -263,21 +224,15 @@ impl Object for ClientFile {
         Ok(count)
     }
 
-    fn open_at(&self, path: &str, flags: usize, fcntl_flags: usize) -> Result<Arc<dyn Object>> {
-        Ok(Self::open(
-            self.address.clone(),
-            self.key,
-            path,
-            flags,
-            fcntl_flags,
-        )?)
+    fn open_at(&self, path: &str, flags: usize, fcntl_flags: usize) -> Result<Opened> {
+        Self::open(self.address.clone(), self.key, path, flags, fcntl_flags)
     }
 
-    fn dup(&self, argument: &[u8]) -> Result<Arc<dyn Object>> {
+    fn dup(&self, argument: &[u8]) -> Result<Opened> {
         let mut header = Header::new(Kind::Open, Opcode::Dup as u8, self.key);
         header.args = [0, 0, argument.len() as u64, 0, 0, identity::packed()];
         let flags = self.flags.load(Ordering::Relaxed);
-        Ok(Self::open_with(self.address.clone(), header, argument, flags)?)
+        Self::open_with(self.address.clone(), header, argument, flags)
     }
 
     fn stat(&self) -> Result<Stat> {
@@ -360,6 +315,42 @@ impl Object for ClientFile {
         }
     }
 
+    fn map(self: Arc<Self>, request: &MapRequest) -> Result<usize> {
+        if request.length == 0 || !request.offset.is_multiple_of(PAGE as u64) {
+            return fail(EINVAL);
+        }
+        let length = request
+            .length
+            .checked_next_multiple_of(PAGE)
+            .ok_or(Error::new(ENOMEM))?;
+        let mut header = Header::new(Kind::Map, Opcode::MmapPrep as u8, self.key);
+        let flags = request.flags.bits() as u64;
+        header.args = [
+            0,
+            request.length as u64,
+            flags,
+            request.offset,
+            0,
+            identity::packed(),
+        ];
+        let answer = self.transact(header, Payload::None)?;
+        let offset = answer.value()?;
+        let memory = answer.descriptor.ok_or(Error::new(ENODEV))?;
+        let (file, offset_in_file, given) = (Arc::clone(&self), request.offset, request.length);
+        let unmapped = move || file.unmapped(offset_in_file, given);
+        // The daemon took a copy for possible. There is none: the memory stays its own.
+        let address = if request.is_shared() {
+            map_shared(&memory, offset, length, flags::protection(request.flags))
+        } else {
+            fail(EOPNOTSUPP)
+        };
+        match address {
+            Ok(address) => mapping::insert(address, length, Box::new(unmapped)),
+            Err(_) => unmapped(),
+        }
+        address
+    }
+
     fn subscribe(&self, subscription: &Arc<Subscription>) -> Result<Option<Box<dyn Registration>>> {
         let stream = self.address.connect()?;
         let mut header = Header::new(Kind::Subscribe, Opcode::Fevent as u8, self.key);
@@ -367,7 +358,7 @@ impl Object for ClientFile {
         header
             .send(&stream, &subscription.fds())
             .map_err(|_| Error::new(ENODEV))?;
-        value(&receive_reply(&stream, self.key)?)?;
+        receive(&stream, self.key)?.value()?;
         Ok(Some(Box::new(RemoteRegistration {
             stream,
             key: self.key,
@@ -385,6 +376,6 @@ impl Registration for RemoteRegistration {
     fn end(&self, notify: bool) -> Result<()> {
         let mut header = Header::new(Kind::Unsubscribe, Opcode::Fevent as u8, self.key);
         header.args[1] = u64::from(notify);
-        value(&exchange(&self.stream, header, Payload::None)?).map(drop)
+        exchange(&self.stream, header, Payload::None)?.value().map(drop)
     }
 }

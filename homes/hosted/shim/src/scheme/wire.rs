@@ -4,7 +4,7 @@
 //! are any, then the reply with the bytes for the client. Only [`Kind::Cancel`] may come in between.
 
 use std::io::{self, Write};
-use std::os::fd::{OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixStream;
 
 use crate::sys;
@@ -22,17 +22,23 @@ pub enum Kind {
     Close,
     /// Register a subscription (its counters come along), then send Fevent.
     Subscribe,
-    /// Remove the subscription of this connection; `args[0]` = 1 sends Fevent with what remains.
+    /// Remove the subscription of this connection; `args[1]` = 1 sends Fevent with what remains.
     Unsubscribe,
+    /// Pass MmapPrep on to the daemon; the answer brings the file along, and the offset in it.
+    Map,
+    /// The client has unmapped what it got by [`Kind::Map`] with the same offset and length.
+    Unmap,
 }
 
-const KINDS: [Kind; 6] = [
+const KINDS: [Kind; 8] = [
     Kind::Request,
     Kind::Open,
     Kind::Cancel,
     Kind::Close,
     Kind::Subscribe,
     Kind::Unsubscribe,
+    Kind::Map,
+    Kind::Unmap,
 ];
 
 /// Bytes travel to the daemon.
@@ -147,16 +153,32 @@ pub struct Reply {
     pub key: u64,
     /// Number of bytes that follow.
     pub length: u64,
+    /// A descriptor comes along.
+    pub descriptor: bool,
 }
 
 impl Reply {
     /// Length of an encoded reply.
     pub const LEN: usize = 32;
 
-    /// The bytes on the wire, with room for `extra` bytes of payload.
+    /// A reply that is an error.
+    pub fn error(errno: i32) -> Self {
+        Self {
+            result: negated(errno),
+            ..Self::default()
+        }
+    }
+
+    /// Tells if the result is an error.
+    pub fn is_error(&self) -> bool {
+        (1..4096).contains(&self.result.wrapping_neg())
+    }
+
+    /// The bytes on the wire, followed by the payload.
     pub fn encode(&self, payload: &[u8]) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(Self::LEN + payload.len());
-        for word in [self.result, u64::from(self.extra), self.key, payload.len() as u64] {
+        let flags = u64::from(self.extra) | u64::from(self.descriptor) << 8;
+        for word in [self.result, flags, self.key, payload.len() as u64] {
             bytes.extend_from_slice(&word.to_le_bytes());
         }
         bytes.extend_from_slice(payload);
@@ -170,14 +192,26 @@ impl Reply {
             extra: word(bytes, 8) as u8,
             key: word(bytes, 16),
             length: word(bytes, 24),
+            descriptor: word(bytes, 8) & 0x100 != 0,
         }
     }
+}
+
+/// An error as the result of a CQE.
+pub fn negated(errno: i32) -> u64 {
+    (errno as u64).wrapping_neg()
 }
 
 fn word(bytes: &[u8], offset: usize) -> u64 {
     let mut word = [0; 8];
     word.copy_from_slice(&bytes[offset..offset + 8]);
     u64::from_le_bytes(word)
+}
+
+/// Sends a reply that brings a descriptor along. There is room for it: it is the only one on its way.
+pub fn send_reply_with(stream: &UnixStream, reply: &Reply, descriptor: BorrowedFd<'_>) {
+    // A client that is gone does not miss it.
+    let _ = sys::send_with_fds(stream, &reply.encode(&[]), &[descriptor.as_raw_fd()]);
 }
 
 /// Sends a reply without ever blocking the calling thread, which is the daemon's: what does not fit in the socket

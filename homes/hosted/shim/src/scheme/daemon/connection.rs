@@ -6,10 +6,12 @@ use std::os::unix::net::UnixListener;
 use std::sync::Arc;
 
 use syscall::error::{EBADF, EINVAL, ENODEV, ENOMEM};
+use syscall::flag::MapFlags;
 use syscall::schemev2::{Opcode, Sqe, SqeFlags};
 
 use super::buffer::Buffer;
-use super::state::{Answer, Connection, Pending, ROOT, Scheme, Watcher};
+use super::request::{Answer, Connection, Mapping, Pending};
+use super::state::{ROOT, Scheme, Watcher};
 use crate::scheme::wire::{Header, Kind, Reply, TO_DAEMON};
 use crate::subscription::Subscription;
 use crate::sys;
@@ -48,8 +50,9 @@ fn serve(scheme: &Scheme, connection: &Arc<Connection>) {
                 }
             }
             Kind::Cancel => scheme.cancel(&mut scheme.state(), connection.id),
+            Kind::Map | Kind::Unmap => submit_mapping(scheme, connection, &header),
             Kind::Close => {
-                scheme.close_description(&mut scheme.state(), header.key);
+                scheme.close_description(&mut scheme.state(), header.key, connection.pid);
                 connection.reply(Reply::default(), &[]);
             }
             Kind::Subscribe => subscribe(scheme, connection, &header, fds),
@@ -62,7 +65,10 @@ fn serve(scheme: &Scheme, connection: &Arc<Connection>) {
 /// The client is gone, or closed one of its connections.
 fn disconnect(scheme: &Scheme, id: u64) {
     let mut state = scheme.state();
-    state.connections.remove(&id);
+    let caller = state
+        .connections
+        .remove(&id)
+        .map_or(0, |connection| connection.pid);
     state.watchers.retain(|watcher| watcher.connection != id);
     if state.closed {
         return;
@@ -74,7 +80,7 @@ fn disconnect(scheme: &Scheme, id: u64) {
         .filter(|(_, description)| description.owner == id);
     let keys: Vec<u64> = owned.map(|(key, _)| *key).collect();
     for key in keys {
-        scheme.close_description(&mut state, key);
+        scheme.close_description(&mut state, key, caller);
     }
 }
 
@@ -118,40 +124,48 @@ fn submit(
     let Some(number) = state.number(header.key) else {
         return connection.refuse(EBADF);
     };
-    state.next_tag = state.next_tag.wrapping_add(1);
-    let tag = state.next_tag;
     let mut args = header.args;
     args[0] = number;
     if let (Some(buffer), Some(arg)) = (&buffer, args.get_mut(usize::from(header.pointer))) {
         *arg = buffer.address();
     }
-    if let Some(description) = state.descriptions.get_mut(&header.key) {
-        description.outstanding += 1;
-    }
-    let (key, transfer) = (header.key, header.transfer);
-    let connection = Arc::clone(connection);
-    let caller = connection.pid;
-    state.pending.insert(
-        tag,
-        Pending {
-            connection,
-            key,
-            buffer,
-            transfer,
-            answer,
-            cancelled: false,
-        },
-    );
-    let sqe_flags = SqeFlags::from_bits_retain(header.sqe_flags);
+    let request = Pending {
+        connection: Some(Arc::clone(connection)),
+        key: header.key,
+        buffer,
+        transfer: header.transfer,
+        answer,
+        cancelled: false,
+    };
     let sqe = Sqe {
         opcode: header.opcode,
-        sqe_flags,
-        tag,
+        sqe_flags: SqeFlags::from_bits_retain(header.sqe_flags),
         args,
-        caller,
+        caller: connection.pid,
         ..Sqe::default()
     };
-    scheme.push(&mut state, sqe);
+    scheme.push_request(&mut state, request, sqe);
+}
+
+/// Asks the daemon for memory to map, or lets it know that a client has unmapped some.
+fn submit_mapping(scheme: &Scheme, connection: &Arc<Connection>, header: &Header) {
+    let [_, length, flags, offset, ..] = header.args;
+    if header.kind == Kind::Map {
+        let flags = MapFlags::from_bits_retain(flags as usize);
+        let mapping = Mapping {
+            offset,
+            length,
+            writable: flags.contains(MapFlags::PROT_WRITE),
+        };
+        return submit(scheme, connection, header, None, Answer::Memory(mapping));
+    }
+    if let Some(description) = scheme.state().descriptions.get_mut(&header.key) {
+        let same = |mapping: &Mapping| mapping.offset == offset && mapping.length == length;
+        if let Some(index) = description.mappings.iter().position(same) {
+            description.mappings.remove(index);
+        }
+    }
+    submit(scheme, connection, header, None, Answer::Plain);
 }
 
 /// Records the registration first, then asks the daemon, as the kernel does.

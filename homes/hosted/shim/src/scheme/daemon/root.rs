@@ -10,7 +10,7 @@ use syscall::flag::MODE_DIR;
 use super::connection;
 use super::state::Scheme;
 use crate::error::{fail, from_linux};
-use crate::object::Object;
+use crate::object::{Object, Opened};
 use crate::sys;
 
 /// The root of a scheme before it is registered.
@@ -42,7 +42,7 @@ impl RootFd {
 }
 
 impl Object for RootFd {
-    fn open_at(&self, _path: &str, _flags: usize, _fcntl_flags: usize) -> Result<Arc<dyn Object>> {
+    fn open_at(&self, _path: &str, _flags: usize, _fcntl_flags: usize) -> Result<Opened> {
         fail(ENOSYS)
     }
 

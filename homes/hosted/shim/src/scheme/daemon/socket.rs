@@ -1,5 +1,6 @@
 //! The scheme socket: where a daemon takes requests and puts answers.
 
+use std::os::fd::{FromRawFd, OwnedFd, RawFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -8,26 +9,47 @@ use syscall::error::{EAGAIN, EBADFD, EINVAL, ENOSYS, Error, Result};
 use syscall::flag::{EventFlags, F_GETFL, F_SETFL, O_FCNTL_MASK, O_NONBLOCK, O_RDWR};
 use syscall::schemev2::{Cqe, CqeOpcode, Sqe};
 
+use super::request::Outcome;
 use super::root::RootFd;
-use super::state::{Scheme, negated};
+use super::state::Scheme;
 use crate::error::{fail, from_linux};
-use crate::object::Object;
+use crate::object::{Object, Opened};
+use crate::scheme::wire::negated;
 use crate::subscription::{Registration, Subscription};
-use crate::sys;
+use crate::{sys, table};
 
 /// `/scheme/namespace/scheme-creation-cap`.
 pub struct CreationCap;
 
 impl Object for CreationCap {
-    fn dup(&self, argument: &[u8]) -> Result<Arc<dyn Object>> {
+    fn dup(&self, argument: &[u8]) -> Result<Opened> {
         match argument {
             b"create-scheme" => Ok(Arc::new(SchemeSocket {
                 scheme: Scheme::new()?,
                 flags: AtomicUsize::new(0),
-            })),
+            })
+            .into()),
             _ => fail(EINVAL),
         }
     }
+}
+
+/// The descriptor of this process that a daemon gives to a client: it leaves this process, as on Redox (kernel,
+/// `handle_parsed` in src/scheme/user.rs).
+///
+/// # Errors
+///
+/// `ENOSYS` if it is one of a scheme's, which cannot leave a process here; `EINVAL` if it is none.
+fn given_away(number: u64) -> Result<OwnedFd> {
+    let number = usize::try_from(number).map_err(|_| Error::new(EINVAL))?;
+    if table::get(number).is_some() {
+        return fail(ENOSYS);
+    }
+    let fd = RawFd::try_from(number).map_err(|_| Error::new(EINVAL))?;
+    // SAFETY: takes an integer.
+    sys::check(unsafe { libc::fcntl(fd, libc::F_GETFD) }).map_err(|_| Error::new(EINVAL))?;
+    // SAFETY: the descriptor is open, and its owner gives it away: that is the contract of RespondWithFd.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
 /// The socket of one scheme.
@@ -46,12 +68,18 @@ impl SchemeSocket {
     /// Handles one CQE.
     fn complete(&self, cqe: &Cqe) -> Result<()> {
         let answered = match CqeOpcode::try_from_raw(cqe.flags & 7) {
-            Some(CqeOpcode::RespondRegular | CqeOpcode::RespondAndNotifyOnDetach) => {
-                self.scheme.respond(cqe.tag, cqe.result, cqe.extra_raw[0])
+            Some(CqeOpcode::RespondRegular | CqeOpcode::RespondAndNotifyOnDetach) => self
+                .scheme
+                .respond(cqe.tag, Outcome::Value(cqe.result, cqe.extra_raw[0])),
+            Some(CqeOpcode::RespondWithFd) => {
+                let outcome = match given_away(cqe.result) {
+                    Ok(descriptor) => Outcome::Descriptor(descriptor),
+                    Err(error) => Outcome::Value(negated(error.errno), 0),
+                };
+                self.scheme.respond(cqe.tag, outcome)
             }
-            // Descriptors do not travel between hosted processes.
-            Some(CqeOpcode::RespondWithFd | CqeOpcode::RespondWithMultipleFds) => {
-                self.scheme.respond(cqe.tag, negated(ENOSYS), 0)
+            Some(CqeOpcode::RespondWithMultipleFds) => {
+                self.scheme.respond(cqe.tag, Outcome::Value(negated(ENOSYS), 0))
             }
             Some(CqeOpcode::SendFevent) => {
                 let state = self.scheme.state();
@@ -112,14 +140,14 @@ impl Object for SchemeSocket {
         Ok(done)
     }
 
-    fn dup(&self, argument: &[u8]) -> Result<Arc<dyn Object>> {
+    fn dup(&self, argument: &[u8]) -> Result<Opened> {
         const NUMBER: usize = std::mem::offset_of!(NewFdParams, number);
         if argument.len() != size_of::<NewFdParams>() {
             return fail(EINVAL);
         }
         let number = argument[NUMBER..].first_chunk().ok_or(Error::new(EINVAL))?;
         let number = usize::from_ne_bytes(*number) as u64;
-        Ok(Arc::new(RootFd::new(Arc::clone(&self.scheme), number)))
+        Ok(Arc::new(RootFd::new(Arc::clone(&self.scheme), number)).into())
     }
 
     fn fcntl(&self, command: usize, argument: usize) -> Result<usize> {

@@ -1,84 +1,44 @@
 //! The state of a scheme at its daemon: requests by tag, descriptions, registrations for events.
 
 use std::collections::{HashMap, VecDeque};
-use std::os::fd::AsRawFd;
-use std::os::unix::net::{UnixListener, UnixStream};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::unix::net::UnixListener;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use syscall::error::{ECANCELED, EINTR, EIO, Result};
+use syscall::error::{ECANCELED, EFAULT, EINTR, EIO, Result};
 use syscall::flag::EventFlags;
 use syscall::schemev2::{Opcode, Sqe, SqeFlags};
 
 use super::buffer::Buffer;
+use super::request::{Answer, Connection, Mapping, Outcome, Pending};
 use crate::error::from_linux;
-use crate::scheme::wire::{BUFFER_BACK, RESULT_BACK, Reply, send_reply};
+use crate::kernel::memory;
+use crate::scheme::wire::{BUFFER_BACK, RESULT_BACK, Reply, negated};
 use crate::subscription::{Subscribers, Subscription};
 use crate::sys::{self, Counter};
+
+const PAGE: u64 = 4096;
 
 /// The description that stands for the root of the scheme.
 pub const ROOT: u64 = 0;
 
-/// One connection of a client.
-pub struct Connection {
-    pub id: u64,
-    pub pid: u64,
-    pub stream: UnixStream,
-}
-
-impl Connection {
-    pub fn reply(&self, reply: Reply, payload: &[u8]) {
-        send_reply(&self.stream, reply.encode(payload));
-    }
-
-    pub fn refuse(&self, errno: i32) {
-        self.reply(
-            Reply {
-                result: negated(errno),
-                ..Reply::default()
-            },
-            &[],
-        );
-    }
-}
-
-pub fn negated(errno: i32) -> u64 {
-    (errno as u64).wrapping_neg()
-}
-
-/// Meaning of the answer to a request.
-#[derive(Clone, Copy, Eq, PartialEq)]
-pub enum Answer {
-    Plain,
-    /// The result is the handle id of a new description, which belongs to the connection.
-    Description,
-    /// The result is a handle id nobody asked a description for: close it.
-    Orphan,
-    /// The result is a set of events that are ready.
-    Events,
-}
-
-pub struct Pending {
-    pub connection: Arc<Connection>,
-    pub key: u64,
-    pub buffer: Option<Buffer>,
-    pub transfer: u8,
-    pub answer: Answer,
-    pub cancelled: bool,
-}
-
+/// An open file of a client.
 pub struct Description {
     pub number: u64,
     pub owner: u64,
     pub outstanding: usize,
     pub closing: bool,
+    pub mappings: Vec<Mapping>,
 }
 
+/// The interest of a client in the events of a handle.
 pub struct Watcher {
     pub connection: u64,
     pub number: u64,
     pub subscription: Subscription,
 }
 
+/// The parts of a scheme that change.
 #[derive(Default)]
 pub struct State {
     pub queue: VecDeque<Sqe>,
@@ -148,21 +108,51 @@ impl Scheme {
         state.pending.clear();
     }
 
-    /// Marks the description as closed by its client; CloseMsg follows once no request is outstanding.
-    pub fn close_description(&self, state: &mut State, key: u64) {
-        if let Some(description) = state.descriptions.get_mut(&key) {
-            description.closing = true;
-            let number = description.number;
-            // Closing a description unregisters its events, unless another one has the same handle id.
-            if !state
-                .descriptions
-                .values()
-                .any(|other| other.number == number && !other.closing)
-            {
-                state.watchers.retain(|watcher| watcher.number != number);
-            }
-            self.finish_close(state, key);
+    /// Marks the description as closed by its client. Munmap follows for what the client had mapped, and CloseMsg once
+    /// no request is outstanding: the order in which the kernel ends a client.
+    pub fn close_description(&self, state: &mut State, key: u64, caller: u64) {
+        let Some(description) = state.descriptions.get_mut(&key) else {
+            return;
+        };
+        description.closing = true;
+        let number = description.number;
+        for mapping in std::mem::take(&mut description.mappings) {
+            let request = Pending {
+                connection: None,
+                key,
+                buffer: None,
+                transfer: 0,
+                answer: Answer::Plain,
+                cancelled: false,
+            };
+            let sqe = Sqe {
+                opcode: Opcode::Munmap as u8,
+                args: [number, mapping.length, 0, mapping.offset, 0, 0],
+                caller,
+                ..Sqe::default()
+            };
+            self.push_request(state, request, sqe);
         }
+        // Closing a description unregisters its events, unless another one has the same handle id.
+        if !state
+            .descriptions
+            .values()
+            .any(|other| other.number == number && !other.closing)
+        {
+            state.watchers.retain(|watcher| watcher.number != number);
+        }
+        self.finish_close(state, key);
+    }
+
+    /// Queues a request that has an answer.
+    pub fn push_request(&self, state: &mut State, request: Pending, sqe: Sqe) {
+        state.next_tag = state.next_tag.wrapping_add(1);
+        let tag = state.next_tag;
+        if let Some(description) = state.descriptions.get_mut(&request.key) {
+            description.outstanding += 1;
+        }
+        state.pending.insert(tag, request);
+        self.push(state, Sqe { tag, ..sqe });
     }
 
     fn finish_close(&self, state: &mut State, key: u64) {
@@ -182,45 +172,94 @@ impl Scheme {
     }
 
     /// Answers the request with `tag`; false if there is none.
-    pub fn respond(&self, tag: u32, result: u64, extra: u8) -> bool {
+    pub fn respond(&self, tag: u32, outcome: Outcome) -> bool {
         let mut state = self.state();
         let Some(mut pending) = state.pending.remove(&tag) else {
             return false;
         };
-        let result = translate_interruption(result, pending.cancelled);
-        let is_error = (1..4096).contains(&result.wrapping_neg());
-        let mut reply = Reply {
-            result,
-            extra,
-            key: 0,
-            length: 0,
-        };
-        if !is_error {
-            match pending.answer {
-                Answer::Plain => {}
-                Answer::Description => reply.key = self.describe(&mut state, result, pending.connection.id),
-                Answer::Orphan => self.push_one_way(&mut state, Opcode::CloseMsg, 0, result, 0),
-                Answer::Events => {
-                    if let Some(number) = state.number(pending.key) {
-                        self.trigger(&state, number, result as usize);
-                    }
-                    reply.result = 0;
-                }
+        let (reply, descriptor) = match outcome {
+            Outcome::Value(result, extra) => {
+                let result = translate_interruption(result, pending.cancelled);
+                self.reply(&mut state, &pending, result, extra)
             }
-        }
+            Outcome::Descriptor(descriptor) => match pending.answer {
+                Answer::Description | Answer::Orphan => (Reply::default(), Some(descriptor)),
+                // The kernel's word for an answer that does not fit the request.
+                _ => (Reply::error(EIO), None),
+            },
+        };
         if let Some(description) = state.descriptions.get_mut(&pending.key) {
             description.outstanding -= 1;
         }
         self.finish_close(&mut state, pending.key);
         drop(state);
+        let Some(connection) = &pending.connection else {
+            return true;
+        };
+        if let Some(descriptor) = descriptor {
+            connection.reply_with(reply, descriptor.as_fd());
+            return true;
+        }
         let bytes = pending.buffer.as_mut().map(Buffer::bytes).unwrap_or_default();
         let count = match pending.transfer {
-            transfer if is_error || transfer & (RESULT_BACK | BUFFER_BACK) == 0 => 0,
+            transfer if reply.is_error() || transfer & (RESULT_BACK | BUFFER_BACK) == 0 => 0,
             transfer if transfer & BUFFER_BACK != 0 => bytes.len(),
-            _ => bytes.len().min(usize::try_from(result).unwrap_or(usize::MAX)),
+            _ => bytes
+                .len()
+                .min(usize::try_from(reply.result).unwrap_or(usize::MAX)),
         };
-        pending.connection.reply(reply, &bytes[..count]);
+        connection.reply(reply, bytes.get(..count).unwrap_or_default());
         true
+    }
+
+    /// The client's reply to a request with this result, and the descriptor that comes along.
+    fn reply(
+        &self,
+        state: &mut State,
+        pending: &Pending,
+        result: u64,
+        extra: u8,
+    ) -> (Reply, Option<OwnedFd>) {
+        let mut reply = Reply {
+            result,
+            extra,
+            ..Reply::default()
+        };
+        if reply.is_error() {
+            return (reply, None);
+        }
+        match pending.answer {
+            Answer::Plain => {}
+            Answer::Description => {
+                let owner = pending.connection.as_ref().map_or(0, |connection| connection.id);
+                reply.key = self.describe(state, result, owner);
+            }
+            Answer::Orphan => self.push_one_way(state, Opcode::CloseMsg, 0, result, 0),
+            Answer::Events => {
+                if let Some(number) = state.number(pending.key) {
+                    self.trigger(state, number, result as usize);
+                }
+                reply.result = 0;
+            }
+            Answer::Memory(mapping) => {
+                let length = mapping.length.next_multiple_of(PAGE);
+                let address = usize::try_from(result)
+                    .ok()
+                    .filter(|address| address.is_multiple_of(PAGE as usize));
+                let shared = address.and_then(|address| memory::share(address, length, mapping.writable));
+                let (Some((file, offset)), Some(description)) =
+                    (shared, state.descriptions.get_mut(&pending.key))
+                else {
+                    return (Reply::error(EFAULT), None);
+                };
+                if !description.closing {
+                    description.mappings.push(mapping);
+                }
+                reply.result = offset;
+                return (reply, Some(file));
+            }
+        }
+        (reply, None)
     }
 
     /// A new description for the handle `number`; closed again at once if its client is gone by now.
@@ -234,6 +273,7 @@ impl Scheme {
                 owner,
                 outstanding: 0,
                 closing,
+                mappings: Vec::new(),
             },
         );
         self.finish_close(state, key);
@@ -242,12 +282,17 @@ impl Scheme {
 
     /// Tells the daemon that nobody wants the answer to the request of `connection` any more.
     pub fn cancel(&self, state: &mut State, connection: u64) {
-        let waiting = |pending: &Pending| pending.connection.id == connection && !pending.cancelled;
-        let Some((tag, pending)) = state.pending.iter_mut().find(|(_, pending)| waiting(pending)) else {
+        let of_this = |pending: &Pending| {
+            let connection = pending.connection.as_ref().filter(|from| from.id == connection)?;
+            (!pending.cancelled).then_some(connection.pid)
+        };
+        let mut requests = state.pending.iter_mut();
+        let Some((tag, pending, caller)) =
+            requests.find_map(|(tag, pending)| of_this(pending).map(|pid| (*tag, pending, pid)))
+        else {
             return;
         };
         pending.cancelled = true;
-        let (tag, caller) = (*tag, pending.connection.pid);
         self.push_one_way(state, Opcode::Cancel, tag, 0, caller);
     }
 }

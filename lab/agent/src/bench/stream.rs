@@ -1,0 +1,362 @@
+//! `stream`: several TCP connections at once, for some time.
+
+use std::fmt;
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::{SocketAddr, SocketAddrV4, TcpStream};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use clap::Args;
+use lab_protocol::stream::{RECEIVER, SENDER, Stream};
+use netstack_client::cli::{Context, Outcome, value};
+use netstack_client::stats::megabits_per_second;
+use serde::Serialize;
+
+/// Bytes of one read or write.
+const CHUNK: usize = 16 << 10;
+
+/// Measure TCP connections of the system's own stack.
+///
+/// All connections of --receivers and --senders move bytes at once for some time. Each begins with one byte, "r" or "s",
+/// which tells the server whether to send or to receive. The exit status is 0 if each of them has moved something and
+/// what came is what should.
+#[derive(Clone, Debug, Args)]
+pub struct Arguments {
+    /// IPv4 address and port of the server.
+    #[arg(value_name = "ADDRESS:PORT")]
+    server: SocketAddrV4,
+
+    /// Move bytes for this time, however many.
+    #[arg(long, value_name = "TIME[ms|s|m]", value_parser = value::duration)]
+    seconds: Duration,
+
+    /// Move bytes for this time before that, which do not count.
+    #[arg(long, value_name = "TIME[ms|s|m]", default_value = "0", value_parser = value::duration)]
+    lead: Duration,
+
+    /// How many connections receive.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(..=64))]
+    receivers: u16,
+
+    /// How many connections send.
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u16).range(..=64))]
+    senders: u16,
+}
+
+pub fn run(arguments: &Arguments, context: &Context<'_>) -> Outcome {
+    let connections = Connections::start(
+        arguments.server,
+        arguments.receivers.into(),
+        arguments.senders.into(),
+        arguments.lead,
+        arguments.seconds,
+    );
+    connections.wait();
+    let report = connections.report();
+    context.output.result(&report);
+    Ok(report.is_good())
+}
+
+/// What was moved, by the side of each connection that is here.
+#[derive(Serialize)]
+pub struct Report {
+    server: SocketAddrV4,
+    /// Connections that receive, and those that send.
+    receivers: usize,
+    senders: usize,
+    received: u64,
+    /// What the stack has taken, which the other side need not have yet.
+    sent: u64,
+    seconds: f64,
+    /// From the start, with what did not count, to this report.
+    elapsed_seconds: f64,
+    megabits_per_second: f64,
+    /// The least and the most that one connection has moved.
+    least: u64,
+    most: u64,
+    /// What went wrong with connections before the time was over.
+    errors: Vec<String>,
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            formatter,
+            "{} bytes sent over {} connection(s), {} received over {}, in {:.3} s, {:.2} Mbit/s",
+            self.sent, self.senders, self.received, self.receivers, self.seconds, self.megabits_per_second
+        )?;
+        for error in &self.errors {
+            write!(formatter, "\n{error}")?;
+        }
+        Ok(())
+    }
+}
+
+impl Report {
+    /// Whether each connection has moved something, and none has failed.
+    pub fn is_good(&self) -> bool {
+        self.errors.is_empty() && self.least > 0
+    }
+}
+
+/// A connection, as its thread and the one that counts see it.
+struct Connection {
+    receives: bool,
+    bytes: AtomicU64,
+}
+
+/// From when to when bytes count. Each thread looks for itself: in a busy system the one that waits for the end may
+/// be late.
+#[derive(Clone, Copy, Debug)]
+struct Window {
+    from: Instant,
+    to: Instant,
+}
+
+/// Connections that move bytes, whatever becomes of single ones. When this is dropped they end, or are left behind in
+/// their last calls; the end of the process ends them.
+pub struct Connections {
+    server: SocketAddrV4,
+    start: Instant,
+    lead: Duration,
+    time: Duration,
+    connections: Vec<Arc<Connection>>,
+    over: Arc<AtomicBool>,
+    errors: Arc<Mutex<Vec<String>>>,
+}
+
+/// How often a thread looks whether all have been started.
+const LOOK: Duration = Duration::from_millis(1);
+
+impl Connections {
+    /// Starts all of them at once. No thread begins before all are there: to start one may take very long in a system
+    /// that is busy with the others.
+    ///
+    /// Bytes count for `time`, after a `lead`.
+    pub fn start(
+        server: SocketAddrV4,
+        receivers: usize,
+        senders: usize,
+        lead: Duration,
+        time: Duration,
+    ) -> Self {
+        let over = Arc::new(AtomicBool::new(false));
+        let errors = Arc::new(Mutex::new(Vec::new()));
+        let stream = Arc::new(Stream::new(CHUNK));
+        let ready = Arc::new(OnceLock::<Window>::new());
+        let connections = (0..receivers + senders)
+            .map(|number| {
+                let connection = Arc::new(Connection {
+                    receives: number < receivers,
+                    bytes: AtomicU64::new(0),
+                });
+                let of_thread = Arc::clone(&connection);
+                let (over, errors, stream) = (Arc::clone(&over), Arc::clone(&errors), Arc::clone(&stream));
+                let ready = Arc::clone(&ready);
+                thread::spawn(move || {
+                    let window = loop {
+                        match ready.get() {
+                            Some(window) => break *window,
+                            None => thread::sleep(LOOK),
+                        }
+                    };
+                    if let Err(error) = of_thread.move_bytes(server, &stream, window, &over)
+                        && !over.load(Ordering::Relaxed)
+                    {
+                        let text = format!("connection {number}: {error}");
+                        errors.lock().unwrap_or_else(PoisonError::into_inner).push(text);
+                    }
+                });
+                connection
+            })
+            .collect();
+        let start = Instant::now();
+        let from = start + lead;
+        ready.get_or_init(|| Window {
+            from,
+            to: from + time,
+        });
+        Self {
+            server,
+            start,
+            lead,
+            time,
+            connections,
+            over,
+            errors,
+        }
+    }
+
+    /// Waits until the time is over.
+    pub fn wait(&self) {
+        thread::sleep((self.lead + self.time).saturating_sub(self.start.elapsed()));
+    }
+
+    /// What was moved until now.
+    pub fn report(&self) -> Report {
+        let elapsed = self.start.elapsed();
+        let counted = elapsed.saturating_sub(self.lead).min(self.time);
+        let (mut received, mut sent) = (Vec::new(), Vec::new());
+        for connection in &self.connections {
+            let side = if connection.receives {
+                &mut received
+            } else {
+                &mut sent
+            };
+            side.push(connection.bytes.load(Ordering::Relaxed));
+        }
+        let sum = |side: &[u64]| side.iter().sum::<u64>();
+        let all = || received.iter().chain(&sent).copied();
+        Report {
+            server: self.server,
+            receivers: received.len(),
+            senders: sent.len(),
+            received: sum(&received),
+            sent: sum(&sent),
+            seconds: counted.as_secs_f64(),
+            elapsed_seconds: elapsed.as_secs_f64(),
+            megabits_per_second: megabits_per_second(sum(&received) + sum(&sent), counted),
+            least: all().min().unwrap_or(0),
+            most: all().max().unwrap_or(0),
+            errors: self.errors.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+        }
+    }
+}
+
+impl Drop for Connections {
+    fn drop(&mut self) {
+        self.over.store(true, Ordering::Relaxed);
+    }
+}
+
+impl Connection {
+    fn move_bytes(
+        &self,
+        server: SocketAddrV4,
+        bytes: &Stream,
+        window: Window,
+        over: &AtomicBool,
+    ) -> io::Result<()> {
+        let mut stream = TcpStream::connect(SocketAddr::V4(server))?;
+        // Redox's stack does not wait until the connection is there; a write does, a read finds the end of the stream.
+        stream.write_all(&[if self.receives { RECEIVER } else { SENDER }])?;
+        let mut buffer = vec![0; CHUNK];
+        let mut moved = 0;
+        while !over.load(Ordering::Relaxed) {
+            let expected = bytes.at(moved, CHUNK);
+            let length = if self.receives {
+                let length = stream.read(&mut buffer[..expected.len()])?;
+                if expected[..length] != buffer[..length] {
+                    return Err(io::Error::other("other bytes than were sent"));
+                }
+                length
+            } else {
+                stream.write(expected)?
+            };
+            if length == 0 {
+                return Err(ErrorKind::UnexpectedEof.into());
+            }
+            moved += length as u64;
+            let now = Instant::now();
+            if now >= window.to {
+                break;
+            }
+            if now >= window.from {
+                self.bytes.fetch_add(length as u64, Ordering::Relaxed);
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{Ipv4Addr, TcpListener};
+
+    use lab_protocol::stream::PERIOD;
+
+    use super::*;
+
+    const HOUR: Duration = Duration::from_secs(3600);
+
+    /// Serves each connection with the stream, changed by `change`, or reads from it.
+    fn server(change: fn(&mut [u8])) -> SocketAddrV4 {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let SocketAddr::V4(address) = listener.local_addr().unwrap() else {
+            panic!("an IPv4 listener has an IPv4 address");
+        };
+        thread::spawn(move || {
+            for mut stream in listener.incoming().map_while(io::Result::ok) {
+                thread::spawn(move || {
+                    let mut hello = [0];
+                    stream.read_exact(&mut hello).unwrap();
+                    let mut bytes = Stream::new(PERIOD).at(0, PERIOD).to_vec();
+                    change(&mut bytes);
+                    if hello == [RECEIVER] {
+                        while stream.write_all(&bytes).is_ok() {}
+                    } else {
+                        while stream.read(&mut bytes).is_ok_and(|length| length > 0) {}
+                    }
+                });
+            }
+        });
+        address
+    }
+
+    /// The report when it is as wanted, or after a minute.
+    fn reported(connections: &Connections, is_it: impl Fn(&Report) -> bool) -> Report {
+        let start = Instant::now();
+        loop {
+            let report = connections.report();
+            if is_it(&report) || start.elapsed() > Duration::from_secs(60) {
+                return report;
+            }
+            thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    #[test]
+    fn all_connections_are_counted_in_both_directions() {
+        let connections = Connections::start(server(|_| {}), 3, 2, Duration::ZERO, HOUR);
+        // More than a period, so that the stream has begun again.
+        let report = reported(&connections, |report| report.least > 20_000);
+        assert!(report.is_good() && report.least > 20_000, "{report}");
+        assert_eq!((report.receivers, report.senders), (3, 2));
+        assert!(report.received >= 3 * report.least && report.sent >= 2 * report.least);
+        assert!(report.received + report.sent <= 5 * report.most);
+    }
+
+    #[test]
+    fn what_comes_before_and_after_its_time_does_not_count() {
+        let early = Connections::start(server(|_| {}), 1, 1, HOUR, HOUR);
+        let late = Connections::start(server(|_| {}), 1, 1, Duration::ZERO, Duration::ZERO);
+        let counted = Connections::start(server(|_| {}), 1, 1, Duration::ZERO, HOUR);
+        reported(&counted, |report| report.least > 20_000);
+        late.wait();
+        let (early, late) = (early.report(), late.report());
+        assert_eq!((early.received, early.sent, early.seconds), (0, 0, 0.0));
+        assert_eq!((late.received, late.sent, late.seconds), (0, 0, 0.0));
+        assert!(early.elapsed_seconds > 0.0 && late.errors.is_empty(), "{late}");
+    }
+
+    #[test]
+    fn damage_is_found() {
+        let connections = Connections::start(server(|bytes| bytes[99] ^= 1), 1, 0, Duration::ZERO, HOUR);
+        let report = reported(&connections, |report| !report.errors.is_empty());
+        assert!(!report.is_good());
+        assert_eq!(report.errors, ["connection 0: other bytes than were sent"]);
+    }
+
+    #[test]
+    fn server_that_does_nothing_does_not_hold_anything_up() {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let SocketAddr::V4(address) = listener.local_addr().unwrap() else {
+            panic!("an IPv4 listener has an IPv4 address");
+        };
+        let report = Connections::start(address, 2, 0, Duration::ZERO, HOUR).report();
+        assert_eq!((report.received, report.errors.len()), (0, 0));
+        assert!(!report.is_good(), "nothing was moved");
+    }
+}

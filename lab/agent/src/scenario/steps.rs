@@ -1,0 +1,109 @@
+//! Steps, each with a time limit, and the lines that tell of them.
+
+use std::io::Write;
+use std::ops::ControlFlow;
+use std::time::{Duration, Instant};
+
+use crate::services::Services;
+use lab_protocol::{Outcome, Step};
+use netstack_client::bounded::within;
+
+/// What a step that succeeded has seen.
+pub enum Seen {
+    /// What should be.
+    Good(String),
+    /// What should be, with a number of which more is better: drivers are compared by it.
+    Counted(String, u64),
+    /// Something else that clients can live with.
+    Other(String),
+    /// Nothing: it could not be tried.
+    Nothing(String),
+}
+
+/// The result of a step; the error says what is wrong.
+pub type Verdict = Result<Seen, String>;
+
+/// Whether the scenario goes on.
+pub type Flow = ControlFlow<()>;
+
+/// `map_err` of a step's parts.
+pub fn text(error: impl std::fmt::Display) -> String {
+    error.to_string()
+}
+
+/// Prints lines, each in one piece: the console is shared.
+pub struct Reporter {
+    marker: String,
+    failed: bool,
+}
+
+impl Reporter {
+    pub fn new(marker: &str) -> Self {
+        Self {
+            marker: marker.to_owned(),
+            failed: false,
+        }
+    }
+
+    fn print(&mut self, step: &Step) {
+        self.failed |= step.outcome == Outcome::Fail;
+        let line = step.line(&self.marker);
+        let mut stdout = std::io::stdout().lock();
+        let _ = stdout.write_all(line.as_bytes()).and_then(|()| stdout.flush());
+    }
+
+    /// Says that all is over; whether no step has failed.
+    pub fn end(mut self) -> bool {
+        self.print(&Step::end());
+        !self.failed
+    }
+}
+
+/// The steps of one scenario.
+pub struct Steps<'a> {
+    reporter: &'a mut Reporter,
+    scenario: String,
+    pub services: Services,
+}
+
+impl<'a> Steps<'a> {
+    pub fn new(reporter: &'a mut Reporter, scenario: &str) -> Self {
+        Self {
+            reporter,
+            scenario: scenario.to_owned(),
+            services: Services::default(),
+        }
+    }
+
+    /// Carries a step out. One that is not over within `limit` has failed, and is left behind.
+    pub fn step(
+        &mut self,
+        name: &str,
+        title: &str,
+        limit: Duration,
+        work: impl FnOnce() -> Verdict + Send + 'static,
+    ) -> Flow {
+        let mut line = Step::begin(&self.scenario, name, title);
+        self.reporter.print(&line);
+        let start = Instant::now();
+        let verdict = within(limit, work)
+            .unwrap_or_else(|| Err(format!("hangs: not over after {} s", limit.as_secs())));
+        line.ms = u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let (outcome, detail) = match &verdict {
+            Ok(Seen::Good(detail) | Seen::Counted(detail, _)) => (Outcome::Ok, detail),
+            Ok(Seen::Other(detail)) => (Outcome::Differs, detail),
+            Ok(Seen::Nothing(detail)) => (Outcome::Skip, detail),
+            Err(detail) => (Outcome::Fail, detail),
+        };
+        (line.outcome, line.detail) = (outcome, detail.clone());
+        if let Ok(Seen::Counted(_, figure)) = &verdict {
+            line.figure = Some(*figure);
+        }
+        self.reporter.print(&line);
+        if verdict.is_ok() {
+            Flow::Continue(())
+        } else {
+            Flow::Break(())
+        }
+    }
+}
