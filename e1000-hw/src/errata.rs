@@ -1,5 +1,5 @@
-//! What a part's errata demand: register bits to clear and to set after a reset, worked off in order, and the parts
-//! that are refused because a work-around is missing.
+//! Demands of errata: register bits to clear and to set after a reset, worked off in order, and the parts that are
+//! refused because a work-around is missing.
 //!
 //! Sources: Linux e1000 (`e1000_reset_hw`, `e1000_init_hw`) and e1000e (`e1000_initialize_hw_bits_82571`,
 //! `e1000_initialize_hw_bits_ich8lan`). TXDCTL, RFCTL, TIPG and ITR are not among the steps: they are programmed as a

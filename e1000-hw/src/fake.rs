@@ -62,7 +62,7 @@ pub enum FakeEeprom {
     Large,
 }
 
-/// What the fake does wrong.
+/// Faults of the fake.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Faults {
     /// Every register reads as all ones, writes are lost.
@@ -79,11 +79,11 @@ pub struct Faults {
     pub nvm_checksum_wrong: bool,
     /// The NVM has deep smart power down on.
     pub deep_smart_power_down: bool,
-    /// What is sent in loopback does not come back.
+    /// Frames sent in loopback do not come back.
     pub loopback_loses: bool,
-    /// What is sent in loopback comes back with its last byte changed.
+    /// Frames sent in loopback come back with their last byte changed.
     pub loopback_damages: bool,
-    /// Frames are sent, but that descriptors are done is written only when TIDV.FPD asks for it.
+    /// Frames are sent, but descriptors are written back only when TIDV.FPD asks for it.
     pub writes_back_late: bool,
 }
 
@@ -99,7 +99,7 @@ struct Inner {
     phy_page: u16,
     /// The link was lost since BMSR was last read, which tells of it once.
     link_was_lost: bool,
-    /// When negotiation ends.
+    /// Time at which negotiation ends.
     negotiated: Duration,
     faults: Faults,
     log: Log,
@@ -110,7 +110,7 @@ struct Inner {
     next_bus_address: u64,
     largest_block: usize,
     sent: Vec<Vec<u8>>,
-    /// Descriptors that are done, which was not written yet: ring, slot, low word.
+    /// Descriptors that are done and were not written back yet: ring, slot, low word.
     late: Vec<(u64, u32, u32)>,
 }
 
@@ -199,12 +199,12 @@ impl FakeMachine {
         FakeDma(self.clone())
     }
 
-    /// Sets what goes wrong from now on.
+    /// Sets the faults from now on.
     pub fn set_faults(&self, faults: Faults) {
         self.0.borrow_mut().faults = faults;
     }
 
-    /// Sets how the NVM answers and what its first three words, the MAC address, are.
+    /// Sets how the NVM answers, and its first three words, the MAC address.
     pub fn set_eeprom(&self, eeprom: FakeEeprom, words: [u16; 3]) {
         let mut inner = self.0.borrow_mut();
         inner.eeprom = eeprom;
@@ -283,7 +283,7 @@ impl FakeMachine {
         core::mem::take(&mut self.0.borrow_mut().sent)
     }
 
-    /// Sends what a stalled transmitter kept.
+    /// Sends the frames that a stalled transmitter kept.
     pub fn resume_transmitter(&self) {
         let mut inner = self.0.borrow_mut();
         inner.faults.transmitter_stalled = false;
@@ -296,7 +296,7 @@ impl FakeMachine {
         self.0.borrow_mut().receive(frame)
     }
 
-    /// Overwrites bytes 8 to 15 of receive descriptor `slot`: what a hostile device might write.
+    /// Overwrites bytes 8 to 15 of receive descriptor `slot`, as a hostile device might.
     pub fn poke_rx_descriptor(&self, slot: u32, low: u32, high: u32) {
         let inner = self.0.borrow();
         let base = inner.pair(regs::RDBAL, regs::RDBAH);

@@ -63,6 +63,7 @@ mod rx;
 pub mod self_test;
 pub mod stats;
 mod token;
+mod transmit_error;
 mod tx;
 mod wait;
 pub mod warnings;
@@ -72,7 +73,8 @@ pub use pool::BUFFER_LEN;
 pub use ring::{DescriptorStatus, MAX_DESCRIPTORS, MIN_DESCRIPTORS, OutOfDmaMemory, RingSize};
 pub use rx::{BufferStatus, ProvideError, ReceivedBuffer, RxCounters};
 pub use token::Token;
-pub use tx::{Segment, SentFrame, TransmitError, TxCounters};
+pub use transmit_error::TransmitError;
+pub use tx::{Segment, SentFrame, TxCounters};
 pub use wait::TimedOut;
 
 /// Former name of [`warnings`]; goes when nothing uses it any more.

@@ -13,7 +13,7 @@ mod headers;
 use core::fmt;
 
 use crate::ethernet::TAG_LEN;
-use crate::tx::TransmitError;
+use crate::transmit_error::TransmitError;
 
 pub use crate::chip::Offloads;
 pub use headers::{Headers, Ip, Transport};

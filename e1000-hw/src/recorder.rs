@@ -23,7 +23,7 @@ pub enum Access {
     Read(u32),
     /// The register at this offset was written with this value.
     Write(u32, u32),
-    /// Somebody slept.
+    /// A sleep of this length.
     Wait(Duration),
 }
 
@@ -139,7 +139,7 @@ type OnWrite = Box<dyn FnMut(u32, u32) -> Option<u32>>;
 
 /// Registers, or registers and a clock, with everything that is done to them kept.
 pub struct Recorder<T> {
-    /// What is recorded.
+    /// Registers, and perhaps a clock, that are recorded.
     pub inner: T,
     log: Log,
     on_read: RefCell<OnRead>,

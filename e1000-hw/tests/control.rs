@@ -1,4 +1,4 @@
-//! What may be changed while the NIC runs: filter, MTU, VLAN tags; and what is counted. Against the fake.
+//! Settings that change while the NIC runs: filter, MTU, VLAN tags; counters and dumps. Against the fake.
 
 use e1000_hw::RingSize;
 use e1000_hw::TransmitError;

@@ -1,5 +1,5 @@
-//! What emulators do that neither metal nor QEMU does, as fakes made after their sources: VirtualBox's DevE1000.cpp and
-//! DevE1000Phy.cpp, bhyve's pci_e82545.c, Bochs' e1000.cc.
+//! Peculiarities of emulators that neither metal nor QEMU has, as fakes made after their sources: VirtualBox's
+//! DevE1000.cpp and DevE1000Phy.cpp, bhyve's pci_e82545.c, Bochs' e1000.cc.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -25,7 +25,7 @@ struct VirtualBox {
     machine: FakeMachine,
     is_82543: bool,
     cable: Cell<bool>,
-    /// When the link up timer expires.
+    /// Time at which the link up timer expires.
     link_at: Cell<Option<Duration>>,
     line: Cell<bool>,
     phy: RefCell<Phy>,

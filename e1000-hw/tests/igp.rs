@@ -5,7 +5,7 @@ use e1000_hw::phy::{self, Advertise};
 use e1000_hw::recorder::Access;
 use e1000_hw::regs;
 
-/// What was done to the PHY, from MDIC's command words.
+/// Access to the PHY, from MDIC's command words, or a wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum PhyStep {
     Read(u32),
@@ -14,7 +14,7 @@ enum PhyStep {
 }
 use PhyStep::{Ms, Read, Write};
 
-/// What bring-up of a PHY without a link does; registers 2 and 3 say that it is an IGP01.
+/// Accesses of the bring-up of a PHY without a link; registers 2 and 3 say that it is an IGP01.
 fn accesses(id: u16) -> Vec<PhyStep> {
     accesses_of(FakeMachine::recorded(chip(id)), id)
 }

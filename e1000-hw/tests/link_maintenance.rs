@@ -1,4 +1,4 @@
-//! What a link needs besides being looked at, and a reset that did not end: all through `watch`, and none of it on an
+//! Link maintenance, and a reset that did not end: all through `watch`, and none of it on an
 //! idle NIC. Against the fake.
 
 use std::cell::Cell;

@@ -112,7 +112,7 @@ fn link_that_is_up_or_negotiates_what_is_wanted_is_left_alone() {
     }
 }
 
-/// Whether the PHY was told to negotiate anew.
+/// Returns whether the PHY was told to negotiate anew.
 fn restarted(steps: &[Access]) -> bool {
     let bmcr = regs::MDIC_OP_WRITE | 1 << 21;
     steps

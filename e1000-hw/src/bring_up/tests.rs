@@ -11,7 +11,7 @@ use crate::recorder::Access::{self, Read, Write};
 use crate::regs;
 use crate::warnings::Warnings;
 
-/// What bring-up of the chip does to these registers, starting from these values.
+/// Accesses of bring-up to these registers, starting from these values.
 fn bring_up(id: u16, before: &[(u32, u32)], of: &[u32]) -> Vec<Access> {
     let chip = chip(id);
     let recorder = FakeMachine::recorded(chip);
@@ -297,8 +297,8 @@ fn gap_moderation_and_packet_buffer_are_those_of_the_part() {
 
 #[test]
 fn pause_frames_are_described_except_where_that_is_something_else() {
-    // 8254x manual, 13.4.8 to 13.4.10. On PCH the offsets are those of FEXTNVM and others (Linux e1000e, `regs.h`). FCAL
-    // after FCAH: 82544 in PCI-X mode may write FCAH into FCAL, too (erratum 9; NetBSD, `wm_set_filter`).
+    // 8254x manual, 13.4.8 to 13.4.10. On PCH the offsets are those of FEXTNVM and others (Linux e1000e, `regs.h`).
+    // FCAL after FCAH: 82544 in PCI-X mode may write FCAH into FCAL, too (erratum 9; NetBSD, `wm_set_filter`).
     let registers = [0x28, 0x2C, 0x30];
     let want = [Write(0x2C, 0x0100), Write(0x28, 0x00C2_8001), Write(0x30, 0x8808)];
     for chip in CHIPS {
@@ -340,7 +340,8 @@ fn second_copy_of_the_address_of_82571_stays_in_entry_14() {
 
 #[test]
 fn no_ring_and_no_buffer_crosses_64_kib() {
-    // Linux e1000, `e1000_check_64k_bound`: 82545 and 82546; kept for all. The fake's regions are aligned like the contract says.
+    // Linux e1000, `e1000_check_64k_bound`: 82545 and 82546; kept for all. The fake's regions are aligned like the
+    // contract says.
     for chip in CHIPS {
         let machine = FakeMachine::new(chip);
         let nic = Nic::<_, FakeRegion>::bring_up(

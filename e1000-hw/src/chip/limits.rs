@@ -1,4 +1,4 @@
-//! What all parts with the same MAC share: sizes, and the way to NVM, PHY, reset and firmware.
+//! Facts that all parts with the same MAC share: sizes, and the way to NVM, PHY, reset and firmware.
 //!
 //! Sources: Linux e1000 (`e1000_set_mac_type`, `e1000_init_eeprom_params`, `e1000_reset`) and e1000e (the `e1000_info`
 //! records in `82571.c` and `ich8lan.c`, `e1000e_reset`).

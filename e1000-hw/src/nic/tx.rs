@@ -5,7 +5,8 @@ use crate::Token;
 use crate::link::Link;
 use crate::offload::{Offload, OffloadError};
 use crate::platform::{DmaRegion, Registers};
-use crate::tx::{Segment, SentFrame, TransmitError};
+use crate::transmit_error::TransmitError;
+use crate::tx::{Segment, SentFrame};
 
 /// Transmitting: [`Nic::tx`].
 ///

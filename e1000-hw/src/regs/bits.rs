@@ -61,7 +61,7 @@ bitflags! {
         const LU = 1 << 1;
         /// The other side asked for a pause.
         const TXOFF = 1 << 4;
-        /// Which port of the chip: 0 or 1.
+        /// Port of the chip: 0 or 1.
         const FUNC = 0b11 << 2;
         /// 8254x: the bus runs in PCI-X mode.
         const PCIX_MODE = 1 << 13;
