@@ -1,12 +1,16 @@
 //! A fake of the world that the core sees: registers that behave like a NIC's, DMA memory, a clock.
 //!
-//! For tests. Frames that hardware would complete or cut come out as they are. It counts every register access, so that
-//! the cost of a frame is an assertion, and it can be told to misbehave in ways that no emulator does: a reset that
-//! does not end, a device that is gone, descriptors with any bits at any time.
+//! For tests. It counts every register access, so that the cost of a frame is an assertion, and it can be told to
+//! misbehave in ways that no emulator does: a reset that does not end, a device that is gone, descriptors with any
+//! bits at any time.
 
+mod checksums;
 mod device;
 pub mod mdio;
 mod memory;
+mod oddities;
+mod receive;
+mod transmit;
 
 use core::time::Duration;
 use std::cell::RefCell;
@@ -17,6 +21,7 @@ use std::vec::Vec;
 
 pub use memory::FakeRegion;
 use memory::Regions;
+pub use oddities::Oddities;
 
 use crate::chip::{Chip, Nvm, VENDOR_INTEL, find};
 use crate::platform::{Clock, Registers};
@@ -24,7 +29,7 @@ pub use crate::recorder::Accesses;
 use crate::recorder::{Log, Recorder};
 use crate::regs::{self, Causes, REGISTERS, Status};
 
-/// Time that the PHY negotiates when it is told to start anew.
+/// Time that the PHY negotiates when it is told to start anew, if not said otherwise.
 const NEGOTIATION: Duration = Duration::from_millis(2500);
 /// Bus address of the first DMA region. Not zero, and not equal to any CPU address.
 const FIRST_BUS_ADDRESS: u64 = 0x1000_0000;
@@ -62,7 +67,7 @@ pub enum FakeEeprom {
     Large,
 }
 
-/// Faults of the fake.
+/// What the fake does wrong.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Faults {
     /// Every register reads as all ones, writes are lost.
@@ -79,12 +84,29 @@ pub struct Faults {
     pub nvm_checksum_wrong: bool,
     /// The NVM has deep smart power down on.
     pub deep_smart_power_down: bool,
-    /// Frames sent in loopback do not come back.
+    /// What is sent in loopback does not come back.
     pub loopback_loses: bool,
-    /// Frames sent in loopback come back with their last byte changed.
+    /// What is sent in loopback comes back with its last byte changed.
     pub loopback_damages: bool,
-    /// Frames are sent, but descriptors are written back only when TIDV.FPD asks for it.
+    /// Frames are sent, but that descriptors are done is written only when TIDV.FPD asks for it.
     pub writes_back_late: bool,
+}
+
+/// What became of a frame on the wire.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Arrival {
+    /// It is in the ring.
+    Received,
+    /// There is no link, or the receiver is off.
+    Off,
+    /// It is for somebody else.
+    Filtered,
+    /// It is shorter than any frame (RUC).
+    TooShort,
+    /// It is longer than RCTL allows (ROC).
+    TooLong,
+    /// There are too few descriptors (RNBC, MPC, RXO).
+    NoBuffer,
 }
 
 struct Inner {
@@ -99,9 +121,11 @@ struct Inner {
     phy_page: u16,
     /// The link was lost since BMSR was last read, which tells of it once.
     link_was_lost: bool,
-    /// Time at which negotiation ends.
+    /// When negotiation ends, and how long it takes.
     negotiated: Duration,
+    negotiation: Duration,
     faults: Faults,
+    oddities: Oddities,
     log: Log,
     /// Offsets of registers that reading clears.
     cleared_by_reading: Vec<u32>,
@@ -109,9 +133,13 @@ struct Inner {
     regions: Rc<RefCell<Regions>>,
     next_bus_address: u64,
     largest_block: usize,
-    sent: Vec<Vec<u8>>,
-    /// Descriptors that are done and were not written back yet: ring, slot, low word.
+    /// Frames sent, and whether there was a link.
+    sent: Vec<(Vec<u8>, bool)>,
+    /// Descriptors that are done, which was not written yet: ring, slot, low word.
     late: Vec<(u64, u32, u32)>,
+    /// The last context descriptor, and POPTS of the frame that is being fetched.
+    context: transmit::Context,
+    options: u32,
 }
 
 /// A NIC in a machine, all of it fake. Clones are the same machine.
@@ -146,7 +174,9 @@ impl FakeMachine {
             phy_page: 0,
             link_was_lost: false,
             negotiated: Duration::ZERO,
+            negotiation: NEGOTIATION,
             faults: Faults::default(),
+            oddities: Oddities::default(),
             log: Log::default(),
             cleared_by_reading: REGISTERS
                 .iter()
@@ -159,6 +189,8 @@ impl FakeMachine {
             largest_block: 4 << 20,
             sent: vec![],
             late: vec![],
+            context: transmit::Context::default(),
+            options: 0,
         };
         inner.log.start();
         let machine = Self(Rc::new(RefCell::new(inner)));
@@ -199,12 +231,17 @@ impl FakeMachine {
         FakeDma(self.clone())
     }
 
-    /// Sets the faults from now on.
+    /// Sets what goes wrong from now on.
     pub fn set_faults(&self, faults: Faults) {
         self.0.borrow_mut().faults = faults;
     }
 
-    /// Sets how the NVM answers, and its first three words, the MAC address.
+    /// Has the fake do from now on what an emulator does.
+    pub fn set_oddities(&self, oddities: Oddities) {
+        self.0.borrow_mut().oddities = oddities;
+    }
+
+    /// Sets how the NVM answers and what its first three words, the MAC address, are.
     pub fn set_eeprom(&self, eeprom: FakeEeprom, words: [u16; 3]) {
         let mut inner = self.0.borrow_mut();
         inner.eeprom = eeprom;
@@ -232,6 +269,11 @@ impl FakeMachine {
         self.0.borrow_mut().phy_pages.insert((page, number), value);
     }
 
+    /// Sets how long the PHY negotiates.
+    pub fn set_negotiation(&self, duration: Duration) {
+        self.0.borrow_mut().negotiation = duration;
+    }
+
     /// Refuses DMA blocks above `len` bytes from now on, as fragmented memory does.
     pub fn set_largest_block(&self, len: usize) {
         self.0.borrow_mut().largest_block = len;
@@ -250,7 +292,11 @@ impl FakeMachine {
         inner.negotiated = inner.time;
         let status = inner.registers.entry(regs::STATUS).or_default();
         *status = *status & !Status::LU.bits() | if up { Status::LU.bits() } else { 0 };
-        *inner.registers.entry(regs::ICR).or_default() |= Causes::LSC.bits();
+        if up {
+            inner.link_is_up();
+        } else {
+            inner.raise(Causes::LSC);
+        }
     }
 
     /// Value of a register, without counting as an access.
@@ -280,23 +326,42 @@ impl FakeMachine {
 
     /// Frames that the NIC put on the wire since the last time.
     pub fn take_sent(&self) -> Vec<Vec<u8>> {
-        core::mem::take(&mut self.0.borrow_mut().sent)
+        let sent = core::mem::take(&mut self.0.borrow_mut().sent);
+        let on_wire = sent.into_iter().filter(|(_, link)| *link);
+        on_wire.map(|(frame, _)| frame).collect()
     }
 
-    /// Sends the frames that a stalled transmitter kept.
+    /// As [`Self::take_sent`], with the frames that were lost because there was no link.
+    pub fn take_sent_and_lost(&self) -> Vec<Vec<u8>> {
+        let sent = core::mem::take(&mut self.0.borrow_mut().sent);
+        sent.into_iter().map(|(frame, _)| frame).collect()
+    }
+
+    /// Sends what a stalled transmitter kept.
     pub fn resume_transmitter(&self) {
         let mut inner = self.0.borrow_mut();
         inner.faults.transmitter_stalled = false;
         inner.transmit();
     }
 
-    /// A frame arrives from the wire, without FCS. Returns whether it was received: the receiver must be on and
-    /// have enough descriptors. Longer than a buffer, it takes several.
+    /// A frame arrives from the wire, without FCS: filtered, counted, with its VLAN tag stripped and its checksums
+    /// examined as the registers say. Has no packet buffer: a frame that finds no descriptor is lost.
+    pub fn arrive(&self, frame: &[u8]) -> Arrival {
+        self.0.borrow_mut().arrive(frame)
+    }
+
+    /// Whether the interrupt line is asserted: a cause is pending that is not masked.
+    pub fn interrupt_line(&self) -> bool {
+        self.0.borrow().interrupts()
+    }
+
+    /// A frame, without FCS, gets into the ring as it is, past filter and limits. Returns whether it was received: the
+    /// receiver must be on and have enough descriptors. Longer than a buffer, it takes several.
     pub fn deliver(&self, frame: &[u8]) -> bool {
         self.0.borrow_mut().receive(frame)
     }
 
-    /// Overwrites bytes 8 to 15 of receive descriptor `slot`, as a hostile device might.
+    /// Overwrites bytes 8 to 15 of receive descriptor `slot`: what a hostile device might write.
     pub fn poke_rx_descriptor(&self, slot: u32, low: u32, high: u32) {
         let inner = self.0.borrow();
         let base = inner.pair(regs::RDBAL, regs::RDBAH);
@@ -353,6 +418,6 @@ impl Clock for FakeMachine {
     }
 
     fn sleep(&self, duration: Duration) {
-        self.0.borrow_mut().time += duration;
+        self.0.borrow_mut().pass(duration);
     }
 }
