@@ -26,6 +26,15 @@
 //! parts, [`reset`], [`firmware`], [`nvm`], [`phy`] and [`packet_buffer`] what bring-up needs, [`nic`] the whole;
 //! [`filter`], [`stats`], [`watchdog`] and [`self_test`] are what it does besides frames, [`offload`] what it can do to
 //! them, [`moderation`] how often it interrupts.
+#![warn(
+    clippy::allow_attributes_without_reason,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::todo,
+    clippy::unimplemented,
+    clippy::unreachable,
+    clippy::unwrap_used
+)]
 #![no_std]
 
 #[cfg(any(test, feature = "recorder"))]

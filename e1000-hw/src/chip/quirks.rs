@@ -5,7 +5,7 @@ use bitflags::bitflags;
 bitflags! {
     /// Faults that the driver works around, each named after its reason.
     ///
-    /// A flag is here only if code outside this folder consults it (`tests/structure.rs`). Bits that Intel's drivers set
+    /// A flag is here only if code outside this folder consults it (`tests/quirks.rs`). Bits that Intel's drivers set
     /// in registers of a MAC type are steps of `errata.rs` instead. What needs no work-around because nothing here ever
     /// does what would need one is said where that is: rings and buffers that cross no 64 KiB boundary (`ring.rs`),
     /// frames padded by software (`tx.rs`), PHYs left to firmware

@@ -24,6 +24,7 @@ impl Inner {
 
     /// CPU address of `len` bytes at a bus address. Panics when the driver never allocated them: DMA into foreign
     /// memory is the worst thing that a driver can cause.
+    #[expect(clippy::expect_used, reason = "a test must end where DMA leaves its memory")]
     fn dma(&self, address: u64, len: usize) -> NonNull<u8> {
         let regions = self.regions.borrow();
         let (base, (pointer, region_len)) = regions

@@ -69,14 +69,14 @@ impl<R: Registers, D: DmaRegion, C: Clock, S: AnswerSink> Driver<R, D, C, S> {
         &mut self.scheme
     }
 
-    /// Returns true if reads wait for frames.
-    pub fn has_pending_reads(&self) -> bool {
-        !self.pending.reads.is_empty()
+    /// Number of reads that wait for a frame.
+    pub fn pending_reads(&self) -> usize {
+        self.pending.reads.len()
     }
 
-    /// Returns true if writes wait for room.
-    pub fn has_pending_writes(&self) -> bool {
-        !self.pending.writes.is_empty()
+    /// Number of writes that wait for room.
+    pub fn pending_writes(&self) -> usize {
+        self.pending.writes.len()
     }
 
     /// Serves a batch of requests.
@@ -228,11 +228,11 @@ impl<R: Registers, D: DmaRegion, C: Clock, S: AnswerSink> Driver<R, D, C, S> {
     fn call(&mut self, call: Call) {
         // In order of arrival: frames that have just come belong to those who wait already.
         let behind_others = match &call.op {
-            Op::Read(read) if self.has_pending_reads() && self.scheme.is_for_frames(read.fd) => {
+            Op::Read(read) if self.pending_reads() > 0 && self.scheme.is_for_frames(read.fd) => {
                 self.serve_pending_reads();
-                self.has_pending_reads() && !call.op.is_explicitly_nonblock()
+                self.pending_reads() > 0 && !call.op.is_explicitly_nonblock()
             }
-            Op::Write(write) => self.has_pending_writes() && self.scheme.is_for_frames(write.fd),
+            Op::Write(write) => self.pending_writes() > 0 && self.scheme.is_for_frames(write.fd),
             _ => false,
         };
         if behind_others {
