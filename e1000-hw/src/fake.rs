@@ -67,7 +67,7 @@ pub enum FakeEeprom {
     Large,
 }
 
-/// What the fake does wrong.
+/// Faults of the fake.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Faults {
     /// Every register reads as all ones, writes are lost.
@@ -84,15 +84,15 @@ pub struct Faults {
     pub nvm_checksum_wrong: bool,
     /// The NVM has deep smart power down on.
     pub deep_smart_power_down: bool,
-    /// What is sent in loopback does not come back.
+    /// A frame that is sent in loopback does not come back.
     pub loopback_loses: bool,
-    /// What is sent in loopback comes back with its last byte changed.
+    /// A frame that is sent in loopback comes back with its last byte changed.
     pub loopback_damages: bool,
     /// Frames are sent, but that descriptors are done is written only when TIDV.FPD asks for it.
     pub writes_back_late: bool,
 }
 
-/// What became of a frame on the wire.
+/// The fate of a frame on the wire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Arrival {
     /// It is in the ring.
@@ -350,7 +350,7 @@ impl FakeMachine {
         self.0.borrow_mut().arrive(frame)
     }
 
-    /// Whether the interrupt line is asserted: a cause is pending that is not masked.
+    /// Returns true if the interrupt line is asserted: a cause is pending that is not masked.
     pub fn interrupt_line(&self) -> bool {
         self.0.borrow().interrupts()
     }

@@ -129,7 +129,7 @@ pub struct Nic<R: Registers, D: DmaRegion> {
     /// VLAN tags are stripped and inserted.
     vlan_offload: bool,
     moderator: Moderator,
-    /// What is taken off the stack.
+    /// Work that is taken off the stack.
     offloads: Offloads,
     statistics: Statistics,
     watchdog: Watchdog,
@@ -148,7 +148,7 @@ struct Device<R: Registers> {
     chip: &'static Chip,
 }
 
-/// Whether the device may do DMA.
+/// The device's right to do DMA.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Power {
     /// It is programmed.
@@ -373,7 +373,7 @@ impl<R: Registers, D: DmaRegion> Nic<R, D> {
         bring_up::enable_receiver(registers, rctl, &mut self.rx);
     }
 
-    /// What is known of the NIC.
+    /// The state of the NIC, as far as it is known without asking it.
     pub fn state(&self) -> State<'_, R, D> {
         State { nic: self }
     }

@@ -1,7 +1,7 @@
 //! Transmitting: frames on their way to the device.
 //!
-//! [`ring`] has the descriptors and works on addresses, [`cut`] says how a frame is spread over them. A transmitter either
-//! copies frames into buffers of its own ([`copying`]), or has the device fetch them from memory of its owner's
+//! [`ring`] has the descriptors and works on addresses, [`cut`] says how a frame is spread over them. A transmitter
+//! either copies frames into buffers of its own ([`copying`]), or has the device fetch them from memory of its owner's
 //! ([`by_address`]); both kinds share the ring, in order.
 
 mod by_address;
@@ -88,8 +88,8 @@ impl<D: DmaRegion> Transmitter<D> {
             pool: Pool::empty(),
             max_len: STANDARD_FRAME_LEN,
             needs_sentinel: chip.quirks.contains(Quirks::PREMATURE_TSO_WRITE_BACK),
-            // The MAC of 8257x pads from 17 bytes on, which headers have (Linux e1000e, `e1000_xmit_frame`). QEMU's counts
-            // padding as payload when it computes a checksum.
+            // The MAC of 8257x pads from 17 bytes on, which headers have (Linux e1000e, `e1000_xmit_frame`). QEMU's
+            // counts padding as payload when it computes a checksum.
             offload_padding: if chip.quirks.contains(Quirks::PADDING_CORRUPTS) {
                 PADDED_LEN
             } else {
@@ -226,8 +226,8 @@ impl<D: DmaRegion> Transmitter<D> {
         }
     }
 
-    /// Puts the context, if there is one, into the ring. Returns the descriptor after it, and the options of those of the
-    /// frame.
+    /// Puts the context, if there is one, into the ring. Returns the descriptor after it, and the options of those of
+    /// the frame.
     fn put_context(&mut self, context: Option<&Context>, tag: Option<u16>) -> (u32, Options) {
         let (.., next) = self.ring.position();
         let (command, high) = match tag {

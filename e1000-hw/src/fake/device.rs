@@ -1,4 +1,4 @@
-//! What the fake NIC does: registers with effects, DMA, PHY and EEPROM.
+//! Behaviour of the fake NIC: registers with effects, DMA, PHY and EEPROM.
 
 use core::mem;
 use core::ptr::NonNull;
@@ -106,17 +106,17 @@ impl Inner {
         }
     }
 
-    /// Whether a cause is pending that is not masked.
+    /// Returns true if a cause is pending that is not masked.
     pub(super) fn interrupts(&self) -> bool {
         self.get(regs::ICR) & self.get(regs::IMS) != 0
     }
 
-    /// Whether the PHY has a link.
+    /// Returns true if the PHY has a link.
     fn has_link(&self) -> bool {
         self.get(regs::STATUS) & Status::LU.bits() != 0 && self.time >= self.negotiated
     }
 
-    /// Whether a link of the PHY is seen in STATUS: CTRL.SLU lets it through (8254x manual, 13.4.1).
+    /// Returns true if a link of the PHY is seen in STATUS: CTRL.SLU lets it through (8254x manual, 13.4.1).
     pub(super) fn shows_link(&self) -> bool {
         self.chip.media != Media::Copper || self.has_link() && self.get(regs::CTRL) & Ctrl::SLU.bits() != 0
     }

@@ -207,7 +207,7 @@ impl Inner {
         }
     }
 
-    /// Whether PHY, transceiver or serdes give back what is sent.
+    /// Returns true if PHY, transceiver or serdes give back what is sent.
     fn loops(&self) -> bool {
         const BMCR_LOOPBACK: u16 = 1 << 14;
         self.phy[0] & BMCR_LOOPBACK != 0

@@ -45,8 +45,8 @@ impl<R: Registers, D: DmaRegion> LinkControl<'_, R, D> {
 
     /// Decides which pause frames are wanted: honoured but not sent, after bring-up. Returns the link if it changed.
     ///
-    /// Where something else has to be offered for it, the link goes down to negotiate anew, for some seconds. The PHY of
-    /// ICH/PCH belongs to firmware: pause stays off there.
+    /// Where something else has to be offered for it, the link goes down to negotiate anew, for some seconds. The PHY
+    /// of ICH/PCH belongs to firmware: pause stays off there.
     ///
     /// Context: may sleep, up to 40 ms.
     pub fn set_pause(&mut self, wanted: Pause, clock: &impl Clock) -> Option<Link> {

@@ -81,8 +81,8 @@ impl<R: Registers, D: DmaRegion> Settings<'_, R, D> {
         nic.update_rctl();
     }
 
-    /// Has the device strip VLAN tags from received frames ([`Rx::tag`](super::Rx::tag)) and insert them into those to be
-    /// sent ([`SendOptions::tag`](super::SendOptions::tag)). Off after bring-up: tags are bytes of the frame.
+    /// Has the device strip VLAN tags from received frames ([`Rx::tag`](super::Rx::tag)) and insert them into those to
+    /// be sent ([`SendOptions::tag`](super::SendOptions::tag)). Off after bring-up: tags are bytes of the frame.
     ///
     /// Context: any.
     pub fn set_vlan_offload(&mut self, on: bool) {

@@ -55,7 +55,7 @@ pub struct Owner {
     machine: FakeMachine,
     rx: Buffers,
     tx: Buffers,
-    /// What has come of the frame that is coming in.
+    /// The part of the frame that has come in.
     frame: Vec<u8>,
 }
 
