@@ -1,11 +1,15 @@
 //! A fake of the world that the core sees: registers that behave like a NIC's, DMA memory, a clock.
 //!
-//! For tests. Frames that hardware would complete or cut come out as they are. It counts every register access, so that the cost of a frame is an assertion, and it can be told to
-//! misbehave in ways that no emulator does: a reset that does not end, a device that is gone, descriptors with
-//! any bits at any time.
+//! For tests. It counts every register access, so that the cost of a frame is an assertion, and it can be told to
+//! misbehave in ways that no emulator does: a reset that does not end, a device that is gone, descriptors with any
+//! bits at any time.
 
+mod checksums;
 mod device;
 mod memory;
+mod oddities;
+mod receive;
+mod transmit;
 
 use core::time::Duration;
 use std::cell::RefCell;
@@ -16,12 +20,13 @@ use std::vec::Vec;
 
 pub use memory::FakeRegion;
 use memory::Regions;
+pub use oddities::Oddities;
 
 use crate::chip::{Chip, Nvm};
 use crate::platform::{Clock, Registers};
 use crate::regs::{self, Causes, Status};
 
-/// Time that the PHY negotiates when it is told to start anew.
+/// Time that the PHY negotiates when it is told to start anew, if not said otherwise.
 const NEGOTIATION: Duration = Duration::from_millis(2500);
 /// Bus address of the first DMA region. Not zero, and not equal to any CPU address.
 const FIRST_BUS_ADDRESS: u64 = 0x1000_0000;
@@ -76,6 +81,23 @@ pub struct Faults {
     pub writes_back_late: bool,
 }
 
+/// What became of a frame on the wire.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Arrival {
+    /// It is in the ring.
+    Received,
+    /// There is no link, or the receiver is off.
+    Off,
+    /// It is for somebody else.
+    Filtered,
+    /// It is shorter than any frame (RUC).
+    TooShort,
+    /// It is longer than RCTL allows (ROC).
+    TooLong,
+    /// There are too few descriptors (RNBC, MPC, RXO).
+    NoBuffer,
+}
+
 /// Register accesses since the last [`FakeMachine::take_accesses`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Accesses {
@@ -97,17 +119,23 @@ struct Inner {
     phy_page: u16,
     /// The link was lost since BMSR was last read, which tells of it once.
     link_was_lost: bool,
-    /// When negotiation ends.
+    /// When negotiation ends, and how long it takes.
     negotiated: Duration,
+    negotiation: Duration,
     faults: Faults,
+    oddities: Oddities,
     accesses: Accesses,
     time: Duration,
     regions: Rc<RefCell<Regions>>,
     next_bus_address: u64,
     largest_block: usize,
-    sent: Vec<Vec<u8>>,
+    /// Frames sent, and whether there was a link.
+    sent: Vec<(Vec<u8>, bool)>,
     /// Descriptors that are done, which was not written yet: ring, slot, low word.
     late: Vec<(u64, u32, u32)>,
+    /// The last context descriptor, and POPTS of the frame that is being fetched.
+    context: transmit::Context,
+    options: u32,
 }
 
 /// A NIC in a machine, all of it fake. Clones are the same machine.
@@ -123,7 +151,8 @@ pub struct FakeRegisters(FakeMachine);
 pub struct FakeDma(FakeMachine);
 
 impl FakeMachine {
-    /// A machine with one NIC, powered on, its PHY with a link; copper parts show it once CTRL.SLU is set, as metal does.
+    /// A machine with one NIC, powered on, its PHY with a link; copper parts show it once CTRL.SLU is set, as metal
+    /// does.
     pub fn new(chip: &'static Chip) -> Self {
         let mac = FAKE_MAC;
         let words = [0, 2, 4].map(|i| u16::from_le_bytes([mac[i], mac[i + 1]]));
@@ -141,7 +170,9 @@ impl FakeMachine {
             phy_page: 0,
             link_was_lost: false,
             negotiated: Duration::ZERO,
+            negotiation: NEGOTIATION,
             faults: Faults::default(),
+            oddities: Oddities::default(),
             accesses: Accesses::default(),
             time: Duration::from_secs(1),
             regions: Rc::default(),
@@ -149,6 +180,8 @@ impl FakeMachine {
             largest_block: 4 << 20,
             sent: vec![],
             late: vec![],
+            context: transmit::Context::default(),
+            options: 0,
         };
         let machine = Self(Rc::new(RefCell::new(inner)));
         machine.power_on();
@@ -183,6 +216,11 @@ impl FakeMachine {
         self.0.borrow_mut().faults = faults;
     }
 
+    /// Has the fake do from now on what an emulator does.
+    pub fn set_oddities(&self, oddities: Oddities) {
+        self.0.borrow_mut().oddities = oddities;
+    }
+
     /// Sets how the NVM answers and what its first three words, the MAC address, are.
     pub fn set_eeprom(&self, eeprom: FakeEeprom, words: [u16; 3]) {
         let mut inner = self.0.borrow_mut();
@@ -211,6 +249,11 @@ impl FakeMachine {
         self.0.borrow_mut().phy_pages.insert((page, number), value);
     }
 
+    /// Sets how long the PHY negotiates.
+    pub fn set_negotiation(&self, duration: Duration) {
+        self.0.borrow_mut().negotiation = duration;
+    }
+
     /// Refuses DMA blocks above `len` bytes from now on, as fragmented memory does.
     pub fn set_largest_block(&self, len: usize) {
         self.0.borrow_mut().largest_block = len;
@@ -229,7 +272,11 @@ impl FakeMachine {
         inner.negotiated = inner.time;
         let status = inner.registers.entry(regs::STATUS).or_default();
         *status = *status & !Status::LU.bits() | if up { Status::LU.bits() } else { 0 };
-        *inner.registers.entry(regs::ICR).or_default() |= Causes::LSC.bits();
+        if up {
+            inner.link_is_up();
+        } else {
+            inner.raise(Causes::LSC);
+        }
     }
 
     /// Value of a register, without counting as an access.
@@ -249,7 +296,15 @@ impl FakeMachine {
 
     /// Frames that the NIC put on the wire since the last time.
     pub fn take_sent(&self) -> Vec<Vec<u8>> {
-        core::mem::take(&mut self.0.borrow_mut().sent)
+        let sent = core::mem::take(&mut self.0.borrow_mut().sent);
+        let on_wire = sent.into_iter().filter(|(_, link)| *link);
+        on_wire.map(|(frame, _)| frame).collect()
+    }
+
+    /// As [`Self::take_sent`], with the frames that were lost because there was no link.
+    pub fn take_sent_and_lost(&self) -> Vec<Vec<u8>> {
+        let sent = core::mem::take(&mut self.0.borrow_mut().sent);
+        sent.into_iter().map(|(frame, _)| frame).collect()
     }
 
     /// Sends what a stalled transmitter kept.
@@ -259,8 +314,19 @@ impl FakeMachine {
         inner.transmit();
     }
 
-    /// A frame arrives from the wire, without FCS. Returns whether it was received: the receiver must be on and
-    /// have enough descriptors. Longer than a buffer, it takes several.
+    /// A frame arrives from the wire, without FCS: filtered, counted, with its VLAN tag stripped and its checksums
+    /// examined as the registers say. Has no packet buffer: a frame that finds no descriptor is lost.
+    pub fn arrive(&self, frame: &[u8]) -> Arrival {
+        self.0.borrow_mut().arrive(frame)
+    }
+
+    /// Whether the interrupt line is asserted: a cause is pending that is not masked.
+    pub fn interrupt_line(&self) -> bool {
+        self.0.borrow().interrupts()
+    }
+
+    /// A frame, without FCS, gets into the ring as it is, past filter and limits. Returns whether it was received: the
+    /// receiver must be on and have enough descriptors. Longer than a buffer, it takes several.
     pub fn deliver(&self, frame: &[u8]) -> bool {
         self.0.borrow_mut().receive(frame)
     }
@@ -312,6 +378,6 @@ impl Clock for FakeMachine {
     }
 
     fn sleep(&self, duration: Duration) {
-        self.0.borrow_mut().time += duration;
+        self.0.borrow_mut().pass(duration);
     }
 }

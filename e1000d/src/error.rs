@@ -1,4 +1,4 @@
-//! Why the daemon did not start, or ended.
+//! Errors that keep the daemon from starting, or end it.
 
 use std::io;
 
@@ -6,7 +6,7 @@ use e1000_hw::nic::BringUpError;
 use pcid_config::channel::ChannelError;
 use pcid_config::interrupt::InterruptError;
 
-/// Why the daemon did not start, or ended.
+/// Error that keeps the daemon from starting, or ends it.
 #[derive(Debug, thiserror::Error)]
 pub enum DaemonError {
     /// pcid did not answer as it should.
@@ -20,12 +20,12 @@ pub enum DaemonError {
         /// PCI device id.
         device: u16,
     },
-    /// The part is known not to work, and nobody said `--force`.
+    /// The part has a known defect, and `--force` was not given.
     #[error("{chip} is not driven without --force: {hazard}")]
     Refused {
-        /// Its name.
+        /// Name of the part.
         chip: &'static str,
-        /// What is wrong with it.
+        /// The defect.
         hazard: &'static str,
     },
     /// BAR 0 could not be mapped.
@@ -37,9 +37,9 @@ pub enum DaemonError {
     /// A system call failed.
     #[error("cannot {doing}: {error}")]
     System {
-        /// What was being done.
+        /// The action that failed.
         doing: &'static str,
-        /// Why it failed.
+        /// Its error.
         error: io::Error,
     },
     /// The interrupt line failed.

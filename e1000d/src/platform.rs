@@ -4,6 +4,7 @@ use std::io;
 
 use e1000_hw::platform::Registers;
 use pcid_config::channel::Channel;
+use pcid_config::environment::{EnvironmentError, INIT_NOTIFY, PCID_CLIENT_CHANNEL, parse_fd};
 use pcid_config::protocol::PciFunction;
 
 use crate::redox::irq::line_test::Limits;
@@ -48,7 +49,31 @@ pub struct Environment {
     pub notify: Option<usize>,
 }
 
+/// An environment that pcid-spawner did not make.
+#[derive(Debug, thiserror::Error)]
+pub enum InheritError {
+    /// There is no channel.
+    #[error("{PCID_CLIENT_CHANNEL} is not set: this program is started by pcid-spawner")]
+    NoChannel,
+    /// A variable holds no descriptor.
+    #[error(transparent)]
+    Variable(#[from] EnvironmentError),
+}
+
 impl Environment {
+    /// Takes the descriptors over that pcid-spawner left in the environment of this process.
+    ///
+    /// # Errors
+    ///
+    /// See [`InheritError`].
+    pub fn inherited() -> Result<Self, InheritError> {
+        let fd = |name| parse_fd(name, std::env::var_os(name).as_deref());
+        Ok(Self {
+            channel: fd(PCID_CLIENT_CHANNEL)?.ok_or(InheritError::NoChannel)?,
+            notify: fd(INIT_NOTIFY)?,
+        })
+    }
+
     /// Reports that the scheme is registered. Whoever waited may be gone by now.
     pub(crate) fn report_ready(&self) {
         let Some(notify) = self.notify else {

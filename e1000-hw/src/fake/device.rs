@@ -1,21 +1,17 @@
-//! What the fake NIC does: registers with effects, frames between rings and wire, PHY and EEPROM.
+//! What the fake NIC does: registers with effects, DMA, PHY and EEPROM.
 
 use core::mem;
 use core::ptr::NonNull;
-use std::vec;
+use core::time::Duration;
 use std::vec::Vec;
 
-use super::{FakeEeprom, Inner, NEGOTIATION};
-use crate::chip::{Media, PhyAccess, Quirks};
+use super::receive::{MPC, RNBC};
+use super::{FakeEeprom, Inner};
+use crate::chip::{Media, PhyAccess};
 use crate::nvm::CHECKSUM;
 use crate::phy::{Bmcr, Bmsr, register};
-use crate::regs::{self, Causes, Ctrl, Rctl, Status, Tctl};
-use crate::ring::{BUFFER_LEN, DESCRIPTOR_LEN};
-
-/// Transmit descriptors: DEXT and the field DTYP, and the command TSE.
-const DEXT: u32 = 1 << 29;
-const DTYP: u32 = 0xF << 20;
-const TSE: u32 = 1 << 26;
+use crate::regs::{self, Causes, Ctrl, Status};
+use crate::ring::DESCRIPTOR_LEN;
 
 impl Inner {
     pub(super) fn get(&self, offset: u32) -> u32 {
@@ -44,13 +40,13 @@ impl Inner {
         unsafe { pointer.add(offset) }
     }
 
-    fn load(&self, address: u64, len: usize) -> Vec<u8> {
+    pub(super) fn load(&self, address: u64, len: usize) -> Vec<u8> {
         let source = self.dma(address, len);
         // SAFETY: `dma` checked that len bytes are inside a live allocation; they were zeroed at the start.
         unsafe { core::slice::from_raw_parts(source.as_ptr(), len) }.to_vec()
     }
 
-    fn store(&self, address: u64, bytes: &[u8]) {
+    pub(super) fn store(&self, address: u64, bytes: &[u8]) {
         let target = self.dma(address, bytes.len());
         // SAFETY: `dma` checked the length; `bytes` is an ordinary slice outside DMA memory.
         unsafe { core::ptr::copy_nonoverlapping(bytes.as_ptr(), target.as_ptr(), bytes.len()) };
@@ -70,103 +66,18 @@ impl Inner {
         (u64::from(word(0)) | u64::from(word(1)) << 32, word(2), word(3))
     }
 
-    pub(super) fn receive(&mut self, frame: &[u8]) -> bool {
-        let rctl = self.get(regs::RCTL);
-        if self.faults.gone || rctl & Rctl::EN.bits() == 0 {
-            return false;
-        }
-        let size = self.get(regs::RDLEN) / DESCRIPTOR_LEN as u32;
-        let strip = rctl & Rctl::SECRC.bits() != 0 && !self.chip.quirks.contains(Quirks::NO_SECRC);
-        let mut wire = frame.to_vec();
-        if !strip {
-            wire.extend([0xFC; 4]);
-        }
-        let head = self.get(regs::RDH);
-        let free = (self.get(regs::RDT) + size - head) % size;
-        let pieces: Vec<&[u8]> = wire.chunks(BUFFER_LEN).collect();
-        if (free as usize) < pieces.len() {
-            *self.registers.entry(regs::ICR).or_default() |= Causes::RXO.bits();
-            return false;
-        }
-        let ring = self.pair(regs::RDBAL, regs::RDBAH);
-        for (n, piece) in pieces.iter().enumerate() {
-            let slot = (head + n as u32) % size;
-            let (address, _, old) = self.descriptor(ring, slot);
-            self.store(address, piece);
-            let end_of_packet = u32::from(n + 1 == pieces.len()) << 1;
-            // Like QEMU: the error byte stays as the driver left it.
-            self.store_words(ring, slot, piece.len() as u32, old & 0xFF00 | end_of_packet | 1);
-        }
-        self.registers
-            .insert(regs::RDH, (head + pieces.len() as u32) % size);
-        *self.registers.entry(regs::ICR).or_default() |= Causes::RXT0.bits();
-        true
+    /// Raises causes of an interrupt.
+    pub(super) fn raise(&mut self, causes: Causes) {
+        *self.registers.entry(regs::ICR).or_default() |= causes.bits();
     }
 
-    pub(super) fn transmit(&mut self) {
-        if self.faults.transmitter_stalled || self.get(regs::TCTL) & Tctl::EN.bits() == 0 {
+    /// Counts one in the counter at `offset`, which stops at its end.
+    pub(super) fn count(&mut self, offset: u32) {
+        if self.oddities.absent_counters >> ((offset - 0x4000) / 4) & 1 != 0 {
             return;
         }
-        let size = self.get(regs::TDLEN) / DESCRIPTOR_LEN as u32;
-        let ring = self.pair(regs::TDBAL, regs::TDBAH);
-        let mut head = self.get(regs::TDH);
-        let (mut frame, mut out) = (vec![], vec![]);
-        while head != self.get(regs::TDT) {
-            let (address, command, high) = self.descriptor(ring, head);
-            let extended = command & DEXT != 0;
-            if extended && command & DTYP == 0 {
-                // A context: there is nothing to fetch, and nobody asked for a report.
-                head = (head + 1) % size;
-                continue;
-            }
-            let options = if extended { (DEXT | TSE) >> 24 } else { 0 };
-            assert_eq!(
-                command >> 24 & !0x41 & !options,
-                0b1010,
-                "IFCS and RS on every descriptor"
-            );
-            frame.extend(self.load(address, (command & 0xFFFF) as usize));
-            if command >> 30 & 1 != 0 && self.get(regs::CTRL) & Ctrl::VME.bits() != 0 {
-                let tag = (high >> 16) as u16;
-                frame.splice(12..12, [0x81, 0x00].into_iter().chain(tag.to_be_bytes()));
-            }
-            if command >> 24 & 1 != 0 {
-                out.push(mem::take(&mut frame));
-            }
-            if self.faults.writes_back_late {
-                self.late.push((ring, head, command));
-            } else {
-                self.store_words(ring, head, command, 1);
-            }
-            head = (head + 1) % size;
-        }
-        assert!(frame.is_empty(), "the tail is in the middle of a frame");
-        self.registers.insert(regs::TDH, head);
-        *self.registers.entry(regs::ICR).or_default() |= Causes::TXDW.bits();
-        if self.loops() {
-            out.into_iter().for_each(|frame| self.loop_back(frame));
-        } else {
-            self.sent.append(&mut out);
-        }
-    }
-
-    /// Whether PHY, transceiver or serdes give back what is sent.
-    fn loops(&self) -> bool {
-        const BMCR_LOOPBACK: u16 = 1 << 14;
-        self.phy[0] & BMCR_LOOPBACK != 0
-            || self.get(regs::RCTL) & Rctl::LBM_TRANSCEIVER.bits() != 0
-            || self.get(regs::SCTL) == regs::SCTL_LOOP
-    }
-
-    fn loop_back(&mut self, mut frame: Vec<u8>) {
-        if self.faults.loopback_damages
-            && let Some(last) = frame.last_mut()
-        {
-            *last ^= 1;
-        }
-        if !self.faults.loopback_loses {
-            self.receive(&frame);
-        }
+        let counter = self.registers.entry(offset).or_default();
+        *counter = counter.saturating_add(1);
     }
 
     pub(super) fn read(&mut self, offset: u32) -> u32 {
@@ -175,11 +86,26 @@ impl Inner {
             return regs::ALL_ONES;
         }
         match offset {
-            // Cleared by reading: causes and statistics.
-            regs::ICR | 0x4000..0x4128 => self.registers.insert(offset, 0).unwrap_or(0),
+            regs::ICR => {
+                let asserted = self.interrupts() || self.oddities.masked_causes_are_asserted;
+                match self.registers.insert(offset, 0).unwrap_or(0) {
+                    causes if causes != 0 && asserted && self.chip.mac().is_pcie() => {
+                        causes | Causes::INT_ASSERTED.bits()
+                    }
+                    causes => causes,
+                }
+            }
+            MPC | RNBC if self.oddities.missed_stay => self.get(offset),
+            // Counters are cleared by reading.
+            0x4000..0x4128 => self.registers.insert(offset, 0).unwrap_or(0),
             regs::STATUS if !self.shows_link() => self.get(offset) & !Status::LU.bits(),
             _ => self.get(offset),
         }
+    }
+
+    /// Whether a cause is pending that is not masked.
+    pub(super) fn interrupts(&self) -> bool {
+        self.get(regs::ICR) & self.get(regs::IMS) != 0
     }
 
     /// Whether the PHY has a link.
@@ -188,7 +114,7 @@ impl Inner {
     }
 
     /// Whether a link of the PHY is seen in STATUS: CTRL.SLU lets it through (8254x manual, 13.4.1).
-    fn shows_link(&self) -> bool {
+    pub(super) fn shows_link(&self) -> bool {
         self.chip.media != Media::Copper || self.has_link() && self.get(regs::CTRL) & Ctrl::SLU.bits() != 0
     }
 
@@ -214,7 +140,8 @@ impl Inner {
                 let answer = self.read_eeprom(value);
                 self.registers.insert(regs::EERD, answer);
             }
-            regs::TDT => {
+            // A transmitter that is turned on sends what is there.
+            regs::TDT | regs::TCTL => {
                 self.registers.insert(offset, value);
                 self.transmit();
             }
@@ -226,6 +153,23 @@ impl Inner {
             _ => {
                 self.registers.insert(offset, value);
             }
+        }
+    }
+
+    /// Time passes.
+    pub(super) fn pass(&mut self, duration: Duration) {
+        let before = self.time;
+        self.time += duration;
+        if before < self.negotiated && self.has_link() {
+            self.link_is_up();
+        }
+    }
+
+    /// The link has come up, or has negotiated anew.
+    pub(super) fn link_is_up(&mut self) {
+        self.raise(Causes::LSC);
+        if self.oddities.link_sets_flow_control {
+            *self.registers.entry(regs::CTRL).or_default() |= (Ctrl::RFCE | Ctrl::TFCE).bits();
         }
     }
 
@@ -322,8 +266,11 @@ impl Inner {
     fn write_phy(&mut self, number: u8, value: u16) {
         self.phy[usize::from(number)] = value;
         if number == register::BMCR && value & Bmcr::RESTART.bits() != 0 {
-            self.negotiated = self.time + NEGOTIATION;
+            self.negotiated = self.time + self.negotiation;
             self.link_was_lost = true;
+            if self.has_link() {
+                self.link_is_up();
+            }
         }
     }
 

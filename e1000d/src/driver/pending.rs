@@ -8,7 +8,7 @@ use redox_scheme::{CallerCtx, Id};
 
 /// A request of a client.
 pub(super) struct Call {
-    /// Who asked.
+    /// The process that asked.
     pub(super) caller: CallerCtx,
     /// The operation.
     pub(super) op: Op,

@@ -1,5 +1,5 @@
-//! What a part needs in PCI configuration space, which the core does not see: link power management off where it hangs
-//! the part, and reads that are not longer than the part can take.
+//! Settings in PCI configuration space, which the core does not see: link power management off where it hangs the part,
+//! and no longer reads than the part can take.
 //!
 //! pcid gives access to the function's own 256 bytes only. The port above a PCIe part has an ASPM control of its own: L1
 //! begins at the part and so is off with it, but the port may still put its half of the link into L0s.
@@ -15,16 +15,16 @@ const COMMAND: u16 = 0x04;
 const HAS_CAPABILITIES: u32 = 1 << 20;
 /// Offset of the first capability.
 const FIRST: u16 = 0x34;
-/// Capabilities are behind the header.
+/// End of the header: capabilities come after it.
 const HEADER_END: u16 = 0x40;
-/// More do not fit.
+/// Most capabilities that fit.
 const MOST: usize = (0x100 - 0x40) / 4;
 /// Ids of capabilities.
 const PCIX: u8 = 0x07;
 const PCIE: u8 = 0x10;
 /// PCIe: link control (low half) and status, from the capability's beginning.
 const LINK_CONTROL: u16 = 0x10;
-/// Its low half: what ASPM may do.
+/// Its low half: the states that ASPM may enter.
 const L0S: u32 = 1 << 0;
 const L1: u32 = 1 << 1;
 /// PCI-X command, in the high half of the capability's first word: longest read, as a power of two of 512 bytes.
@@ -38,14 +38,14 @@ pub trait Config {
     ///
     /// # Errors
     ///
-    /// When pcid does not.
+    /// When pcid refuses.
     fn read(&self, offset: u16) -> Result<u32, ChannelError>;
 
     /// Writes the word at `offset`.
     ///
     /// # Errors
     ///
-    /// When pcid does not.
+    /// When pcid refuses.
     fn write(&self, offset: u16, value: u32) -> Result<(), ChannelError>;
 }
 
@@ -59,25 +59,25 @@ impl Config for Channel {
     }
 }
 
-/// A setting, as it was found and as it is.
+/// A setting before and after.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Setting<T> {
-    /// As firmware left it.
+    /// The value that firmware left.
     pub before: T,
-    /// Read back.
+    /// The value that was read back.
     pub now: T,
 }
 
-/// Which states of a PCIe link ASPM may enter.
+/// States of a PCIe link that ASPM may enter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Aspm {
-    /// The short one, in one direction.
+    /// L0s, the short one, in one direction.
     pub l0s: bool,
-    /// The deep one.
+    /// L1, the deep one.
     pub l1: bool,
 }
 
-/// What was found and done.
+/// Settings of a function.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Tuning {
     /// Link power management of a PCIe function.
@@ -108,7 +108,7 @@ impl<T: fmt::Display + PartialEq> fmt::Display for Setting<T> {
 }
 
 impl Tuning {
-    /// What ASPM may not do with this part, but does: the setting did not hold.
+    /// Returns true if ASPM may still enter a state that hangs this part: the setting did not hold.
     pub fn aspm_stays_on(&self, chip: &Chip) -> bool {
         self.aspm.is_some_and(|aspm| {
             let now = aspm.now;
@@ -117,7 +117,7 @@ impl Tuning {
     }
 }
 
-/// What ASPM may not do with this part.
+/// States that ASPM may not enter with this part.
 fn forbidden(chip: &Chip) -> u32 {
     if chip.quirks.contains(Quirks::NO_ASPM) {
         L0S | L1
@@ -132,7 +132,7 @@ fn aspm_bits(aspm: Aspm) -> u32 {
     (if aspm.l0s { L0S } else { 0 }) | (if aspm.l1 { L1 } else { 0 })
 }
 
-/// Sets what `chip` needs, and reports what it found.
+/// Makes the settings that `chip` needs.
 ///
 /// # Errors
 ///
@@ -149,7 +149,7 @@ pub fn tune(config: &impl Config, chip: &Chip) -> Result<Tuning, ChannelError> {
     Ok(tuning)
 }
 
-/// Id and offset of each capability. A list that a device made endless, or that leaves configuration space, ends.
+/// Id and offset of each capability. A list that a device made endless, or that leaves configuration space, is cut.
 fn capabilities(config: &impl Config) -> Result<Vec<(u8, u16)>, ChannelError> {
     let mut found = Vec::new();
     if config.read(COMMAND)? & HAS_CAPABILITIES == 0 {
@@ -158,7 +158,7 @@ fn capabilities(config: &impl Config) -> Result<Vec<(u8, u16)>, ChannelError> {
     let mut offset = config.read(FIRST)? as u16 & 0xFC;
     while offset >= HEADER_END && found.len() < MOST && found.iter().all(|(_, seen)| *seen != offset) {
         let header = config.read(offset)?;
-        // What nobody answers reads as all ones.
+        // A read that nobody answers is all ones.
         if header == u32::MAX {
             break;
         }
@@ -197,7 +197,7 @@ fn tune_reads(config: &impl Config, offset: u16, chip: &Chip) -> Result<Setting<
     })
 }
 
-/// Accesses of a capability that a device claims to have where configuration space ends.
+/// Accesses to a capability that a device claims to have where configuration space ends.
 trait Inside: Config {
     fn read_inside(&self, offset: u16) -> Result<u32, ChannelError> {
         if offset < 0x100 { self.read(offset) } else { Ok(0) }

@@ -9,18 +9,18 @@ use libredox::error::Result;
 use libredox::flag::{MAP_PRIVATE, O_CLOEXEC, PROT_READ, PROT_WRITE};
 use syscall::CallFlags;
 
-/// Physically contiguous memory. x86 keeps DMA coherent with its caches; elsewhere the memory is uncacheable.
+/// Path of physically contiguous memory. x86 keeps DMA coherent with its caches; elsewhere the memory is uncacheable.
 const CONTIGUOUS: &str = if cfg!(any(target_arch = "x86", target_arch = "x86_64")) {
     "zeroed@wb?phys_contiguous"
 } else {
     "zeroed@uc?phys_contiguous"
 };
-/// The largest block that the kernel's buddy allocator has (kernel, `ORDER_COUNT`).
+/// Largest block of the kernel's buddy allocator (kernel, src/memory/mod.rs, `ORDER_COUNT`).
 const MAX_BLOCK_LEN: usize = 4 << 20;
 
-/// Blocks that are refused in one attempt because they are too high.
+/// Most blocks that are rejected in one attempt because they are too high.
 const TRIES: usize = 16;
-/// Memory that is held, so that the kernel does not give it again, at most.
+/// Most memory that is kept so that the kernel does not give it again.
 const MAX_REJECTED: usize = 32 << 20;
 
 /// The memory scheme, opened once.
@@ -29,7 +29,7 @@ pub struct DmaMemory {
     translation: Fd,
     /// Blocks have to end at or below this address.
     limit: u64,
-    /// Blocks above it. Freed with this: the kernel would give them again at once.
+    /// Blocks above it. Freed with the whole: the kernel would give them again at once.
     rejected: Vec<DmaBlock>,
 }
 
@@ -49,8 +49,8 @@ impl DmaMemory {
         })
     }
 
-    /// Gives only memory that ends at or below the address `limit`. The kernel cannot be asked for that; but it gives
-    /// other memory while what it gave first is held.
+    /// Restricts the memory to blocks that end at or below the address `limit`. The kernel cannot be asked for that, but it
+    /// gives other blocks while the first ones are kept.
     pub fn below(mut self, limit: u64) -> Self {
         self.limit = limit;
         self
@@ -81,7 +81,7 @@ impl DmaAllocator for DmaMemory {
     }
 }
 
-/// The first block that ends at or below `limit`; keeps those before it.
+/// Finds the first block that ends at or below `limit`; keeps those before it in `rejected`.
 fn first_below<B: DmaRegion>(
     limit: u64,
     rejected: &mut Vec<B>,
@@ -102,7 +102,7 @@ fn first_below<B: DmaRegion>(
 
 impl DmaMemory {
     fn allocate_anywhere(&self, len: usize) -> Option<DmaBlock> {
-        // Other lengths would be rounded up, and the kernel would leak what is over.
+        // The kernel rounds other lengths up and leaks the excess (kernel, src/context/memory.rs).
         if !len.is_power_of_two() || len > MAX_BLOCK_LEN {
             return None;
         }
@@ -140,7 +140,7 @@ impl DmaMemory {
     }
 }
 
-/// One block of DMA memory; unmapped when dropped.
+/// One block of DMA memory, unmapped when dropped.
 pub struct DmaBlock {
     pointer: NonNull<u8>,
     len: usize,
@@ -180,7 +180,7 @@ impl Drop for DmaBlock {
 mod tests {
     use super::*;
 
-    /// No memory: the tests only ask where it is.
+    /// Address and length of no memory: the tests use nothing else.
     struct Somewhere(u64, usize);
 
     // SAFETY: nothing is read or written through it; no ring is made of it.
@@ -206,9 +206,9 @@ mod tests {
         let mut rejected = vec![];
         let block = first_below(GIB_4, &mut rejected, || Some(Somewhere(given.next()?, 8192)));
         assert_eq!(block.map(|block| block.0), Some(GIB_4 - 8192));
-        // They are held, or the kernel would give them again.
-        let held: Vec<u64> = rejected.iter().map(|block| block.0).collect();
-        assert_eq!(held, [GIB_4, 5 * GIB_4, GIB_4 - 4096]);
+        // They are kept, or the kernel would give them again.
+        let kept: Vec<u64> = rejected.iter().map(|block| block.0).collect();
+        assert_eq!(kept, [GIB_4, 5 * GIB_4, GIB_4 - 4096]);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! The event queue and what may come out of it.
+//! The event queue and its sources.
 
 use std::time::{Duration, Instant};
 
@@ -8,7 +8,7 @@ use libredox::error::Result;
 use super::timer::Timer;
 use crate::error::{DaemonError, Doing};
 
-/// What an event is about.
+/// Source of an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Source {
     /// The NIC, on this vector (0 but for MSI-X).
@@ -17,7 +17,7 @@ pub enum Source {
     Timer,
     /// SIGTERM or SIGINT.
     Termination,
-    /// The thread that serves requests has ended.
+    /// The end of the thread that serves requests.
     RequestsEnded,
 }
 
@@ -49,7 +49,8 @@ impl UserData for Source {
 /// The event queue.
 pub struct Events {
     queue: EventQueue<Source>,
-    /// For waits with a limit: event queues have none that works alike on all systems.
+    /// Timer for waits with a limit: relibc ignores the timeout of an event queue (src/platform/redox/event.rs,
+    /// `redox_event_queue_get_events_v1`).
     limit: Timer,
 }
 
@@ -92,7 +93,7 @@ impl Events {
         }
     }
 
-    /// Waits for the next event, but no longer than `limit`: `None` then.
+    /// Waits for the next event for `limit` at most. `None` if there was none.
     ///
     /// # Errors
     ///

@@ -1,4 +1,4 @@
-//! Log lines on standard error, which init connects to the system log, and in a file of the logging scheme.
+//! Log: lines on standard error, which init connects to the system log, and in a file of the logging scheme.
 //!
 //! Nothing is ever logged for a frame or an interrupt: the console is slow and blocks.
 
@@ -22,7 +22,7 @@ impl Log for Logger {
 
     fn log(&self, record: &Record) {
         let line = format!("{} {}: {}\n", record.level(), self.name, record.args());
-        // There is nobody to tell that the log cannot be written.
+        // A log that cannot be written has no place to report that.
         if record.level() <= self.level {
             let _ = std::io::stderr().write_all(line.as_bytes());
         }
@@ -39,7 +39,7 @@ impl Log for Logger {
 
 /// Starts logging for the NIC `name`. Opens its file, so this comes before the null namespace.
 pub fn init(name: &str) {
-    // `network.pci-0000-00-03.0_e1000` logs where the stock driver does.
+    // The stock driver's file is named after the scheme, without the prefix (base, drivers/common/src/logger.rs).
     let base = name.strip_prefix("network.").unwrap_or(name);
     let file = File::create(format!("/scheme/logging/net/pci/{base}.log"))
         .ok()
@@ -58,7 +58,8 @@ pub fn init(name: &str) {
     }
 }
 
-/// The level that the kernel's environment sets for PCI network drivers, as for the stock drivers.
+/// Level that the kernel's environment sets for PCI network drivers, as for the stock ones (base,
+/// drivers/common/src/logger.rs).
 fn level_from(environment: &str) -> Option<LevelFilter> {
     ["DRIVER_PCI_LOG_LEVEL", "DRIVER_NET_LOG_LEVEL", "DRIVER_LOG_LEVEL"]
         .into_iter()
@@ -75,7 +76,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_most_special_variable_decides() {
+    fn most_special_variable_decides() {
         assert_eq!(
             level_from("A=b\nDRIVER_LOG_LEVEL=warn\n"),
             Some(LevelFilter::Warn)

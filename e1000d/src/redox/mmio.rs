@@ -7,14 +7,14 @@ use e1000_hw::platform::Registers;
 use e1000_hw::regs::BAR_LEN;
 use pcid_config::bar::MappedBar;
 
-/// Registers behind a mapped BAR. Clones share the mapping.
+/// Registers in a mapped BAR. Clones share the mapping.
 #[derive(Clone)]
 pub struct Mmio {
     bar: Arc<MappedBar>,
 }
 
 impl Mmio {
-    /// Takes a mapped BAR.
+    /// Makes registers of a mapped BAR.
     ///
     /// # Errors
     ///
@@ -55,7 +55,7 @@ impl Registers for Mmio {
     }
 }
 
-/// Makes what the CPU stored to DMA memory visible to the device before the register write that follows.
+/// Makes the CPU's stores to DMA memory visible to the device before the register write that follows.
 #[inline]
 fn order_dma_before_register() {
     // x86 keeps an uncacheable store behind earlier write-back stores by itself.

@@ -13,11 +13,11 @@ pub struct Registration {
 impl Registration {
     /// Prepares to register the scheme whose root handle is `root_id`, and enters the null namespace.
     ///
-    /// June's namespace manager opens files of a scheme itself, synchronously, for whoever asks: a driver that
-    /// is registered and then makes a namespace call, before it serves, can block it while it blocks the driver,
-    /// and all of the system with both. So everything that takes the namespace happens here, before
-    /// [`Registration::register`], which uses a duplicate of the old one: what is registered in the null
-    /// namespace, nobody else sees.
+    /// June's namespace manager opens files of a scheme itself, synchronously (base, bootstrap/src/initnsmgr.rs). A driver
+    /// that is registered and makes a namespace call before it serves can wait for the manager while the manager waits for
+    /// the driver, and the whole system with both. So everything that needs the namespace happens here, before
+    /// [`Registration::register`]. That uses a duplicate of the old namespace: a name in the null namespace is invisible
+    /// to others.
     ///
     /// # Errors
     ///
@@ -25,7 +25,7 @@ impl Registration {
     pub fn prepare(socket: &Socket, root_id: usize) -> Result<Self> {
         let root = Fd::new(socket.create_this_scheme_fd(0, root_id, 0, 0)?);
         let namespace = Fd::new(call::dup(call::getns()?, [])?);
-        // Keeps nothing but `memory` and `pipe`.
+        // It keeps the schemes `memory` and `pipe` only (relibc, src/platform/redox/libredox.rs, `redox_setrens_v1`).
         call::setrens(0, 0)?;
         Ok(Self { namespace, root })
     }

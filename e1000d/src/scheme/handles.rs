@@ -8,7 +8,7 @@ use super::open_file::OpenFile;
 use super::receive_mode::ReceiveModeRequest;
 use super::subscriber::Subscriber;
 
-/// What a handle refers to.
+/// Target of a handle.
 pub(super) enum Handle {
     /// The root: the namespace's own handle, or a listing.
     Root,

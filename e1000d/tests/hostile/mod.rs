@@ -385,7 +385,7 @@ impl Case {
         if std::mem::replace(&mut self.resets.1, resets) != resets {
             kernel.wire.reset(dropped);
         }
-        for frame in self.machine.take_sent() {
+        for frame in self.machine.take_sent_and_lost() {
             if frame.get(..12) == Some(&[FAKE_MAC, FAKE_MAC].concat()) {
                 // Only a device that does not do what it is told, or late, sends the frames of a self-test.
                 assert!(self.stalled, "a frame of the self-test on the wire");

@@ -2,12 +2,14 @@
 
 mod model;
 mod netdev;
+mod virtual_time;
 
 use std::fs::{self, File};
 use std::io;
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::mpsc::channel;
 use std::time::Duration;
 
 use qemu_process::{Launch, Monitor, Qemu, QemuError, escape};
@@ -17,6 +19,8 @@ use crate::qtest::{Interrupt, Qtest};
 
 pub use model::{NicModel, UnknownModel};
 pub use netdev::{Netdev, UnknownNetdev};
+pub use virtual_time::TimeStands;
+use virtual_time::VirtualTime;
 
 /// The name of the NIC's back end, for the monitor and the capture.
 pub const NETDEV: &str = "n0";
@@ -49,6 +53,9 @@ pub struct MachineOptions {
     pub monitor: Option<PathBuf>,
     /// Called from a thread for each change of an IOAPIC pin.
     pub on_interrupt: OnInterrupt,
+    /// The devices' time is not that of this machine: it jumps to whatever a device waits for, and is moved by
+    /// [`Machine::advance`].
+    pub virtual_time: bool,
 }
 
 impl MachineOptions {
@@ -63,6 +70,7 @@ impl MachineOptions {
             capture: None,
             monitor: None,
             on_interrupt: Arc::new(|_| {}),
+            virtual_time: false,
         }
     }
 
@@ -116,6 +124,7 @@ pub struct Machine {
     ram: File,
     ram_size: u64,
     slot: u8,
+    time: Option<VirtualTime>,
     _directory: TempDir,
 }
 
@@ -159,13 +168,23 @@ impl Machine {
         })?;
         stream.set_nonblocking(false).map_err(MachineError::Qtest)?;
         let on_interrupt = options.on_interrupt;
-        let qtest =
-            Qtest::start(stream, move |interrupt| on_interrupt(interrupt)).map_err(MachineError::Qtest)?;
+        let (timer, fired) = channel();
+        let on_interrupt = move |interrupt: Interrupt| {
+            if interrupt.pin == virtual_time::PIN && interrupt.raised {
+                // Nobody waits for it where time is real.
+                let _ = timer.send(());
+            }
+            on_interrupt(interrupt);
+        };
+        let qtest = Qtest::start(stream, on_interrupt).map_err(MachineError::Qtest)?;
         if !qtest.intercept_ioapic() {
             return Err(MachineError::Unusable {
                 messages: qemu.messages(),
             });
         }
+        let time = options
+            .virtual_time
+            .then(|| VirtualTime::start(qtest.clone(), fired));
         // QEMU has them open. What has no name is not left behind, however this process ends.
         for file in [&files.bios, &files.ram, &files.qtest] {
             let _ = fs::remove_file(file);
@@ -177,6 +196,7 @@ impl Machine {
             ram,
             ram_size,
             slot: options.slot,
+            time,
             _directory: directory,
         })
     }
@@ -203,6 +223,15 @@ impl Machine {
     /// Size of RAM in bytes.
     pub fn ram_size(&self) -> u64 {
         self.ram_size
+    }
+
+    /// Has `duration` of the devices' time pass: all that falls into it has happened afterwards.
+    ///
+    /// # Errors
+    ///
+    /// [`TimeStands`], also where time is real ([`MachineOptions::virtual_time`]).
+    pub fn advance(&self, duration: Duration) -> Result<(), TimeStands> {
+        self.time.as_ref().ok_or(TimeStands)?.advance(duration)
     }
 
     /// Plugs in (`true`) or pulls out the cable.
@@ -274,6 +303,9 @@ fn launch(options: &MachineOptions, files: &Files) -> Launch {
         .args(["-qtest-log", "none"])
         .args(["-netdev", &options.netdev.argument()])
         .args(["-device", &nic]);
+    if options.virtual_time {
+        launch.args(virtual_time::ARGUMENTS);
+    }
     if let Some(capture) = &options.capture {
         let file = escape(capture);
         launch.args([

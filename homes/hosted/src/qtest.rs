@@ -10,6 +10,9 @@ use std::time::Duration;
 /// Longest wait for an answer. QEMU answers at once; one that does not is as good as gone.
 const ANSWER_LIMIT: Duration = Duration::from_secs(10);
 
+/// Most commands that are sent together.
+pub const POSTED_LIMIT: usize = 256;
+
 /// A change of an interrupt pin.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Interrupt {
@@ -23,11 +26,44 @@ struct Channel {
     stream: UnixStream,
     answers: Receiver<String>,
     gone: bool,
+    /// Commands that wait to be sent, and how many they are.
+    posted: String,
+    posts: usize,
+}
+
+impl Channel {
+    /// Sends what waits, and takes the answers.
+    fn flush(&mut self) -> Option<()> {
+        let posts = std::mem::take(&mut self.posts);
+        let posted = std::mem::take(&mut self.posted);
+        self.stream.write_all(posted.as_bytes()).ok()?;
+        for _ in 0..posts {
+            self.answers.recv_timeout(ANSWER_LIMIT).ok()?;
+        }
+        Some(())
+    }
+
+    /// Sends commands behind those that wait; their answers.
+    fn ask(&mut self, commands: &[&str]) -> Option<Vec<String>> {
+        for command in commands {
+            self.posted.push_str(command);
+            self.posted.push('\n');
+        }
+        self.flush()?;
+        let answers = commands.iter().map(|_| self.answers.recv_timeout(ANSWER_LIMIT));
+        answers.collect::<Result<_, _>>().ok()
+    }
+
+    /// Nothing more is asked of a QEMU that did not answer.
+    fn give_up(&mut self) {
+        self.gone = true;
+        let _ = self.stream.shutdown(Shutdown::Both);
+    }
 }
 
 /// A connection to the test server of one QEMU. Clones share it.
 ///
-/// Every access is one command and its answer, in the order of the calls. Once QEMU is gone reads give all ones and
+/// Commands and their answers are in the order of the calls. Once QEMU is gone reads give all ones and
 /// writes do nothing, as with hardware that was pulled out.
 #[derive(Clone)]
 pub struct Qtest {
@@ -46,7 +82,7 @@ impl Qtest {
         mut on_interrupt: impl FnMut(Interrupt) + Send + 'static,
     ) -> io::Result<Self> {
         let reader = BufReader::new(stream.try_clone()?);
-        let (sender, answers) = sync_channel(1);
+        let (sender, answers) = sync_channel(2 * POSTED_LIMIT);
         redox_shim::spawn_without_signals("qtest", move || {
             for line in reader.lines() {
                 let Ok(line) = line else { break };
@@ -63,26 +99,45 @@ impl Qtest {
                 stream,
                 answers,
                 gone: false,
+                posted: String::new(),
+                posts: 0,
             })),
         })
     }
 
     /// Sends one command; the words behind `OK`, or `None` if QEMU refused or is gone.
     pub fn command(&self, command: &str) -> Option<String> {
+        self.commands(&[command]).pop().flatten()
+    }
+
+    /// Sends up to [`POSTED_LIMIT`] commands together; of each the words behind `OK`, or `None` if QEMU refused.
+    /// Nothing, if it is gone.
+    pub fn commands(&self, commands: &[&str]) -> Vec<Option<String>> {
         let mut channel = self.channel.lock().unwrap_or_else(PoisonError::into_inner);
         if channel.gone {
-            return None;
+            return Vec::new();
         }
-        let sent = channel.stream.write_all(format!("{command}\n").as_bytes());
-        let answer = sent
-            .ok()
-            .and_then(|()| channel.answers.recv_timeout(ANSWER_LIMIT).ok());
-        let Some(answer) = answer else {
-            channel.gone = true;
-            let _ = channel.stream.shutdown(Shutdown::Both);
-            return None;
+        let Some(answers) = channel.ask(commands) else {
+            channel.give_up();
+            return Vec::new();
         };
-        answer.strip_prefix("OK").map(|rest| rest.trim().to_string())
+        let words = |answer: String| answer.strip_prefix("OK").map(|rest| rest.trim().to_string());
+        answers.into_iter().map(words).collect()
+    }
+
+    /// Has a command sent, behind which nothing is done before the next one that wants an answer: with that one, or
+    /// with many like it. Its own answer is not looked at.
+    pub fn post(&self, command: &str) {
+        let mut channel = self.channel.lock().unwrap_or_else(PoisonError::into_inner);
+        if channel.gone {
+            return;
+        }
+        channel.posted.push_str(command);
+        channel.posted.push('\n');
+        channel.posts += 1;
+        if channel.posts == POSTED_LIMIT && channel.flush().is_none() {
+            channel.give_up();
+        }
     }
 
     /// Tells if QEMU has stopped answering.
@@ -91,14 +146,33 @@ impl Qtest {
     }
 
     fn read(&self, command: &str) -> Option<u64> {
-        let answer = self.command(command)?;
-        u64::from_str_radix(answer.strip_prefix("0x")?, 16).ok()
+        number(&self.command(command)?)
+    }
+
+    /// Reads 32 bits of memory space at each of up to [`POSTED_LIMIT`] addresses.
+    pub fn read_all(&self, addresses: &[u64]) -> Vec<u32> {
+        let commands: Vec<_> = addresses
+            .iter()
+            .map(|address| format!("readl 0x{address:x}"))
+            .collect();
+        let commands: Vec<_> = commands.iter().map(String::as_str).collect();
+        let mut answers = self.commands(&commands).into_iter();
+        let value = |answer: Option<Option<String>>| number(&answer??);
+        addresses
+            .iter()
+            .map(|_| value(answers.next()).map_or(u32::MAX, |value| value as u32))
+            .collect()
     }
 
     /// Reads 32 bits of memory space.
     pub fn readl(&self, address: u64) -> u32 {
         self.read(&format!("readl 0x{address:x}"))
             .map_or(u32::MAX, |value| value as u32)
+    }
+
+    /// Reads 64 bits of memory space.
+    pub fn readq(&self, address: u64) -> u64 {
+        self.read(&format!("readq 0x{address:x}")).unwrap_or(u64::MAX)
     }
 
     /// Writes 32 bits of memory space.
@@ -132,6 +206,11 @@ impl Qtest {
     pub fn intercept_ioapic(&self) -> bool {
         self.command("irq_intercept_in ioapic").is_some()
     }
+}
+
+/// A number as QEMU answers it.
+fn number(answer: &str) -> Option<u64> {
+    u64::from_str_radix(answer.strip_prefix("0x")?, 16).ok()
 }
 
 fn parse_interrupt(line: &str) -> Option<Interrupt> {
@@ -196,6 +275,24 @@ mod tests {
             length("writel 0xe0000000 0x1")
         );
         assert_eq!(qtest.inl(0xCFC), u32::MAX, "an answer without 0x is no number");
+    }
+
+    #[test]
+    fn posted_commands_go_with_the_next_one_in_order() {
+        let (sender, lines) = std::sync::mpsc::channel();
+        let server = server(move |line| {
+            sender.send(line.to_string()).unwrap();
+            format!("OK {line}\n")
+        });
+        let qtest = Qtest::start(server, |_| {}).unwrap();
+        for n in 0..POSTED_LIMIT + 2 {
+            qtest.post(&n.to_string());
+        }
+        assert_eq!(qtest.command("last"), Some("last".into()));
+        let seen: Vec<_> = lines.try_iter().collect();
+        let mut sent: Vec<_> = (0..POSTED_LIMIT + 2).map(|n| n.to_string()).collect();
+        sent.push("last".into());
+        assert_eq!(seen, sent);
     }
 
     #[test]

@@ -1,35 +1,37 @@
-//! Proof that an interrupt line is the NIC's.
+//! Test of an interrupt line: is it the NIC's?
 //!
-//! A line number in configuration space may be wrong, and somebody else's interrupts on it look like the NIC's: its test
-//! interrupt sets ICR whatever line it fires, so that the next interrupt of anybody finds a cause. So there are several
-//! tests in a row, each of which has to be answered within two milliseconds of being raised. How many depends on how often
-//! the line fires by itself: enough that others do it by chance in one of 100 000 rows.
+//! A line number in configuration space may be wrong, and the interrupts of others on that line look like the NIC's: its
+//! test interrupt sets ICR whatever line it fires, so that the next interrupt of anybody finds a cause. So there are several
+//! tests in a row, each of which has to be answered within two milliseconds. Their number depends on how often the line
+//! fires by itself: enough that others answer all of them by chance in one of 100 000 rows.
 //!
-//! The line is looked at without giving the processor away: an event that waits for its turn on a busy machine would be
-//! late for no fault of the line's.
+//! The line is polled without giving the processor away: an event that waits for its turn on a busy machine would be late
+//! for no fault of the line's.
 
 use std::time::Duration;
 
 use e1000_hw::platform::Clock;
 
-/// A line is trusted if chance explains what was seen less often than this.
+/// Probability of passing by chance below which a line is trusted.
 const CHANCE: f64 = 1e-5;
 /// Fewest tests in a row, on a line that is silent otherwise.
 const FEWEST: u32 = 4;
 /// Most tests in a row. A line that would need more is too busy to tell.
 const MOST: u32 = 256;
-/// Tests that may fail, each of which begins a new row. An emulator on a busy host raises some late.
+/// Most tests that may fail, each of which begins a new row. An emulator on a busy host raises some late.
 const MISSES: u32 = 32;
 /// Tests that fail before a line on which nothing came is given up.
 const SILENT: u32 = 8;
-/// Longest time for all, beside what tests are allowed.
+/// Longest time for all, in addition to the time that tests are allowed.
 const LIMIT: Duration = Duration::from_secs(2);
 /// Pause in which others can serve their interrupt: their drivers may need this processor.
 const OTHERS: Duration = Duration::from_millis(1);
-/// Pause between two looks once the usual time is over, where tests are allowed more.
+/// Pause between two polls after the usual time, where tests are allowed more.
 const SLOW: Duration = Duration::from_micros(200);
+/// Most pauses for a line to become quiet.
+const QUIET_POLLS: usize = 8;
 
-/// How long is waited.
+/// Time limits.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
     /// For the interrupt of one test.
@@ -48,11 +50,11 @@ impl Default for Limits {
     }
 }
 
-/// What the tests said.
+/// Result of the tests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
     /// The line is the NIC's; so many tests in a row.
-    Proven(u32),
+    Works(u32),
     /// Nothing came.
     Silent,
     /// Something came, but not with the tests.
@@ -63,7 +65,7 @@ pub enum Verdict {
 
 /// A line, and the NIC that may be on it.
 pub trait Line {
-    /// Why it cannot be used.
+    /// Error of the line's handle.
     type Error;
 
     /// Masks the NIC's causes.
@@ -72,13 +74,13 @@ pub trait Line {
     /// Raises one of the NIC's causes, unmasked.
     fn raise(&mut self);
 
-    /// If the line has fired since the last look, acknowledges that and returns whether the NIC had a cause. Does not
+    /// Acknowledges the line if it has fired since the last poll. Returns then whether the NIC had a cause. Does not
     /// block.
     ///
     /// # Errors
     ///
     /// When the line fails.
-    fn look(&mut self) -> Result<Option<bool>, Self::Error>;
+    fn poll(&mut self) -> Result<Option<bool>, Self::Error>;
 }
 
 /// Tests whether the NIC's interrupts come on `line`. Takes 20 ms and a little on a line that is right, two seconds at
@@ -87,20 +89,20 @@ pub trait Line {
 /// # Errors
 ///
 /// When the line fails.
-pub fn prove<L: Line>(line: &mut L, clock: &impl Clock, limits: Limits) -> Result<Verdict, L::Error> {
+pub fn test_line<L: Line>(line: &mut L, clock: &impl Clock, limits: Limits) -> Result<Verdict, L::Error> {
     let Some(wanted) = listen(line, clock, limits)? else {
         return Ok(Verdict::TooBusy);
     };
     let (mut row, mut misses, mut heard_any) = (0, 0, false);
     let start = clock.now();
     while clock.now().saturating_sub(start) < LIMIT + 4 * limits.test {
-        settle(line, clock)?;
+        wait_until_quiet(line, clock)?;
         match test(line, clock, limits.test)? {
             Answer::InTime => {
                 heard_any = true;
                 row += 1;
                 if row >= wanted {
-                    return Ok(Verdict::Proven(row));
+                    return Ok(Verdict::Works(row));
                 }
             }
             // The processor was taken away meanwhile: that says nothing.
@@ -121,20 +123,20 @@ pub fn prove<L: Line>(line: &mut L, clock: &impl Clock, limits: Limits) -> Resul
     })
 }
 
-/// Listens for others; how many tests in a row prove something, if any number does.
+/// Listens for interrupts of others. Returns the number of tests in a row that prove something, if any number does.
 fn listen<L: Line>(line: &mut L, clock: &impl Clock, limits: Limits) -> Result<Option<u32>, L::Error> {
     line.mask();
-    settle(line, clock)?;
+    wait_until_quiet(line, clock)?;
     let start = clock.now();
     let (mut events, mut heard, mut last) = (0u32, Duration::ZERO, start);
     while heard < limits.listen && clock.now().saturating_sub(start) < LIMIT {
-        if line.look()?.is_some() {
+        if line.poll()?.is_some() {
             events += 1;
             clock.sleep(OTHERS);
             last = clock.now();
         } else {
             let now = clock.now();
-            // In a longer time without a look the line may have fired more than once.
+            // In a longer time without a poll the line may have fired more than once.
             heard += now.saturating_sub(last).min(limits.test);
             last = now;
         }
@@ -142,23 +144,24 @@ fn listen<L: Line>(line: &mut L, clock: &impl Clock, limits: Limits) -> Result<O
     Ok(tests_wanted(events, heard, limits.test))
 }
 
-/// Tests in a row that others, who were heard `events` times in `heard`, pass by chance less often than [`CHANCE`].
+/// Number of tests in a row that others, who were heard `events` times in `heard`, pass by chance with a probability below
+/// [`CHANCE`].
 fn tests_wanted(events: u32, heard: Duration, test: Duration) -> Option<u32> {
     if heard.is_zero() {
         return (events == 0).then_some(FEWEST);
     }
     // One more than was heard: that nothing came does not mean that nothing does.
     let expected = f64::from(events + 1) * test.as_secs_f64() / heard.as_secs_f64();
-    // Of the chance that one of them comes within the time of a test.
+    // Logarithm of the probability that one of them comes within the time of a test.
     let logarithm = (-(-expected).exp()).ln_1p();
     let wanted = (CHANCE.ln() / logarithm.min(-f64::EPSILON)).ceil();
     (wanted <= f64::from(MOST)).then(|| (wanted as u32).max(FEWEST))
 }
 
-/// Waits until the line is quiet, a few times at most.
-fn settle<L: Line>(line: &mut L, clock: &impl Clock) -> Result<(), L::Error> {
-    for _ in 0..8 {
-        if line.look()?.is_none() {
+/// Waits until the line does not fire, for a few pauses at most.
+fn wait_until_quiet<L: Line>(line: &mut L, clock: &impl Clock) -> Result<(), L::Error> {
+    for _ in 0..QUIET_POLLS {
+        if line.poll()?.is_none() {
             break;
         }
         clock.sleep(OTHERS);
@@ -166,7 +169,7 @@ fn settle<L: Line>(line: &mut L, clock: &impl Clock) -> Result<(), L::Error> {
     Ok(())
 }
 
-/// What became of one test.
+/// Result of one test.
 enum Answer {
     InTime,
     Late,
@@ -177,7 +180,7 @@ fn test<L: Line>(line: &mut L, clock: &impl Clock, limit: Duration) -> Result<An
     let start = clock.now();
     line.raise();
     loop {
-        let ours = line.look()? == Some(true);
+        let ours = line.poll()? == Some(true);
         let passed = clock.now().saturating_sub(start);
         match (ours, passed <= limit) {
             (true, true) => return Ok(Answer::InTime),
@@ -196,7 +199,7 @@ mod tests {
 
     use super::*;
 
-    /// Time that passes with each look, and when somebody sleeps: no clock of this machine's.
+    /// Time that passes with each poll, and when somebody sleeps: no clock of this machine's.
     #[derive(Default)]
     struct Time(Cell<Duration>);
 
@@ -219,7 +222,7 @@ mod tests {
         /// Mean time between interrupts of others.
         others: Option<Duration>,
         next_other: Duration,
-        /// Of a thousand looks, so many come late, because the processor was taken away.
+        /// Polls of a thousand that come late, because the processor was taken away.
         taken_away: u64,
         /// When the NIC's own interrupt arrives.
         due: Option<Duration>,
@@ -272,7 +275,7 @@ mod tests {
             self.due = self.own.map(|after| self.time.0.get() + after);
         }
 
-        fn look(&mut self) -> Result<Option<bool>, Infallible> {
+        fn poll(&mut self) -> Result<Option<bool>, Infallible> {
             let away = if self.next_random() % 1000 < self.taken_away {
                 Duration::from_millis(12)
             } else {
@@ -300,17 +303,17 @@ mod tests {
                 let time = Time::default();
                 let mut line = Simulated::new(&time, seed, own, others);
                 line.taken_away = taken_away;
-                let Ok(verdict) = prove(&mut line, &&time, Limits::default());
+                let Ok(verdict) = test_line(&mut line, &&time, Limits::default());
                 assert!(time.0.get() < Duration::from_secs(5), "{:?}", time.0.get());
                 verdict
             })
             .collect()
     }
 
-    fn proven(verdicts: &[Verdict]) -> usize {
+    fn working(verdicts: &[Verdict]) -> usize {
         verdicts
             .iter()
-            .filter(|verdict| matches!(verdict, Verdict::Proven(_)))
+            .filter(|verdict| matches!(verdict, Verdict::Works(_)))
             .count()
     }
 
@@ -318,11 +321,11 @@ mod tests {
     const OWN: Option<Duration> = Some(Duration::from_micros(130));
 
     #[test]
-    fn interrupts_of_others_on_a_wrong_line_prove_nothing() {
+    fn interrupts_of_others_on_a_wrong_line_are_not_taken_for_the_nics() {
         for per_second in [1, 18, 100, 250, 1000, 4000, 20_000] {
             let others = Some(1000 * MS / per_second);
             let verdicts = verdicts(None, others, 0);
-            assert_eq!(proven(&verdicts), 0, "{per_second} a second");
+            assert_eq!(working(&verdicts), 0, "{per_second} a second");
         }
         assert!(
             verdicts(None, None, 0)
@@ -332,25 +335,25 @@ mod tests {
     }
 
     #[test]
-    fn own_line_is_proven_alone_and_with_others_on_it() {
+    fn own_line_passes_alone_and_with_others_on_it() {
         for per_second in [0, 1, 18, 100, 250] {
             let others = (per_second != 0).then(|| 1000 * MS / per_second);
             let verdicts = verdicts(OWN, others, 0);
-            assert_eq!(proven(&verdicts), verdicts.len(), "{per_second} a second");
+            assert_eq!(working(&verdicts), verdicts.len(), "{per_second} a second");
         }
-        assert_eq!(verdicts(OWN, None, 0)[0], Verdict::Proven(5));
+        assert_eq!(verdicts(OWN, None, 0)[0], Verdict::Works(5));
     }
 
     #[test]
     fn processor_that_is_taken_away_does_not_hide_a_line() {
         let verdicts = verdicts(OWN, None, 5);
-        assert_eq!(proven(&verdicts), verdicts.len());
+        assert_eq!(working(&verdicts), verdicts.len());
     }
 
     #[test]
-    fn interrupt_that_is_always_late_proves_nothing() {
+    fn interrupt_that_is_always_late_does_not_pass() {
         let verdicts = verdicts(Some(5 * MS), None, 0);
-        assert_eq!(proven(&verdicts), 0);
+        assert_eq!(working(&verdicts), 0);
     }
 
     #[test]

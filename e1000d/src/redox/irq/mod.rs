@@ -1,38 +1,32 @@
-//! How the NIC's interrupts reach the daemon: MSI-X, MSI, the INTx line, or not at all.
+//! Interrupts of the NIC: MSI-X, MSI, the INTx line, or none.
 //!
-//! They are tried in that order, and each must prove itself: the NIC raises test interrupts, which have to arrive, on a line
-//! each within two milliseconds ([`proof`]). What cannot be set up, or does not fire, is passed over; without any, the
-//! rings are polled.
+//! They are tried in that order, and each is tested: the NIC raises test interrupts, which have to arrive
+//! ([`line_test`]). A kind that cannot be set up, or whose interrupts do not arrive, is passed over. Without any, the rings
+//! are polled.
 
+mod arrival;
 pub mod line_test;
 
 use std::fmt;
 use std::str::FromStr;
-use std::time::Duration;
 
 use e1000_hw::interrupt::Routing;
-use e1000_hw::nic::{Interrupt, Nic};
+use e1000_hw::nic::Nic;
 use e1000_hw::platform::{Clock, DmaRegion, Registers};
 use pcid_config::channel::{Channel, ChannelError};
-use pcid_config::interrupt::{InterruptError, IrqLine, Serviced};
+use pcid_config::interrupt::{InterruptError, IrqLine};
 use pcid_config::message::{self, MessageError, MessageVector, MsiX};
 use pcid_config::protocol::PciFunction;
 
-use self::line_test::{self as proof, Verdict};
+use self::line_test::Limits;
+use super::events::{Events, Source};
 use crate::error::{DaemonError, Doing};
-use crate::redox::events::{Events, Source};
 
-/// How long a test message may take to be told of. A vector is nobody else's: its time proves nothing.
-const MESSAGE_LIMIT: Duration = Duration::from_millis(100);
-/// Test messages that have to arrive.
-const MESSAGES: usize = 3;
-/// Other messages of the NIC that are put up with during the test.
-const MESSAGE_EVENTS: usize = 16;
 /// PCI configuration space: command register, and its bit that turns INTx off.
 const PCI_COMMAND: u16 = 4;
 const COMMAND_INTX_DISABLE: u32 = 1 << 10;
 
-/// A way for interrupts, by name.
+/// Kind of interrupt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// Message interrupts with a table of vectors.
@@ -69,7 +63,7 @@ impl fmt::Display for Kind {
     }
 }
 
-/// Not the name of a [`Kind`].
+/// Text that is not the name of a [`Kind`].
 #[derive(Debug, thiserror::Error)]
 #[error("{0:?} is no kind of interrupt: msi-x, msi, intx or polling")]
 pub struct UnknownKind(String);
@@ -83,6 +77,21 @@ impl FromStr for Kind {
             .find(|kind| kind.to_string().eq_ignore_ascii_case(name));
         known.ok_or_else(|| UnknownKind(name.to_owned()))
     }
+}
+
+/// Error of setting a kind of interrupt up.
+#[derive(Debug, thiserror::Error)]
+enum SetUpError {
+    #[error(transparent)]
+    Message(#[from] MessageError),
+    #[error(transparent)]
+    Line(#[from] InterruptError),
+    #[error("the function has no interrupt line")]
+    NoLine,
+    #[error("the chip cannot use {0} vectors")]
+    Vectors(usize),
+    #[error("INTx cannot be switched: {0}")]
+    Command(#[from] ChannelError),
 }
 
 /// The interrupts in use.
@@ -111,14 +120,14 @@ impl Interrupts {
         function: &PciFunction,
         nic: &mut Nic<R, D>,
         events: &mut Events,
-        (limits, clock): (proof::Limits, &impl Clock),
+        (limits, clock): (Limits, &impl Clock),
     ) -> Result<Self, DaemonError> {
         for kind in Kind::ALL.into_iter().skip_while(|kind| *kind != first) {
             let interrupts = match Self::set_up(kind, channel, function, nic) {
                 Ok(interrupts) => interrupts,
                 Err(reason) => {
                     log::debug!("no {kind}: {reason}");
-                    if !matches!(reason.downcast_ref(), Some(MessageError::NotOffered)) {
+                    if !matches!(reason, SetUpError::Message(MessageError::NotOffered)) {
                         kind.switch_off(channel);
                     }
                     continue;
@@ -130,23 +139,12 @@ impl Interrupts {
                     .doing("watch an interrupt")?;
             }
             nic.enable_interrupts();
-            let failed = match &interrupts {
-                Self::Polling => None,
-                Self::Line(line) => match proof::prove(&mut Test { line, nic }, clock, limits)? {
-                    Verdict::Proven(_) => None,
-                    Verdict::Silent => Some("test interrupts did not arrive"),
-                    Verdict::Unrelated => Some("interrupts on it were not those that were tested"),
-                    Verdict::TooBusy => Some("others use it too much to tell whose interrupts are whose"),
-                },
-                Self::MsiX(_) | Self::Msi(_) if interrupts.messages_arrive(nic, events)? => None,
-                Self::MsiX(_) | Self::Msi(_) => Some("a test interrupt did not arrive"),
-            };
-            let Some(failed) = failed else {
-                // What fired in the tests may have masked itself.
+            let Some(failure) = interrupts.test(nic, events, limits, clock)? else {
+                // Test interrupts may have masked themselves.
                 nic.enable_interrupts();
                 return Ok(interrupts);
             };
-            log::warn!("{kind} was set up, but {failed}");
+            log::warn!("{kind} was set up, but {failure}");
             nic.disable_interrupts();
             kind.switch_off(channel);
         }
@@ -158,22 +156,20 @@ impl Interrupts {
         channel: &Channel,
         function: &PciFunction,
         nic: &mut Nic<R, D>,
-    ) -> Result<Self, Box<dyn std::error::Error>> {
+    ) -> Result<Self, SetUpError> {
         let chip = nic.chip();
         let (interrupts, routing) = match kind {
             Kind::MsiX => {
                 let choose = |vectors| Routing::for_vectors(chip, vectors).map_or(0, Routing::vectors);
                 let vectors = MsiX::enable(channel, function, choose)?;
-                let count = u16::try_from(vectors.vectors().len())?;
-                let routing = Routing::for_vectors(chip, count).ok_or("the chip has no MSI-X")?;
-                (Self::MsiX(vectors), routing)
+                let count = vectors.vectors().len();
+                let routing = u16::try_from(count).ok();
+                let routing = routing.and_then(|count| Routing::for_vectors(chip, count));
+                (Self::MsiX(vectors), routing.ok_or(SetUpError::Vectors(count))?)
             }
             Kind::Msi => (Self::Msi(message::enable_msi(channel)?), Routing::Single),
             Kind::Line => {
-                let line = function
-                    .legacy_interrupt
-                    .as_ref()
-                    .ok_or("the function has no interrupt line")?;
+                let line = function.legacy_interrupt.as_ref().ok_or(SetUpError::NoLine)?;
                 (Self::Line(IrqLine::open(line)?), Routing::Single)
             }
             Kind::Polling => (Self::Polling, Routing::Single),
@@ -183,42 +179,7 @@ impl Interrupts {
         Ok(interrupts)
     }
 
-    /// Raises test messages and waits for each.
-    fn messages_arrive<R: Registers, D: DmaRegion>(
-        &self,
-        nic: &mut Nic<R, D>,
-        events: &mut Events,
-    ) -> Result<bool, DaemonError> {
-        for _ in 0..MESSAGES {
-            nic.enable_interrupts();
-            nic.raise_test_interrupt();
-            if !self.message_arrives(nic, events)? {
-                return Ok(false);
-            }
-        }
-        Ok(true)
-    }
-
-    fn message_arrives<R: Registers, D: DmaRegion>(
-        &self,
-        nic: &mut Nic<R, D>,
-        events: &mut Events,
-    ) -> Result<bool, DaemonError> {
-        // The link may have something to say meanwhile.
-        for _ in 0..MESSAGE_EVENTS {
-            let Some(Source::Interrupt(vector)) = events.next_within(MESSAGE_LIMIT)? else {
-                return Ok(false);
-            };
-            let mut ours = false;
-            self.service(|| ours |= vector == 0 && matches!(nic.interrupt(vector), Interrupt::Causes(_)))?;
-            if ours {
-                return Ok(true);
-            }
-        }
-        Ok(false)
-    }
-
-    /// Which kind this is.
+    /// The kind in use.
     pub fn kind(&self) -> Kind {
         match self {
             Self::MsiX(_) => Kind::MsiX,
@@ -240,8 +201,7 @@ impl Interrupts {
         }
     }
 
-    /// An interrupt's event arrived: calls `on_interrupt`, which reads the NIC's causes, and acknowledges what has to
-    /// be acknowledged.
+    /// Serves an interrupt whose event arrived: calls `on_interrupt`, which reads the NIC's causes, and acknowledges a line.
     ///
     /// # Errors
     ///
@@ -256,33 +216,6 @@ impl Interrupts {
             }
             Self::Polling => Ok(()),
         }
-    }
-}
-
-/// A line, and the NIC that should be on it.
-struct Test<'a, R: Registers, D: DmaRegion> {
-    line: &'a IrqLine,
-    nic: &'a mut Nic<R, D>,
-}
-
-impl<R: Registers, D: DmaRegion> proof::Line for Test<'_, R, D> {
-    type Error = InterruptError;
-
-    fn mask(&mut self) {
-        self.nic.disable_interrupts();
-    }
-
-    fn raise(&mut self) {
-        self.nic.enable_interrupts();
-        self.nic.raise_test_interrupt();
-    }
-
-    fn look(&mut self) -> Result<Option<bool>, InterruptError> {
-        let mut ours = false;
-        let serviced = self
-            .line
-            .service(|| ours |= matches!(self.nic.interrupt(0), Interrupt::Causes(_)))?;
-        Ok((serviced != Serviced::Nothing).then_some(ours))
     }
 }
 

@@ -14,15 +14,16 @@ use e1000_hosted::memory::FIRST_FREE;
 use e1000_hosted::platform::HostedPlatform;
 use e1000_hosted::registers::QtestRegisters;
 use e1000_hosted::{pci, pcid};
-use e1000_hw::flow_control::Pause;
-use e1000_hw::moderation::{DEFAULT_POLICY, Policy};
 use e1000_hw::platform::Registers;
-use e1000d::options::Options;
+use e1000d::options::{DESCRIPTION, Options};
 use e1000d::platform::Environment;
 use pcid_config::environment::{INIT_NOTIFY, parse_fd};
 
 /// Runs the e1000d daemon against one of QEMU's NICs; prints `ready SCHEME-NAME` when clients can come.
+///
+/// The options of e1000d itself are taken, too.
 #[derive(Parser)]
+#[command(after_help = DESCRIPTION)]
 struct Arguments {
     /// QEMU's name of the NIC: e1000, e1000-82544gc, e1000-82545em, e1000e.
     #[arg(long, default_value = "e1000")]
@@ -55,18 +56,9 @@ struct Arguments {
     /// Pull out the cable before the daemon starts.
     #[arg(long)]
     link_down: bool,
-    /// Drive a part that is known not to be right.
-    #[arg(long)]
-    force: bool,
     /// Have somebody else take the scheme's name while the daemon starts, for tests; needs --scheme-dir.
     #[arg(long, requires = "scheme_dir")]
     name_taken: bool,
-    /// Pause frames to negotiate: none, rx, tx, both.
-    #[arg(long, default_value_t = Options::default().pause)]
-    pause: Pause,
-    /// Time that the NIC waits between two interrupts: off, lowest, low, bulk, adaptive.
-    #[arg(long)]
-    moderation: Option<Policy>,
 }
 
 fn parse_mac(text: &str) -> Result<[u8; 6], String> {
@@ -80,7 +72,7 @@ fn parse_mac(text: &str) -> Result<[u8; 6], String> {
 }
 
 fn main() -> ExitCode {
-    match run(Arguments::parse()) {
+    match run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("e1000d-hosted: {error}");
@@ -89,7 +81,11 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(arguments: Arguments) -> Result<(), Box<dyn Error>> {
+fn run() -> Result<(), Box<dyn Error>> {
+    let mut words = std::env::args_os();
+    let program = words.next();
+    let (options, rest) = Options::split(words)?;
+    let arguments = Arguments::parse_from(program.into_iter().chain(rest));
     if let Some(directory) = &arguments.scheme_dir {
         redox_shim::set_directory(directory);
     }
@@ -118,12 +114,6 @@ fn run(arguments: Arguments) -> Result<(), Box<dyn Error>> {
     redox_shim::memory::set_arena(machine.ram()?, 0, FIRST_FREE, machine.ram_size());
     let watcher = platform.clone();
     let channel = pcid::serve(&nic, move || watcher.bus_master_off())?.into_raw_fd();
-    let options = Options {
-        pause: arguments.pause,
-        moderation: arguments.moderation.unwrap_or(DEFAULT_POLICY),
-        force: arguments.force,
-        ..Options::default()
-    };
     let environment = Environment {
         channel: channel.try_into()?,
         notify,

@@ -2,7 +2,10 @@
 
 use std::fmt;
 use std::net::{Ipv4Addr, SocketAddrV4};
+use std::path::PathBuf;
 use std::str::FromStr;
+
+use qemu_process::escape;
 
 use super::NETDEV;
 
@@ -19,6 +22,9 @@ pub enum Netdev {
         /// The port that it sends to.
         peer: u16,
     },
+    /// A Unix socket that somebody listens at: frames follow each other, each behind its length in four bytes, in
+    /// network order.
+    Stream(PathBuf),
 }
 
 impl Netdev {
@@ -35,6 +41,10 @@ impl Netdev {
                     address(*local)
                 )
             }
+            Netdev::Stream(path) => {
+                let path = escape(path);
+                format!("stream,id={NETDEV},server=off,addr.type=unix,addr.path={path}")
+            }
         }
     }
 }
@@ -45,13 +55,14 @@ impl fmt::Display for Netdev {
             Netdev::User(options) if options.is_empty() => f.write_str("user"),
             Netdev::User(options) => write!(f, "user,{options}"),
             Netdev::Udp { local, peer } => write!(f, "udp:{local}:{peer}"),
+            Netdev::Stream(path) => write!(f, "stream:{}", path.display()),
         }
     }
 }
 
-/// Not a network description: `user`, `user,OPTIONS` or `udp:LOCALPORT:PEERPORT`.
+/// Not a network description: `user`, `user,OPTIONS`, `udp:LOCALPORT:PEERPORT` or `stream:SOCKET`.
 #[derive(Debug, thiserror::Error)]
-#[error("not a network: {0} (user, user,OPTIONS or udp:LOCALPORT:PEERPORT)")]
+#[error("not a network: {0} (user, user,OPTIONS, udp:LOCALPORT:PEERPORT or stream:SOCKET)")]
 pub struct UnknownNetdev(String);
 
 impl FromStr for Netdev {
@@ -65,6 +76,9 @@ impl FromStr for Netdev {
                 None if options.is_empty() => Ok(Netdev::User(String::new())),
                 None => Err(unknown()),
             };
+        }
+        if let Some(path) = text.strip_prefix("stream:").filter(|path| !path.is_empty()) {
+            return Ok(Netdev::Stream(path.into()));
         }
         let (local, peer) = text
             .strip_prefix("udp:")
@@ -94,10 +108,14 @@ mod tests {
             argument("udp:1000:2000"),
             "socket,id=n0,udp=127.0.0.1:2000,localaddr=127.0.0.1:1000"
         );
-        for text in ["user", "user,restrict=on", "udp:1000:2000"] {
+        assert_eq!(
+            argument("stream:/tmp/a,b"),
+            "stream,id=n0,server=off,addr.type=unix,addr.path=/tmp/a,,b"
+        );
+        for text in ["user", "user,restrict=on", "udp:1000:2000", "stream:/tmp/a"] {
             assert_eq!(text.parse::<Netdev>().unwrap().to_string(), text);
         }
-        for wrong in ["", "tap", "users", "udp:1", "udp:1:x", "udp:1:70000"] {
+        for wrong in ["", "tap", "users", "stream:", "udp:1", "udp:1:x", "udp:1:70000"] {
             assert!(wrong.parse::<Netdev>().is_err(), "{wrong}");
         }
     }

@@ -1,0 +1,99 @@
+//! Test of the interrupts that were set up: do the NIC's interrupts arrive?
+
+use std::time::Duration;
+
+use e1000_hw::nic::{Interrupt, Nic};
+use e1000_hw::platform::{Clock, DmaRegion, Registers};
+use pcid_config::interrupt::{InterruptError, IrqLine, Serviced};
+
+use super::Interrupts;
+use super::line_test::{self, Limits, Verdict};
+use crate::error::DaemonError;
+use crate::redox::events::{Events, Source};
+
+/// Longest time from a test message to its event. A vector is nobody else's: when it fires proves nothing.
+const MESSAGE_LIMIT: Duration = Duration::from_millis(100);
+/// Test messages that have to arrive.
+const MESSAGES: usize = 3;
+/// Most other messages of the NIC during the test of one: the link may change meanwhile.
+const OTHER_MESSAGES: usize = 16;
+
+impl Interrupts {
+    /// Raises test interrupts. Returns what is wrong, if they do not arrive.
+    ///
+    /// # Errors
+    ///
+    /// When events cannot be waited for, or the line's handle fails.
+    pub(super) fn test<R: Registers, D: DmaRegion>(
+        &self,
+        nic: &mut Nic<R, D>,
+        events: &mut Events,
+        limits: Limits,
+        clock: &impl Clock,
+    ) -> Result<Option<&'static str>, DaemonError> {
+        Ok(match self {
+            Self::Polling => None,
+            Self::Line(line) => match line_test::test_line(&mut TestedLine { line, nic }, clock, limits)? {
+                Verdict::Works(_) => None,
+                Verdict::Silent => Some("test interrupts did not arrive"),
+                Verdict::Unrelated => Some("interrupts on it were not those that were tested"),
+                Verdict::TooBusy => Some("others use it too much to tell whose interrupts are whose"),
+            },
+            Self::MsiX(_) | Self::Msi(_) => {
+                for _ in 0..MESSAGES {
+                    nic.enable_interrupts();
+                    nic.raise_test_interrupt();
+                    if !self.message_arrives(nic, events)? {
+                        return Ok(Some("a test interrupt did not arrive"));
+                    }
+                }
+                None
+            }
+        })
+    }
+
+    fn message_arrives<R: Registers, D: DmaRegion>(
+        &self,
+        nic: &mut Nic<R, D>,
+        events: &mut Events,
+    ) -> Result<bool, DaemonError> {
+        for _ in 0..OTHER_MESSAGES {
+            let Some(Source::Interrupt(vector)) = events.next_within(MESSAGE_LIMIT)? else {
+                return Ok(false);
+            };
+            let mut ours = false;
+            self.service(|| ours |= vector == 0 && matches!(nic.interrupt(vector), Interrupt::Causes(_)))?;
+            if ours {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+}
+
+/// A line, and the NIC that should be on it.
+struct TestedLine<'a, R: Registers, D: DmaRegion> {
+    line: &'a IrqLine,
+    nic: &'a mut Nic<R, D>,
+}
+
+impl<R: Registers, D: DmaRegion> line_test::Line for TestedLine<'_, R, D> {
+    type Error = InterruptError;
+
+    fn mask(&mut self) {
+        self.nic.disable_interrupts();
+    }
+
+    fn raise(&mut self) {
+        self.nic.enable_interrupts();
+        self.nic.raise_test_interrupt();
+    }
+
+    fn poll(&mut self) -> Result<Option<bool>, InterruptError> {
+        let mut ours = false;
+        let serviced = self
+            .line
+            .service(|| ours |= matches!(self.nic.interrupt(0), Interrupt::Causes(_)))?;
+        Ok((serviced != Serviced::Nothing).then_some(ours))
+    }
+}
