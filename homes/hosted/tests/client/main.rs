@@ -276,11 +276,14 @@ fn death_of_the_driver_is_an_error_not_a_hang() {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    thread::sleep(Duration::from_millis(300));
+    schemes.wait_for("a parked read", |directory| directory.join(fake::PARKED).exists());
     schemes.servers[0].kill().unwrap();
     let output = end_of(receiver);
-    assert!(!output.status.success());
-    assert!(String::from_utf8_lossy(&output.stderr).contains("cannot read a frame"));
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        !output.status.success() && said.contains("cannot read a frame"),
+        "{said}"
+    );
 }
 
 /// Checks of the contract, in a process of their own like [`server`].

@@ -1,5 +1,6 @@
 //! Processes that serve schemes, and `netstack-client` as their client.
 
+use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::mpsc;
 use std::thread;
@@ -45,15 +46,17 @@ impl Schemes {
         };
         let servers = names.iter().map(server).collect();
         let schemes = Self { directory, servers };
+        schemes.wait_for("schemes", |_| schemes.adapters() == names.len());
+        schemes
+    }
+
+    /// Waits until something is so, as may be seen in the directory of schemes.
+    pub fn wait_for(&self, what: &str, is_so: impl Fn(&Path) -> bool) {
         let start = Instant::now();
-        while schemes.adapters() < names.len() {
-            assert!(
-                start.elapsed() < Duration::from_secs(20),
-                "the schemes do not appear"
-            );
+        while !is_so(self.directory.path()) {
+            assert!(start.elapsed() < LIMIT, "never seen: {what}");
             thread::sleep(Duration::from_millis(20));
         }
-        schemes
     }
 
     fn adapters(&self) -> usize {
