@@ -133,7 +133,7 @@ fn frames_whose_interrupt_was_lost_are_told_of_with_the_next_request() {
             news.recv_timeout(Duration::from_millis(300)).is_err(),
             "nobody noticed"
         );
-        // Whatever anybody asks has the ring looked at.
+        // Any request has the ring looked at.
         let other = hosted::data(&hosted);
         other.write(&frame(OTHER, 100, 3)).unwrap();
         assert_eq!(news.recv_timeout(SOON), Ok(7));
