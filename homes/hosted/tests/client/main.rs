@@ -272,7 +272,7 @@ fn sent_frame_arrives_and_a_senseless_one_is_refused_by_the_driver() {
 fn death_of_the_driver_is_an_error_not_a_hang() {
     let mut schemes = Schemes::start(ONE);
     let receiver = schemes
-        .command("bench rx --seconds 1h --mode blocking")
+        .command("bench rx --seconds 60m --mode blocking")
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
