@@ -289,6 +289,16 @@ impl FakeMachine {
         self.0.borrow_mut().registers.insert(offset, value);
     }
 
+    /// `len` bytes of DMA memory at a bus address. Panics if they were not allocated in one block.
+    pub fn peek_dma(&self, address: u64, len: usize) -> Vec<u8> {
+        self.0.borrow().load(address, len)
+    }
+
+    /// Changes DMA memory at a bus address. Panics if it was not allocated in one block.
+    pub fn poke_dma(&self, address: u64, bytes: &[u8]) {
+        self.0.borrow().store(address, bytes);
+    }
+
     /// Register accesses since the last time.
     pub fn take_accesses(&self) -> Accesses {
         core::mem::take(&mut self.0.borrow_mut().accesses)

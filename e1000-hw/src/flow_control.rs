@@ -3,7 +3,7 @@
 //! A NIC that honours pause frames (`rx`) stops sending while its partner asks for it. One that sends them (`tx`) asks
 //! its partner to stop while its packet buffer is nearly full. That happens, too, when nobody reads: a client that
 //! hangs would then hold up the port of the switch, and with a simple switch everybody on it. So a NIC does not send
-//! them unless it is told to ([`crate::nic::Nic::set_pause`]); what finds no room is dropped.
+//! them unless it is told to ([`crate::nic::LinkControl::set_pause`]); what finds no room is dropped.
 
 use core::fmt;
 use core::str::FromStr;

@@ -6,23 +6,23 @@
 //! ```
 //! use e1000_hw::chip;
 //! use e1000_hw::fake::FakeMachine;
-//! use e1000_hw::nic::{Nic, RingSizes};
+//! use e1000_hw::nic::{Config, Nic};
 //!
 //! let chip = chip::find(0x8086, 0x100E).expect("82540EM is in the table");
 //! let machine = FakeMachine::new(chip);
-//! let mut nic = Nic::bring_up(machine.registers(), chip, RingSizes::default(), &mut machine.dma(), &machine)?;
+//! let mut nic = Nic::bring_up(machine.registers(), chip, Config::default(), &mut machine.dma(), &machine)?;
 //!
-//! nic.transmit(b"\xff\xff\xff\xff\xff\xff\x52\x54\x00\x12\x34\x56\x88\xb5hello").expect("the ring is empty");
-//! nic.post(); // one write of TDT for all frames taken
+//! nic.tx().send(b"\xff\xff\xff\xff\xff\xff\x52\x54\x00\x12\x34\x56\x88\xb5hello").expect("the ring is empty");
+//! nic.tx().post(); // one write of TDT for all frames taken
 //!
 //! machine.deliver(&[0xFF; 60]); // a broadcast frame comes in
 //! let mut frame = [0; 2048];
-//! assert_eq!(nic.receive(&mut frame), Some(60));
+//! assert_eq!(nic.rx().receive(&mut frame), Some(60));
 //! nic.stop(&machine);
 //! # Ok::<(), e1000_hw::nic::BringUpError>(())
 //! ```
 //!
-//! From the inside out: [`ring`] is the DMA memory, [`rx`] and [`tx`] the two directions, [`chip`] the table of parts,
+//! From the inside out: `ring` and `pool` are the DMA memory, `rx` and `tx` the two directions, [`chip`] the table of parts,
 //! [`reset`], [`firmware`], [`nvm`], [`phy`] and [`packet_buffer`] what bring-up needs, [`nic`] the whole; [`filter`],
 //! [`stats`], [`watchdog`] and [`self_test`] are what it does besides frames, [`offload`] what it can do to them,
 //! [`moderation`] how often it interrupts.
@@ -52,14 +52,21 @@ pub mod offload;
 pub mod packet_buffer;
 pub mod phy;
 pub mod platform;
+mod pool;
 pub mod regs;
 pub mod reset;
-pub mod ring;
-pub mod rx;
+mod ring;
+mod rx;
 pub mod self_test;
 pub mod stats;
-pub mod tx;
+mod token;
+mod tx;
 mod wait;
 pub mod watchdog;
 
+pub use pool::BUFFER_LEN;
+pub use ring::{DescriptorStatus, MAX_DESCRIPTORS, MIN_DESCRIPTORS, OutOfDmaMemory, RingSize};
+pub use rx::{BufferStatus, ProvideError, ReceivedBuffer, RxCounters};
+pub use token::Token;
+pub use tx::{Segment, SentFrame, TransmitError, TxCounters};
 pub use wait::TimedOut;

@@ -1,20 +1,36 @@
 //! One NIC, from bring-up to stop.
 //!
-//! Here are bring-up and stop; `frames`, `interrupts` and `link` have what every user needs besides, `control` what may be
-//! changed while it runs, `offload` checksums and segmentation, `recovery` what happens when it hangs, `upkeep` what the
-//! link needs, `self_test` the self-test, `backlog` what is there for an owner that cannot keep up.
+//! Here are bring-up and stop. Everything else is in groups, each in a file of its own:
+//!
+//! | group | of |
+//! |---|---|
+//! | [`Nic::state`] | what is known, without asking the hardware |
+//! | [`Nic::rx`] | frames in |
+//! | [`Nic::tx`] | frames out |
+//! | [`Nic::interrupts`] | interrupts: the way they take, unmasking, acknowledging, moderation |
+//! | [`Nic::link`] | looking at the link, pause frames |
+//! | [`Nic::settings`] | receive filter, VLAN tags, MTU, offloads |
+//! | [`Nic::recovery`] | the watchdog, resets, link maintenance |
+//! | [`Nic::diagnostics`] | counters, registers, the self-test |
+//!
+//! # Context
+//!
+//! A method that takes a [`Clock`] may sleep; one that does not never sleeps, and waits for no other device, so that an
+//! interrupt handler may call it. Each says so. No method allocates; only bring-up takes DMA memory.
 
-mod backlog;
-mod control;
-mod frames;
+mod diagnostics;
 mod interrupts;
 mod link;
-mod offload;
+mod maintenance;
 mod recovery;
+mod rx;
 mod self_test;
-mod upkeep;
+mod settings;
+mod state;
+mod tx;
 
 use core::fmt;
+use core::mem::MaybeUninit;
 
 use crate::chip::{Chip, Quirks};
 use crate::ethernet::MacAddress;
@@ -32,37 +48,60 @@ use crate::phy::{self, Advertise};
 use crate::platform::{Clock, DmaAllocator, DmaRegion, Registers};
 use crate::regs::{self, Status};
 use crate::reset;
-use crate::ring::{OutOfDmaMemory, RingSize};
-use crate::rx::RxRing;
+use crate::ring::{DescriptorRing, OutOfDmaMemory, RingSize};
+use crate::rx::Receiver;
 use crate::self_test::loopback;
 use crate::stats::Statistics;
-use crate::tx::TxRing;
+use crate::tx::Transmitter;
 use crate::wait::TimedOut;
 use crate::watchdog::Watchdog;
 
-pub use control::{DEFAULT_MTU, MIN_MTU, MtuError};
-pub use interrupts::Interrupt;
-pub use self_test::SelfTest;
+use maintenance::Maintenance;
 
-/// How large the rings are. Limited to what the chip takes.
+pub use diagnostics::Diagnostics;
+pub use interrupts::{Interrupt, InterruptControl};
+pub use link::LinkControl;
+pub use recovery::Recovery;
+pub use rx::Rx;
+pub use self_test::SelfTest;
+pub use settings::{DEFAULT_MTU, MIN_MTU, MtuError, Settings};
+pub use state::State;
+pub use tx::{SendOptions, Tx};
+
+/// Rings and buffers of a NIC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct RingSizes {
-    /// Receive descriptors, each with a buffer of 2 KiB.
+pub struct Config {
+    /// Receive descriptors; limited to what the chip takes.
     pub rx: RingSize,
-    /// Transmit descriptors, each with a buffer of 2 KiB.
+    /// Transmit descriptors; limited to what the chip takes.
     pub tx: RingSize,
+    /// Has a buffer of 2 KiB for each receive descriptor, out of which frames are copied. If not, buffers are the owner's
+    /// ([`Rx::provide`]).
+    pub copy_rx: bool,
+    /// Has a buffer of 2 KiB for each transmit descriptor, into which frames are copied. If not, all frames are sent from
+    /// the owner's memory ([`Tx::send_segments`]).
+    pub copy_tx: bool,
 }
 
-impl Default for RingSizes {
-    fn default() -> Self {
+impl Config {
+    /// Rings of these sizes, with buffers.
+    pub const fn with_rings(rx: RingSize, tx: RingSize) -> Self {
         Self {
-            rx: RingSize::DEFAULT,
-            tx: RingSize::DEFAULT,
+            rx,
+            tx,
+            copy_rx: true,
+            copy_tx: true,
         }
     }
 }
 
-/// Why a NIC could not be brought up.
+impl Default for Config {
+    fn default() -> Self {
+        Self::with_rings(RingSize::DEFAULT, RingSize::DEFAULT)
+    }
+}
+
+/// Reason why a NIC could not be brought up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BringUpError {
     /// Registers read as all ones.
@@ -86,7 +125,7 @@ impl fmt::Display for BringUpError {
             Self::MacAddress(MacAddressError::Invalid(address)) => {
                 write!(f, "no MAC address: the NVM holds {address}")
             }
-            Self::Memory(error) => write!(f, "no DMA memory: a block of {} bytes was refused", error.wanted),
+            Self::Memory(error) => error.fmt(f),
         }
     }
 }
@@ -101,11 +140,11 @@ impl From<OutOfDmaMemory> for BringUpError {
 
 /// One NIC that is up.
 ///
-/// Dropping it stops the device but leaks its DMA memory, because DMA in flight may still end; [`Nic::stop`]
-/// waits for that and frees the memory.
+/// Dropping it stops the device but leaks its DMA memory, because DMA in flight may still end, unless [`Nic::halt`] has
+/// waited for that: then dropping it frees the memory.
 pub struct Nic<R: Registers, D: DmaRegion> {
-    // First, so that the device stops before anything else is dropped.
-    device: Running<R>,
+    device: Device<R>,
+    power: Power,
     mac: MacAddress,
     notes: Notes,
     link: Link,
@@ -113,14 +152,14 @@ pub struct Nic<R: Registers, D: DmaRegion> {
     pause: Pause,
     /// An interrupt told that the link changed: what was negotiated may be something else, though it looks the same.
     link_suspect: bool,
-    rx: RxRing<D>,
-    tx: TxRing<D>,
+    rx: Receiver<D>,
+    tx: Transmitter<D>,
     routing: Routing,
     /// Interrupts for received frames are held off, because frames are waiting anyway.
     receive_masked: bool,
     /// Frames have been waiting since the interrupt before the last.
     backlog: bool,
-    /// [`Self::enable_interrupts`] was called.
+    /// [`InterruptControl::enable`] was called.
     interrupts_enabled: bool,
     /// Interrupts for sent frames were asked for.
     transmit_interrupt: bool,
@@ -135,28 +174,86 @@ pub struct Nic<R: Registers, D: DmaRegion> {
     offloads: Offloads,
     statistics: Statistics,
     watchdog: Watchdog,
-    upkeep: upkeep::Upkeep,
+    maintenance: Maintenance,
     /// The self-test that is under way.
     self_test: Option<self_test::Run>,
-    /// A reset did not end: the device is off, and [`Self::watch`] tries again.
-    off: bool,
     /// Registers read as all ones.
     gone: bool,
     /// The part may not be given buffers of 2 KiB to send.
     short_buffers: bool,
 }
 
-/// A device whose rings are programmed; dropping it stops the device.
-struct Running<R: Registers> {
+/// The device: registers, and which part it is.
+struct Device<R: Registers> {
     registers: R,
     chip: &'static Chip,
-    stopped: bool,
 }
 
-impl<R: Registers> Drop for Running<R> {
+/// Whether the device may do DMA.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Power {
+    /// It is programmed.
+    On,
+    /// A reset did not end: receiver and transmitter should be off. [`Recovery::watch`] tries again.
+    Off,
+    /// It was stopped, or not programmed yet. Nothing but [`Recovery::restart`] ends that.
+    Halted {
+        /// By all that it says, it does not access its memory any more.
+        dma_ended: bool,
+    },
+}
+
+impl<R: Registers, D: DmaRegion> Drop for Nic<R, D> {
     fn drop(&mut self) {
-        if !self.stopped {
-            reset::post_stop(&self.registers, self.chip);
+        match self.power {
+            Power::Halted { dma_ended: true } => {
+                // SAFETY: the device was reset or its receiver and transmitter were turned off and their DMA ended, or it
+                // was never programmed; only `program`, which changes `power`, turns them on again. `self` is being
+                // dropped, so rings and buffers are not used any more.
+                unsafe {
+                    self.rx.free();
+                    self.tx.free();
+                }
+            }
+            Power::Halted { dma_ended: false } => {}
+            Power::On | Power::Off => reset::post_stop(&self.device.registers, self.device.chip),
+        }
+    }
+}
+
+/// Initialises all fields of a structure in place, without a copy of it on the stack. A field that is missing is an error.
+macro_rules! write_fields {
+    ($slot:ident, Self { $($field:ident: $value:expr,)* }) => {{
+        let pointer = $slot.as_mut_ptr();
+        $(
+            // SAFETY: a field of a place that is valid for writes and exclusively borrowed.
+            unsafe { (&raw mut (*pointer).$field).write($value) };
+        )*
+        // SAFETY: each field was just written: the closure does not compile if one is missing.
+        unsafe {
+            let _ = |Self { $($field: _,)* }: &Self| ();
+            $slot.assume_init_mut()
+        }
+    }};
+}
+
+/// Descriptors of both directions: received frames, frames to transmit.
+type Rings<D> = (DescriptorRing<D>, DescriptorRing<D>);
+
+/// Allocates the descriptors of both directions.
+fn allocate_rings<A: DmaAllocator>(
+    allocator: &mut A,
+    chip: &Chip,
+    config: Config,
+) -> Result<Rings<A::Region>, OutOfDmaMemory> {
+    let limit = chip.limits.max_descriptors;
+    let mut rx = DescriptorRing::new(allocator, config.rx.at_most(limit))?;
+    match DescriptorRing::new(allocator, config.tx.at_most(limit)) {
+        Ok(tx) => Ok((rx, tx)),
+        Err(error) => {
+            // SAFETY: the device was never told of the ring.
+            unsafe { rx.free() };
+            Err(error)
         }
     }
 }
@@ -168,16 +265,47 @@ impl<R: Registers, D: DmaRegion> Nic<R, D> {
     /// receive filter takes the NIC's own address and broadcast: what smolnetd uses. Waits not for the link; where
     /// nothing is wrong, less than 200 ms in all, and below a second whatever is.
     ///
+    /// The value is moved to the caller: some 3 KB of stack. Where that is too much, [`Self::bring_up_in`] builds it in place.
+    ///
+    /// Context: may sleep.
+    ///
     /// # Errors
     ///
     /// See [`BringUpError`]; the device is left with receiver, transmitter and interrupts off.
     pub fn bring_up<A, C>(
         registers: R,
         chip: &'static Chip,
-        sizes: RingSizes,
+        config: Config,
         allocator: &mut A,
         clock: &C,
     ) -> Result<Self, BringUpError>
+    where
+        A: DmaAllocator<Region = D>,
+        C: Clock,
+    {
+        let mut slot = MaybeUninit::uninit();
+        Self::bring_up_in(&mut slot, registers, chip, config, allocator, clock)?;
+        // SAFETY: `bring_up_in` has initialised it.
+        Ok(unsafe { slot.assume_init() })
+    }
+
+    /// As [`Self::bring_up`], into `slot`, with less than 2 KiB of stack in any one function. Dropping the NIC is the
+    /// caller's business.
+    ///
+    /// Context: may sleep.
+    ///
+    /// # Errors
+    ///
+    /// See [`BringUpError`]; the device is left with receiver, transmitter and interrupts off, and there is nothing in
+    /// `slot`.
+    pub fn bring_up_in<'n, A, C>(
+        slot: &'n mut MaybeUninit<Self>,
+        registers: R,
+        chip: &'static Chip,
+        config: Config,
+        allocator: &mut A,
+        clock: &C,
+    ) -> Result<&'n mut Self, BringUpError>
     where
         A: DmaAllocator<Region = D>,
         C: Clock,
@@ -188,181 +316,185 @@ impl<R: Registers, D: DmaRegion> Nic<R, D> {
         }
         let pcix = status & Status::PCIX_MODE.bits() != 0;
         let ctrl = registers.read(regs::CTRL);
-        let mut notes = reset::reset(&registers, chip, clock).map_err(BringUpError::Reset)?;
+        let notes = reset::reset(&registers, chip, clock).map_err(BringUpError::Reset)?;
         loopback::end_of_others(&registers, chip, clock, ctrl);
         let mac = nvm::mac_address(&registers, chip, clock).map_err(BringUpError::MacAddress)?;
-
-        let limit = chip.limits.max_descriptors;
-        let rx = RxRing::new(allocator, sizes.rx.at_most(limit), chip)?;
-        let mut tx = match TxRing::new(allocator, sizes.tx.at_most(limit)) {
-            Ok(tx) => tx,
-            Err(error) => {
-                rx.quiesced();
-                return Err(error.into());
-            }
-        };
-
+        let (rx, tx) = allocate_rings(allocator, chip, config)?;
+        let nic = Self::place(slot, Device { registers, chip }, mac, rx, tx);
+        nic.notes = notes;
+        nic.short_buffers = pcix && chip.quirks.contains(Quirks::PCIX_TX_2015);
         if pcix && chip.quirks.contains(Quirks::PCIX_BUFFER_END_HANGS) {
-            tx.end_in_upper_dword();
+            nic.tx.end_in_upper_dword();
         }
-        notes |= nvm::check(&registers, chip, clock);
-        let pause = Pause::RX;
-        notes |= phy::bring_up(&registers, chip, clock, Advertise { pause });
-        Statistics::discard(&registers);
-        let mut nic = Self {
-            device: Running {
-                registers,
-                chip,
-                stopped: false,
-            },
-            mac,
-            notes,
-            link: Link::Down,
-            pause,
-            link_suspect: false,
-            rx,
-            tx,
-            routing: Routing::Single,
-            receive_masked: false,
-            backlog: false,
-            interrupts_enabled: false,
-            transmit_interrupt: false,
-            rctl: 0,
-            filter: Filter::new(),
-            mtu: DEFAULT_MTU,
-            vlan_offload: false,
-            moderator: Moderator::new(),
-            offloads: Offloads::empty(),
-            statistics: Statistics::default(),
-            watchdog: Watchdog::default(),
-            upkeep: upkeep::Upkeep::new(chip),
-            self_test: None,
-            off: false,
-            gone: false,
-            short_buffers: pcix && chip.quirks.contains(Quirks::PCIX_TX_2015),
-        };
+        let started = nic.allocate_buffers(allocator, config);
+        if let Err(error) = started {
+            // SAFETY: `place` has initialised it, and nobody uses it any more.
+            unsafe { slot.assume_init_drop() };
+            return Err(error.into());
+        }
+        // SAFETY: `place` has initialised it.
+        let nic = unsafe { slot.assume_init_mut() };
+        let Device { registers, chip } = &nic.device;
+        nic.notes |= nvm::check(registers, chip, clock);
+        nic.notes |= phy::bring_up(registers, chip, clock, Advertise { pause: nic.pause });
+        Statistics::discard(registers);
         nic.program(clock);
         Ok(nic)
     }
 
+    /// Writes a NIC that was not programmed yet into `slot`, field by field: it is too large for a small stack.
+    #[inline(never)]
+    fn place(
+        slot: &mut MaybeUninit<Self>,
+        device: Device<R>,
+        mac: MacAddress,
+        rx: DescriptorRing<D>,
+        tx: DescriptorRing<D>,
+    ) -> &mut Self {
+        let chip = device.chip;
+        write_fields!(
+            slot,
+            Self {
+                device: device,
+                power: Power::Halted { dma_ended: true },
+                mac: mac,
+                notes: Notes::empty(),
+                link: Link::Down,
+                pause: Pause::RX,
+                link_suspect: false,
+                rx: Receiver::new(rx, chip),
+                tx: Transmitter::new(tx, chip),
+                routing: Routing::Single,
+                receive_masked: false,
+                backlog: false,
+                interrupts_enabled: false,
+                transmit_interrupt: false,
+                rctl: 0,
+                filter: Filter::new(),
+                mtu: DEFAULT_MTU,
+                vlan_offload: false,
+                moderator: Moderator::new(),
+                offloads: Offloads::empty(),
+                statistics: Statistics::default(),
+                watchdog: Watchdog::default(),
+                maintenance: Maintenance::new(chip),
+                self_test: None,
+                gone: false,
+                short_buffers: false,
+            }
+        )
+    }
+
+    /// Allocates the buffers that frames are copied into and out of.
+    fn allocate_buffers<A>(&mut self, allocator: &mut A, config: Config) -> Result<(), OutOfDmaMemory>
+    where
+        A: DmaAllocator<Region = D>,
+    {
+        if config.copy_rx {
+            self.rx.pool.allocate(allocator, self.rx.size())?;
+        }
+        if config.copy_tx {
+            self.tx.pool.allocate(allocator, self.tx.size())?;
+        }
+        Ok(())
+    }
+
     /// Programs the device, which was just reset, up to sending and receiving.
     fn program(&mut self, clock: &impl Clock) {
-        let Running { registers, chip, .. } = &self.device;
+        self.power = Power::On;
+        let Device { registers, chip } = &self.device;
         init::program_mac(registers, chip, self.pause);
-        control::split_packet_buffer(registers, chip, self.mtu);
-        control::program_vlan_offload(registers, self.vlan_offload);
+        settings::split_packet_buffer(registers, chip, self.mtu);
+        settings::program_vlan_offload(registers, self.vlan_offload);
         init::program_filter(registers, chip, self.mac);
         self.filter.restore(registers, chip);
         self.rx.program(registers);
         init::program_receive_unit(registers, chip, self.moderator.interval());
-        offload::program(registers, self.offloads);
+        settings::program_offloads(registers, self.offloads);
         self.tx.program(registers);
         self.watchdog.emptied();
         init::program_transmit_unit(registers, chip);
         registers.write(regs::TCTL, init::tctl(chip).bits());
         let seen = self.link_now();
         self.link = self.settle_link(seen, clock);
-        let Running { registers, chip, .. } = &self.device;
-        self.rctl = control::rctl(chip, &self.filter, self.mtu).bits();
+        let Device { registers, chip } = &self.device;
+        self.rctl = settings::rctl(chip, &self.filter, self.mtu).bits();
         registers.write(regs::RCTL, self.rctl);
         self.rx.start(registers);
     }
 
-    /// The chip.
-    pub fn chip(&self) -> &'static Chip {
-        self.device.chip
+    /// What is known of the NIC.
+    pub fn state(&self) -> State<'_, R, D> {
+        State { nic: self }
     }
 
-    /// The NIC's own address.
-    pub fn mac(&self) -> MacAddress {
-        self.mac
+    /// Frames in.
+    pub fn rx(&mut self) -> Rx<'_, R, D> {
+        Rx { nic: self }
     }
 
-    /// What bring-up, and whatever was done since, met that is worth telling.
-    pub fn notes(&self) -> Notes {
-        self.notes
+    /// Frames out.
+    pub fn tx(&mut self) -> Tx<'_, R, D> {
+        Tx { nic: self }
     }
 
-    /// Highest address that the device was given, exclusive: parts with [`Quirks::DMA32`] want it below 4 GiB.
-    pub fn end_address(&self) -> u64 {
-        self.rx.end_address().max(self.tx.end_address())
+    /// Interrupts.
+    pub fn interrupts(&mut self) -> InterruptControl<'_, R, D> {
+        InterruptControl { nic: self }
     }
 
-    /// Whether registers were found to read as all ones: the device was removed, and will not come back.
-    pub fn is_gone(&self) -> bool {
-        self.gone
+    /// The link.
+    pub fn link(&mut self) -> LinkControl<'_, R, D> {
+        LinkControl { nic: self }
     }
 
-    /// Whether frames reach the hardware.
-    fn can_send(&self) -> bool {
-        self.link.is_up() && !self.off && !self.is_testing()
+    /// Receive filter, VLAN tags, MTU, offloads.
+    pub fn settings(&mut self) -> Settings<'_, R, D> {
+        Settings { nic: self }
     }
 
-    /// How large the rings are.
-    pub fn ring_sizes(&self) -> RingSizes {
-        RingSizes {
-            rx: self.rx.size(),
-            tx: self.tx.size(),
-        }
+    /// The watchdog, resets, link maintenance.
+    pub fn recovery(&mut self) -> Recovery<'_, R, D> {
+        Recovery { nic: self }
+    }
+
+    /// Counters, registers, the self-test.
+    pub fn diagnostics(&mut self) -> Diagnostics<'_, R, D> {
+        Diagnostics { nic: self }
     }
 
     /// Stops the device, waits until its DMA has ended, and frees its memory; leaks it if DMA did not end. Who can turn bus
-    /// mastering off by other means does so between [`Self::halt`] and [`Halted::free`] instead.
-    pub fn stop(self, clock: &impl Clock) {
-        self.halt(clock).free();
+    /// mastering off by other means does so between [`Self::halt`] and dropping the NIC instead.
+    pub fn stop(mut self, clock: &impl Clock) {
+        self.halt(clock);
     }
 
-    /// Stops the device and waits until its DMA has ended. Its memory is kept.
-    pub fn halt(mut self, clock: &impl Clock) -> Halted<D> {
+    /// Stops the device and waits until its DMA has ended. Returns true if it has, as far as the device tells: not if its
+    /// reset did not end, if it went on being a bus master, or if it did not answer.
+    ///
+    /// Dropping the NIC frees its memory if DMA has ended, and leaks it otherwise. Who knows better forgets it
+    /// ([`core::mem::forget`]). [`Recovery::restart`] brings a halted device up again.
+    pub fn halt(&mut self, clock: &impl Clock) -> bool {
         self.abandon_self_test(clock);
-        let Self {
-            mut device,
-            rx,
-            tx,
-            off,
-            ..
-        } = self;
-        let mut notes = reset::quiesce(&device.registers, device.chip, clock);
+        let Device { registers, chip } = &self.device;
+        let mut notes = reset::quiesce(registers, chip, clock);
         // Where only a reset stops the receiver, and where the last one did not end.
-        let was_reset = if off || device.chip.quirks.contains(Quirks::NO_RX_DISABLE) {
-            reset::reset(&device.registers, device.chip, clock).map(|seen| notes |= seen)
+        let was_reset = if self.power == Power::Off || chip.quirks.contains(Quirks::NO_RX_DISABLE) {
+            reset::reset(registers, chip, clock).map(|seen| notes |= seen)
         } else {
             Ok(())
         };
-        let answers = device.registers.read(regs::STATUS) != regs::ALL_ONES;
+        let answers = registers.read(regs::STATUS) != regs::ALL_ONES;
         if was_reset.is_ok() {
-            firmware::set_driver_loaded(&device.registers, device.chip, false);
-            device.stopped = true;
+            firmware::set_driver_loaded(registers, chip, false);
+        } else {
+            // The receiver may still run.
+            reset::post_stop(registers, chip);
         }
-        // Otherwise the receiver may still run: dropping `device` tries once more.
-        Halted {
-            rx,
-            tx,
-            dma_ended: was_reset.is_ok() && answers && !notes.contains(Notes::BUS_MASTER_BUSY),
-        }
-    }
-}
-
-/// The memory of a NIC that was stopped. Dropping it leaks the memory.
-#[must_use = "the memory is leaked unless it is freed"]
-pub struct Halted<D: DmaRegion> {
-    rx: RxRing<D>,
-    tx: TxRing<D>,
-    dma_ended: bool,
-}
-
-impl<D: DmaRegion> Halted<D> {
-    /// Whether the device ended its DMA, as far as it tells. Not if its reset did not end, if it went on being a bus
-    /// master, or if it did not answer.
-    pub fn dma_ended(&self) -> bool {
-        self.dma_ended
-    }
-
-    /// Frees the memory if DMA has ended, leaks it otherwise.
-    pub fn free(self) {
-        if self.dma_ended {
-            self.rx.quiesced();
-            self.tx.quiesced();
-        }
+        let dma_ended = was_reset.is_ok() && answers && !notes.contains(Notes::BUS_MASTER_BUSY);
+        self.power = Power::Halted { dma_ended };
+        self.link = Link::Down;
+        self.interrupts_enabled = false;
+        dma_ended
     }
 }

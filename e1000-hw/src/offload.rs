@@ -2,10 +2,10 @@
 //!
 //! To be sent: the NIC fills in checksums ([`Checksum`]), or cuts one long TCP segment into many that fit the MTU, each
 //! with its own headers ([`Segmentation`]). The caller describes the frame, has [`Offload::prepare`] put into its
-//! headers what the hardware counts on, and hands it to [`crate::nic::Nic::transmit_offloaded`]. Received: the NIC says
+//! headers what the hardware counts on, and hands it to [`crate::nic::Tx::send_with`]. Received: the NIC says
 //! of each frame whether its checksums are right ([`ChecksumResult`]).
 //!
-//! Everything is off until [`crate::nic::Nic::set_offloads`]. Sources: 8254x manual, 3.3 (descriptors) and 3.5
+//! Everything is off until [`crate::nic::Settings::set_offloads`]. Sources: 8254x manual, 3.3 (descriptors) and 3.5
 //! (segmentation); HF 8.6, 9.1, 9.4 and 9.5 (`e1000-hardware-facts.md`).
 
 mod headers;
@@ -56,7 +56,7 @@ impl fmt::Display for OffloadError {
             Self::Headers => f.write_str("the headers are not what they are said to be"),
             Self::Nothing => f.write_str("there is nothing to do"),
             Self::Mss { min, max } => write!(f, "the MSS can be {min} to {max}"),
-            Self::Transmit(error) => write!(f, "{error:?}"),
+            Self::Transmit(error) => write!(f, "{error}"),
         }
     }
 }
@@ -128,7 +128,7 @@ impl Offload {
     ///
     /// [`OffloadError::Headers`] and [`OffloadError::Nothing`]; `frame` is as it was then.
     pub fn prepare(&self, frame: &mut [u8]) -> Result<(), OffloadError> {
-        self.check(frame)?;
+        self.check(frame, frame.len())?;
         let headers = self.headers();
         match self {
             Self::Checksum(checksum) => {
@@ -148,7 +148,8 @@ impl Offload {
         Ok(())
     }
 
-    fn check(&self, frame: &[u8]) -> Result<(), OffloadError> {
+    /// Checks the description against a frame of `len` bytes, of which `frame` has at least the headers.
+    fn check(&self, frame: &[u8], len: usize) -> Result<(), OffloadError> {
         let headers = self.headers();
         if !headers.fit(frame) {
             return Err(OffloadError::Headers);
@@ -163,11 +164,11 @@ impl Offload {
                 }
             }
             Self::Segmentation(segmentation) => {
-                let len = segmentation.header_len;
-                if headers.tcp_end(frame) != Some(len) || len > MAX_HEADERS {
+                let header_len = segmentation.header_len;
+                if headers.tcp_end(frame) != Some(header_len) || header_len > MAX_HEADERS {
                     return Err(OffloadError::Headers);
                 }
-                if frame.len() <= len + usize::from(segmentation.mss) {
+                if len <= header_len + usize::from(segmentation.mss) {
                     return Err(OffloadError::Nothing);
                 }
             }
@@ -175,17 +176,17 @@ impl Offload {
         Ok(())
     }
 
-    /// Checks the description against the frame, of which the longest without a VLAN tag on the wire has `max_len`
-    /// bytes, and puts it into a context descriptor.
-    pub(crate) fn context(&self, frame: &[u8], max_len: usize) -> Result<Context, OffloadError> {
-        self.check(frame)?;
+    /// Checks the description against a frame of `len` bytes, of which `frame` has at least the headers and the longest
+    /// without a VLAN tag on the wire has `max_len`, and puts it into a context descriptor.
+    pub(crate) fn context(&self, frame: &[u8], len: usize, max_len: usize) -> Result<Context, OffloadError> {
+        self.check(frame, len)?;
         let headers = self.headers();
         // A tag in the frame comes on top.
         let max_len = max_len + usize::from(headers.is_tagged()) * TAG_LEN;
         let mut context = Context::new(headers);
         match self {
             Self::Checksum(checksum) => {
-                if frame.len() > max_len {
+                if len > max_len {
                     return Err(TransmitError::TooLong { limit: max_len }.into());
                 }
                 context.options =
@@ -197,11 +198,11 @@ impl Offload {
                     let min = MIN_MSS.into();
                     return Err(OffloadError::Mss { min, max });
                 }
-                if frame.len() > MAX_SEGMENTED {
+                if len > MAX_SEGMENTED {
                     let limit = MAX_SEGMENTED;
                     return Err(TransmitError::TooLong { limit }.into());
                 }
-                context.segment(frame.len() - header_len, *header_len, *mss, headers.ip);
+                context.segment(len - header_len, *header_len, *mss, headers.ip);
             }
         }
         Ok(context)

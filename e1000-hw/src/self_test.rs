@@ -8,7 +8,7 @@
 //! | loopback | frames of three lengths that come back unchanged without leaving the NIC (`loopback`) |
 //! | interrupt | one that is raised by software (ICS) arrives: only the owner can tell |
 //!
-//! [`crate::nic::Nic::start_self_test`] runs them.
+//! [`crate::nic::Diagnostics::start_self_test`] runs them.
 
 pub(crate) mod loopback;
 pub(crate) mod registers;

@@ -4,12 +4,13 @@
 //! ask for a pause (hardware-facts 9.6). Then, in this order: take back what is done, have the device write back what
 //! it holds in its cache, keep a snapshot, reset. Resets that do not help come ever more rarely.
 //!
-//! The owner calls [`crate::nic::Nic::watch`] every second or so, and only while [`crate::nic::Nic::needs_watching`].
+//! The owner calls [`Recovery::watch`](crate::nic::Recovery::watch) every second or so, and only while
+//! [`State::needs_watching`](crate::nic::State::needs_watching).
 
 use core::fmt;
 use core::time::Duration;
 
-use crate::ring::Words;
+use crate::ring::DescriptorStatus;
 
 /// How long the oldest descriptor may be with the hardware at 100 and 1000 Mbit/s. A ring of the longest frames takes
 /// 0.7 s at 100.
@@ -23,9 +24,9 @@ const MAX_DOUBLINGS: u32 = 4;
 /// Descriptors of a ring that a snapshot keeps.
 pub const SNAPSHOT_DESCRIPTORS: usize = 8;
 
-/// What has to be done about the transmitter.
+/// Outcome of looking after transmitter and link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Finding {
+pub enum Outcome {
     /// Nothing is with the hardware: it need not be watched until the next frame.
     Idle,
     /// Frames are with the hardware, and that is as it should be.
@@ -33,7 +34,7 @@ pub enum Finding {
     /// It hung; it was reset, and works as far as can be told.
     Reset,
     /// The link was helped: look at it.
-    Link,
+    LinkHelped,
     /// It hangs, and the next reset is not due yet, or the reset failed.
     Hung,
     /// Registers read as all ones: the device is gone.
@@ -158,9 +159,9 @@ pub struct Snapshot {
     /// Next receive descriptor to be looked at, and the end of those with the hardware: free-running.
     pub rx: (u32, u32),
     /// Second halves of transmit descriptors, from the oldest on.
-    pub tx_descriptors: [Words; SNAPSHOT_DESCRIPTORS],
+    pub tx_descriptors: [DescriptorStatus; SNAPSHOT_DESCRIPTORS],
     /// Second halves of receive descriptors, from the next on.
-    pub rx_descriptors: [Words; SNAPSHOT_DESCRIPTORS],
+    pub rx_descriptors: [DescriptorStatus; SNAPSHOT_DESCRIPTORS],
 }
 
 impl Snapshot {
@@ -200,7 +201,7 @@ impl fmt::Display for Snapshot {
             ("tx", oldest, &self.tx_descriptors),
             ("rx", consumed, &self.rx_descriptors),
         ] {
-            for (n, Words { low, high }) in (0..).zip(descriptors) {
+            for (n, DescriptorStatus { low, high }) in (0..).zip(descriptors) {
                 let number = first.wrapping_add(n);
                 writeln!(f, "{kind}_descriptor_{number} {low:#010x} {high:#010x}")?;
             }

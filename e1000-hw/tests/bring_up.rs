@@ -9,7 +9,7 @@ use e1000_hw::fake::{FAKE_MAC, FakeDma, FakeEeprom, FakeMachine, FakeRegion, Fak
 use e1000_hw::flow_control::Pause;
 use e1000_hw::interrupt::Routing;
 use e1000_hw::link::Link;
-use e1000_hw::nic::{BringUpError, Interrupt, Nic, RingSizes};
+use e1000_hw::nic::{BringUpError, Config, Interrupt, Nic};
 use e1000_hw::notes::Notes;
 use e1000_hw::nvm::MacAddressError;
 use e1000_hw::platform::{Clock, Registers};
@@ -23,7 +23,7 @@ fn chip(id: u16) -> &'static Chip {
 
 fn bring_up(machine: &FakeMachine, chip: &'static Chip) -> Result<FakeNic, BringUpError> {
     let mut dma: FakeDma = machine.dma();
-    Nic::bring_up(machine.registers(), chip, RingSizes::default(), &mut dma, machine)
+    Nic::bring_up(machine.registers(), chip, Config::default(), &mut dma, machine)
 }
 
 #[test]
@@ -31,9 +31,9 @@ fn every_chip_comes_up_and_passes_frames() {
     for chip in CHIPS {
         let machine = FakeMachine::new(chip);
         let mut nic = bring_up(&machine, chip).expect(chip.name);
-        assert_eq!(nic.mac(), MacAddress(FAKE_MAC), "{}", chip.name);
+        assert_eq!(nic.state().mac(), MacAddress(FAKE_MAC), "{}", chip.name);
         assert_eq!(
-            nic.link(),
+            nic.state().link(),
             Link::Up {
                 mbit_s: 1000,
                 full_duplex: true,
@@ -41,13 +41,13 @@ fn every_chip_comes_up_and_passes_frames() {
             }
         );
         let frame: Vec<u8> = (0..100).collect();
-        nic.transmit(&frame).expect("room");
-        nic.post();
+        nic.tx().send(&frame).expect("room");
+        nic.tx().post();
         assert_eq!(machine.take_sent(), std::slice::from_ref(&frame), "{}", chip.name);
         assert!(machine.deliver(&frame));
         let mut out = [0; 2048];
         assert_eq!(
-            nic.receive(&mut out),
+            nic.rx().receive(&mut out),
             Some(100),
             "{}: FCS is not part of the frame",
             chip.name
@@ -88,7 +88,7 @@ fn rctl_is_written_once_on_a_device_at_rest() {
             writes.last(),
             Some(&(
                 regs::RDT,
-                RingSizes::default().rx.get().min(chip.limits.max_descriptors) - 1
+                Config::default().rx.get().min(chip.limits.max_descriptors) - 1
             ))
         );
     }
@@ -133,7 +133,7 @@ fn state_left_by_others_is_gone_even_if_reset_does_nothing() {
         }
         assert_eq!(machine.peek(regs::RCTL) & Rctl::UPE.bits(), 0);
         assert!(machine.deliver(&[0xFF; 60]));
-        assert_eq!(nic.receive(&mut [0; 2048]), Some(60));
+        assert_eq!(nic.rx().receive(&mut [0; 2048]), Some(60));
     }
 }
 
@@ -169,7 +169,7 @@ fn deep_smart_power_down_of_82573_is_told() {
             ..Faults::default()
         });
         let nic = bring_up(&machine, chip).expect(chip.name);
-        let told = nic.notes().contains(Notes::DEEP_SMART_POWER_DOWN);
+        let told = nic.state().notes().contains(Notes::DEEP_SMART_POWER_DOWN);
         assert_eq!(
             told,
             [0x108B, 0x108C, 0x109A].contains(&chip.device_id),
@@ -196,12 +196,12 @@ fn pci_x_parts_that_may_not_send_from_long_buffers_take_no_jumbo_frames() {
         );
         let nic = bring_up(&machine, chip).expect(chip.name);
         if chip.quirks.contains(Quirks::PCIX_TX_2015) {
-            assert_eq!(nic.max_mtu(), 1500, "{}", chip.name);
+            assert_eq!(nic.state().max_mtu(), 1500, "{}", chip.name);
         }
         nic.stop(&machine);
         let nic = bring_up(&FakeMachine::new(chip), chip).expect(chip.name);
         assert_eq!(
-            nic.max_mtu() > 1500,
+            nic.state().max_mtu() > 1500,
             chip.limits.max_frame > 1522,
             "{}",
             chip.name
@@ -230,7 +230,7 @@ fn mac_address_comes_from_either_eeprom_layout() {
         machine.poke(regs::RAH, 0);
         machine.set_eeprom(eeprom, [0x1100, 0x3322, 0x5544]);
         let nic = bring_up(&machine, chip(id)).expect("an address in the EEPROM");
-        assert_eq!(nic.mac().to_string(), "00:11:22:33:44:55");
+        assert_eq!(nic.state().mac().to_string(), "00:11:22:33:44:55");
         assert_eq!(machine.peek(regs::RAL), 0x3322_1100);
         assert_eq!(machine.peek(regs::RAH), 0x8000_5544);
     }
@@ -269,7 +269,7 @@ fn buffers_are_found_in_fragmented_memory() {
     for n in 0..600u32 {
         assert!(machine.deliver(&[n as u8 | 1; 64]));
         let mut out = [0; 64];
-        assert_eq!(nic.receive(&mut out), Some(64));
+        assert_eq!(nic.rx().receive(&mut out), Some(64));
         assert_eq!(out, [n as u8 | 1; 64]);
     }
     drop(nic);
@@ -313,14 +313,8 @@ fn stopping_gives_the_registers_back_and_then_leaves_the_device_alone() {
     for chip in CHIPS {
         let machine = FakeMachine::new(chip);
         let registers = Counted(machine.registers(), count.clone());
-        let nic = Nic::bring_up(
-            registers,
-            chip,
-            RingSizes::default(),
-            &mut machine.dma(),
-            &machine,
-        )
-        .expect(chip.name);
+        let nic =
+            Nic::bring_up(registers, chip, Config::default(), &mut machine.dma(), &machine).expect(chip.name);
         machine.take_accesses();
         nic.stop(&machine);
         assert_eq!(Rc::strong_count(&count), 1, "{}", chip.name);
@@ -368,21 +362,21 @@ fn multicast_table_of_82544_is_written_from_high_to_low() {
 fn interrupts_are_acknowledged_with_one_read() {
     let machine = FakeMachine::new(chip(0x100E));
     let mut nic = bring_up(&machine, chip(0x100E)).expect("bring-up");
-    nic.enable_interrupts();
+    nic.interrupts().enable();
     let wanted = Causes::RXT0 | Causes::RXO | Causes::RXDMT0 | Causes::LSC;
     assert_eq!(machine.peek(regs::IMS), wanted.bits());
     machine.take_accesses();
-    assert_eq!(nic.interrupt(0), Interrupt::NotOurs);
+    assert_eq!(nic.interrupts().acknowledge(0), Interrupt::NotOurs);
     assert!(machine.deliver(&[0; 60]));
-    assert_eq!(nic.interrupt(0), Interrupt::Causes(Causes::RXT0));
+    assert_eq!(nic.interrupts().acknowledge(0), Interrupt::Causes(Causes::RXT0));
     machine.set_link(false);
-    assert_eq!(nic.interrupt(0), Interrupt::Causes(Causes::LSC));
+    assert_eq!(nic.interrupts().acknowledge(0), Interrupt::Causes(Causes::LSC));
     assert_eq!(machine.take_accesses().reads, [regs::ICR; 3]);
     machine.set_faults(Faults {
         gone: true,
         ..Faults::default()
     });
-    assert_eq!(nic.interrupt(0), Interrupt::DeviceGone);
+    assert_eq!(nic.interrupts().acknowledge(0), Interrupt::DeviceGone);
 }
 
 #[test]
@@ -390,17 +384,17 @@ fn link_changes_are_seen_and_frames_wait_for_the_link() {
     let machine = FakeMachine::new(chip(0x100E));
     machine.set_link(false);
     let mut nic = bring_up(&machine, chip(0x100E)).expect("bring-up does not wait for the link");
-    assert_eq!(nic.link(), Link::Down);
-    assert_eq!(nic.refresh_link(&machine), None);
+    assert_eq!(nic.state().link(), Link::Down);
+    assert_eq!(nic.link().refresh(&machine), None);
     for n in 0..3u8 {
-        nic.transmit(&[n; 60]).expect("room");
-        nic.post();
+        nic.tx().send(&[n; 60]).expect("room");
+        nic.tx().post();
     }
-    assert_eq!(nic.held_frames(), 3);
+    assert_eq!(nic.state().pending_frames(), 3);
     assert!(machine.take_sent().is_empty());
     machine.set_link(true);
     assert_eq!(
-        nic.refresh_link(&machine),
+        nic.link().refresh(&machine),
         Some(Link::Up {
             mbit_s: 1000,
             full_duplex: true,
@@ -410,19 +404,21 @@ fn link_changes_are_seen_and_frames_wait_for_the_link() {
     assert_eq!(machine.take_sent(), [[0u8; 60], [1; 60], [2; 60]]);
     // While it is down, no more than a ring full is kept, and the oldest are.
     machine.set_link(false);
-    assert_eq!(nic.refresh_link(&machine), Some(Link::Down));
+    assert_eq!(nic.link().refresh(&machine), Some(Link::Down));
     for n in 0..600u32 {
-        nic.transmit(&[n as u8; 60]).expect("taken, or taken and dropped");
-        nic.post();
+        nic.tx()
+            .send(&[n as u8; 60])
+            .expect("taken, or taken and dropped");
+        nic.tx().post();
     }
-    assert_eq!(nic.held_frames(), 511);
-    assert_eq!(nic.tx_counters().dropped, 89);
-    assert_eq!(nic.drop_held_frames(), 511);
+    assert_eq!(nic.state().pending_frames(), 511);
+    assert_eq!(nic.state().tx_counters().dropped, 89);
+    assert_eq!(nic.tx().drop_pending(), 511);
     machine.set_link(true);
-    nic.refresh_link(&machine);
+    nic.link().refresh(&machine);
     assert!(machine.take_sent().is_empty());
-    nic.transmit(&[9; 60]).expect("room");
-    nic.post();
+    nic.tx().send(&[9; 60]).expect("room");
+    nic.tx().post();
     assert_eq!(machine.take_sent(), [[9u8; 60]]);
 }
 
@@ -430,33 +426,41 @@ fn link_changes_are_seen_and_frames_wait_for_the_link() {
 fn interrupts_are_held_off_while_frames_wait() {
     let machine = FakeMachine::new(chip(0x100E));
     let mut nic = bring_up(&machine, chip(0x100E)).expect("bring-up");
-    nic.enable_interrupts();
+    nic.interrupts().enable();
     let unmasked = machine.peek(regs::IMS);
     for _ in 0..4 {
         assert!(machine.deliver(&[0; 60]));
     }
     machine.take_accesses();
-    nic.interrupt(0);
-    nic.frames_left_waiting();
+    nic.interrupts().acknowledge(0);
+    nic.rx().hold_off_interrupts();
     assert_eq!(machine.peek(regs::IMS), unmasked, "the reader was only just told");
-    nic.receive(&mut [0; 60]);
-    nic.interrupt(0);
-    nic.frames_left_waiting();
+    nic.rx().receive(&mut [0; 60]);
+    nic.interrupts().acknowledge(0);
+    nic.rx().hold_off_interrupts();
     assert_eq!(machine.peek(regs::IMS), (Causes::RXO | Causes::LSC).bits());
-    nic.interrupt(0);
-    nic.frames_left_waiting();
+    nic.interrupts().acknowledge(0);
+    nic.rx().hold_off_interrupts();
     let accesses = machine.take_accesses();
     assert_eq!(
         (accesses.reads.len(), accesses.writes.len()),
         (3, 1),
         "at most two accesses an interrupt"
     );
-    while nic.receive(&mut [0; 60]).is_some() {}
-    assert_eq!(machine.peek(regs::IMS), unmasked, "the ring was empty");
-    assert_eq!(machine.take_accesses().writes.len(), 1);
+    while nic.rx().receive(&mut [0; 60]).is_some() {}
+    assert_eq!(
+        machine.take_accesses().writes,
+        [],
+        "looking at the ring changes nothing"
+    );
     // A frame that arrives between the look at the ring and the unmasking is found.
     assert!(machine.deliver(&[0; 60]));
-    assert_eq!(nic.next_frame_len(), Some(60));
+    assert!(nic.rx().complete());
+    assert_eq!(machine.peek(regs::IMS), unmasked, "the ring was empty");
+    assert_eq!(machine.take_accesses().writes.len(), 1);
+    assert_eq!(nic.rx().receive(&mut [0; 60]), Some(60));
+    assert!(!nic.rx().complete());
+    assert_eq!(machine.take_accesses().writes, []);
 }
 
 #[test]
@@ -466,8 +470,8 @@ fn msi_x_routes_causes_to_vectors() {
     let mut nic = bring_up(&machine, chip).expect("bring-up");
     for (vectors, ivar, eiac) in [(1, 0x0008_0808, 0), (5, 0x000A_0908, 0x0050_0000)] {
         let routing = Routing::for_vectors(chip, vectors).expect("MSI-X");
-        nic.route_interrupts(routing);
-        nic.enable_interrupts();
+        nic.interrupts().route(routing);
+        nic.interrupts().enable();
         assert_eq!(machine.peek(regs::IVAR), ivar);
         assert_eq!(machine.peek(regs::EIAC), eiac);
         assert_eq!(
@@ -479,37 +483,39 @@ fn msi_x_routes_causes_to_vectors() {
     }
     // The vector for received frames needs no register at all.
     machine.take_accesses();
-    assert_eq!(nic.interrupt(0), Interrupt::Causes(Causes::RXQ0));
+    assert_eq!(nic.interrupts().acknowledge(0), Interrupt::Causes(Causes::RXQ0));
     assert_eq!(machine.take_accesses(), Default::default());
     // The others read ICR and write it back: a read need not clear it.
     machine.set_link(false);
-    assert_eq!(nic.interrupt(2), Interrupt::Causes(Causes::LSC));
-    assert_eq!(machine.take_accesses().writes, [(regs::ICR, Causes::LSC.bits())]);
+    let link = Causes::LSC | Causes::INT_ASSERTED;
+    assert_eq!(nic.interrupts().acknowledge(2), Interrupt::Causes(link));
+    assert_eq!(machine.take_accesses().writes, [(regs::ICR, link.bits())]);
 }
 
 #[test]
 fn vectors_that_mask_themselves_are_unmasked_once_the_ring_is_empty() {
     let machine = FakeMachine::new(chip(0x10D3));
     let mut nic = bring_up(&machine, chip(0x10D3)).expect("bring-up");
-    nic.route_interrupts(Routing::ThreeVectors);
-    nic.enable_interrupts();
+    nic.interrupts().route(Routing::ThreeVectors);
+    nic.interrupts().enable();
     let unmasked = |causes: Causes| (regs::IMS, causes.bits());
     let mut out = [0; 2048];
     for round in 0..3 {
         assert!(machine.deliver(&[round; 60]));
         machine.take_accesses();
-        assert_eq!(nic.interrupt(0), Interrupt::Causes(Causes::RXQ0));
-        assert_eq!(nic.receive(&mut out), Some(60));
+        assert_eq!(nic.interrupts().acknowledge(0), Interrupt::Causes(Causes::RXQ0));
+        assert_eq!(nic.rx().receive(&mut out), Some(60));
         assert_eq!(machine.take_accesses().writes, [], "the reader may go on");
-        assert_eq!(nic.receive(&mut out), None);
+        assert_eq!(nic.rx().receive(&mut out), None);
+        assert!(!nic.rx().complete());
         assert_eq!(machine.take_accesses().writes, [unmasked(Causes::RXQ0)]);
-        assert_eq!(nic.receive(&mut out), None);
+        assert!(!nic.rx().complete());
         assert_eq!(machine.take_accesses().writes, [], "once is enough");
     }
-    assert_eq!(nic.interrupt(1), Interrupt::Causes(Causes::TXQ0));
+    assert_eq!(nic.interrupts().acknowledge(1), Interrupt::Causes(Causes::TXQ0));
     assert_eq!(machine.take_accesses().writes, [], "nobody waits for room");
-    nic.set_transmit_interrupt(true);
+    nic.interrupts().set_transmit(true);
     machine.take_accesses();
-    nic.interrupt(1);
+    nic.interrupts().acknowledge(1);
     assert_eq!(machine.take_accesses().writes, [unmasked(Causes::TXQ0)]);
 }

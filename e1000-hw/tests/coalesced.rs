@@ -4,13 +4,13 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
+use e1000_hw::RingSize;
 use e1000_hw::chip::find;
 use e1000_hw::ethernet::MacAddress;
 use e1000_hw::fake::{FakeMachine, FakeRegion, FakeRegisters};
-use e1000_hw::nic::{Interrupt, Nic, RingSizes};
+use e1000_hw::nic::{Config, Interrupt, Nic};
 use e1000_hw::platform::Registers;
 use e1000_hw::regs;
-use e1000_hw::ring::RingSize;
 
 /// Writes that are not collected (QEMU, hw/net/e1000.c, `e1000_mmio_setup`, `excluded_regs`).
 const EXCLUDED: [u32; 7] = [
@@ -63,7 +63,7 @@ fn bring_up(size: u32) -> (FakeMachine, Nic<Collecting, FakeRegion>) {
         collected: Rc::default(),
     };
     let size = RingSize::new(size).expect("a ring size");
-    let sizes = RingSizes { rx: size, tx: size };
+    let sizes = Config::with_rings(size, size);
     let nic = Nic::bring_up(registers, chip, sizes, &mut machine.dma(), &machine).expect("bring-up");
     (machine, nic)
 }
@@ -74,18 +74,22 @@ fn fill(machine: &FakeMachine) -> u32 {
 }
 
 fn read_all(nic: &mut Nic<Collecting, FakeRegion>) -> u32 {
-    (0..).take_while(|_| nic.receive(&mut [0; 64]).is_some()).count() as u32
+    let frames = (0..)
+        .take_while(|_| nic.rx().receive(&mut [0; 64]).is_some())
+        .count();
+    assert!(!nic.rx().complete());
+    frames as u32
 }
 
 #[test]
 fn receiver_that_empties_full_rings_and_never_sends_goes_on() {
     for size in [8, 64, 256, 512] {
         let (machine, mut nic) = bring_up(size);
-        nic.enable_interrupts();
+        nic.interrupts().enable();
         for round in 0..20 {
             let frames = fill(&machine);
             assert!(frames >= size / 2, "{frames} buffers of {size} in round {round}");
-            assert!(matches!(nic.interrupt(0), Interrupt::Causes(_)));
+            assert!(matches!(nic.interrupts().acknowledge(0), Interrupt::Causes(_)));
             assert_eq!(read_all(&mut nic), frames);
         }
     }
@@ -95,14 +99,14 @@ fn receiver_that_empties_full_rings_and_never_sends_goes_on() {
 fn owner_that_polls_and_flushes_goes_on() {
     let (machine, mut nic) = bring_up(64);
     for _ in 0..20 {
-        nic.flush_buffers();
+        nic.rx().flush();
         let frames = fill(&machine);
         assert!(frames >= 32, "{frames} buffers");
         assert_eq!(read_all(&mut nic), frames);
     }
-    nic.flush_buffers();
+    nic.rx().flush();
     machine.take_accesses();
-    nic.flush_buffers();
+    nic.rx().flush();
     assert!(
         machine.take_accesses().writes.is_empty(),
         "there is nothing to say"
@@ -112,31 +116,31 @@ fn owner_that_polls_and_flushes_goes_on() {
 #[test]
 fn filter_counts_at_once() {
     let (machine, mut nic) = bring_up(64);
-    nic.enable_interrupts();
+    nic.interrupts().enable();
     let group = MacAddress([0x01, 0, 0x5E, 0, 0, 0xFB]);
     machine.take_accesses();
-    nic.set_filter(true, false, [group]);
+    nic.settings().set_filter(true, false, [group]);
     let written = |offset: u32| {
         let accesses = machine.take_accesses();
         accesses.writes.iter().any(|(register, _)| *register == offset)
     };
     assert!(written(regs::RCTL), "UPE");
-    nic.set_filter(false, false, []);
+    nic.settings().set_filter(false, false, []);
     assert!(written(regs::RCTL));
-    nic.set_vlan_filter(Some([5]));
+    nic.settings().set_vlan_filter(Some([5]));
     assert!(written(regs::RCTL), "VFE");
 }
 
 #[test]
 fn frames_of_an_ordinary_receiver_cost_nothing_more() {
     let (machine, mut nic) = bring_up(256);
-    nic.enable_interrupts();
+    nic.interrupts().enable();
     machine.take_accesses();
     for _ in 0..64 {
         for _ in 0..32 {
             assert!(machine.deliver(&[0; 60]));
         }
-        nic.interrupt(0);
+        nic.interrupts().acknowledge(0);
         assert_eq!(read_all(&mut nic), 32);
     }
     let writes = machine.take_accesses().writes;

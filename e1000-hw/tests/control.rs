@@ -1,16 +1,16 @@
 //! What may be changed while the NIC runs: filter, MTU, VLAN tags; and what is counted. Against the fake.
 
+use e1000_hw::RingSize;
+use e1000_hw::TransmitError;
 use e1000_hw::chip::{CHIPS, Chip, MacType, Moderation, find};
 use e1000_hw::ethernet::MacAddress;
 use e1000_hw::fake::{FakeMachine, FakeRegion, FakeRegisters, Faults};
 use e1000_hw::filter::hash;
 use e1000_hw::interrupt::Routing;
 use e1000_hw::moderation::Policy;
-use e1000_hw::nic::{MtuError, Nic, RingSizes};
+use e1000_hw::nic::{Config, MtuError, Nic, SendOptions};
 use e1000_hw::regs::{self, Rctl};
-use e1000_hw::ring::RingSize;
 use e1000_hw::stats::COUNTERS;
-use e1000_hw::tx::TransmitError;
 
 type FakeNic = Nic<FakeRegisters, FakeRegion>;
 
@@ -22,7 +22,7 @@ fn chip(id: u16) -> &'static Chip {
 
 fn bring_up(machine: &FakeMachine, chip: &'static Chip, size: u32) -> FakeNic {
     let size = RingSize::new(size).expect("a ring size");
-    let sizes = RingSizes { rx: size, tx: size };
+    let sizes = Config::with_rings(size, size);
     Nic::bring_up(machine.registers(), chip, sizes, &mut machine.dma(), machine).expect(chip.name)
 }
 
@@ -48,17 +48,21 @@ fn groups_are_written_to_the_table_and_rctl_is_left_alone() {
         let machine = FakeMachine::new(chip);
         let mut nic = bring_up(&machine, chip, 64);
         filter_writes(&machine);
-        nic.set_filter(false, false, [SOLICITED]);
+        nic.settings().set_filter(false, false, [SOLICITED]);
         let bit = hash(SOLICITED, 0, chip.limits.mta_registers);
         let register = regs::MTA + bit / 32 * 4;
         let writes = filter_writes(&machine);
         assert!(writes.contains(&(register, 1 << (bit % 32))), "{}", chip.name);
         assert!(writes.iter().all(|(offset, _)| *offset != regs::RCTL));
-        assert!(nic.filter().accepts(chip, SOLICITED));
-        assert!(!nic.filter().accepts(chip, MacAddress([1, 0, 0x5E, 0, 0, 1])));
-        nic.set_filter(false, false, [SOLICITED]);
+        assert!(nic.state().filter().accepts(chip, SOLICITED));
+        assert!(
+            !nic.state()
+                .filter()
+                .accepts(chip, MacAddress([1, 0, 0x5E, 0, 0, 1]))
+        );
+        nic.settings().set_filter(false, false, [SOLICITED]);
         assert_eq!(filter_writes(&machine), [], "nothing changed");
-        nic.set_filter(false, false, []);
+        nic.settings().set_filter(false, false, []);
         assert_eq!(machine.peek(register), 0);
     }
 }
@@ -78,7 +82,7 @@ fn rctl_is_written_only_when_its_value_changes() {
         (false, true, None),
         (false, false, Some(rctl)),
     ] {
-        nic.set_filter(promiscuous, all_multicast, []);
+        nic.settings().set_filter(promiscuous, all_multicast, []);
         let writes: Vec<u32> = filter_writes(&machine).iter().map(|(_, value)| *value).collect();
         assert_eq!(writes, Vec::from_iter(written));
     }
@@ -89,18 +93,18 @@ fn filters_mtu_and_interrupts_survive_a_restart() {
     for chip in CHIPS.iter().filter(|chip| chip.limits.max_frame > 4096) {
         let machine = FakeMachine::new(chip);
         let mut nic = bring_up(&machine, chip, 64);
-        nic.enable_interrupts();
-        nic.set_transmit_interrupt(true);
-        nic.set_mtu(4000, &machine).expect("a jumbo MTU");
-        nic.set_filter(true, false, [SOLICITED]);
-        nic.set_vlan_filter(Some([5]));
+        nic.interrupts().enable();
+        nic.interrupts().set_transmit(true);
+        nic.settings().set_mtu(4000, &machine).expect("a jumbo MTU");
+        nic.settings().set_filter(true, false, [SOLICITED]);
+        nic.settings().set_vlan_filter(Some([5]));
         let registers = [regs::RCTL, regs::IMS, regs::PBA, regs::VFTA, regs::CTRL];
         let before = registers.map(|register| machine.peek(register));
         // A reset that clears what it can.
         for register in (0..128).map(|n| regs::MTA + 4 * n).chain([regs::PBA, regs::VFTA]) {
             machine.poke(register, 0);
         }
-        nic.restart(&machine).expect("a reset that ends");
+        nic.recovery().restart(&machine).expect("a reset that ends");
         assert_eq!(
             before,
             registers.map(|register| machine.peek(register)),
@@ -115,7 +119,7 @@ fn filters_mtu_and_interrupts_survive_a_restart() {
             chip.name
         );
         assert!(machine.deliver(&frame(4014)));
-        assert_eq!(nic.receive(&mut [0; 5000]), Some(4014));
+        assert_eq!(nic.rx().receive(&mut [0; 5000]), Some(4014));
         nic.stop(&machine);
         assert_eq!(machine.dma_in_use(), 0);
     }
@@ -126,8 +130,8 @@ fn jumbo_frames_pass_in_both_directions_byte_by_byte() {
     for id in [0x100E, 0x100C, 0x10D3] {
         let machine = FakeMachine::new(chip(id));
         let mut nic = bring_up(&machine, chip(id), 16);
-        let max = nic.max_mtu();
-        nic.set_mtu(max, &machine).expect("the largest");
+        let max = nic.state().max_mtu();
+        nic.settings().set_mtu(max, &machine).expect("the largest");
         let mut out = vec![0; 20_000];
         for len in [
             14,
@@ -148,25 +152,35 @@ fn jumbo_frames_pass_in_both_directions_byte_by_byte() {
         ] {
             let frame = frame(len);
             assert!(machine.deliver(&frame));
-            assert_eq!(nic.receive(&mut out), Some(len), "{len} bytes in");
+            assert_eq!(nic.rx().receive(&mut out), Some(len), "{len} bytes in");
             assert_eq!(out[..len], frame);
-            nic.transmit(&frame).expect("room");
-            nic.post();
+            nic.tx().send(&frame).expect("room");
+            nic.tx().post();
             let mut padded = frame;
             padded.resize(len.max(60), 0);
             assert_eq!(machine.take_sent(), [padded], "{len} bytes out");
         }
         let limit = max + 14;
         assert_eq!(
-            nic.transmit(&frame(limit + 1)),
+            nic.tx().send(&frame(limit + 1)),
             Err(TransmitError::TooLong { limit })
         );
         assert!(machine.deliver(&frame(max + 19)));
         assert!(machine.deliver(&frame(77)));
-        assert_eq!(nic.receive(&mut out), Some(77), "longer ones are dropped whole");
-        assert_eq!(nic.rx_counters().oversized, 1);
-        assert_eq!(nic.set_mtu(max + 1, &machine), Err(MtuError::OutOfRange { max }));
-        assert_eq!(nic.set_mtu(67, &machine), Err(MtuError::OutOfRange { max }));
+        assert_eq!(
+            nic.rx().receive(&mut out),
+            Some(77),
+            "longer ones are dropped whole"
+        );
+        assert_eq!(nic.state().rx_counters().oversized, 1);
+        assert_eq!(
+            nic.settings().set_mtu(max + 1, &machine),
+            Err(MtuError::OutOfRange { max })
+        );
+        assert_eq!(
+            nic.settings().set_mtu(67, &machine),
+            Err(MtuError::OutOfRange { max })
+        );
     }
 }
 
@@ -175,15 +189,15 @@ fn small_rings_take_jumbo_frames_for_ever() {
     for size in [8, 16, 32] {
         let machine = FakeMachine::new(chip(0x100E));
         let mut nic = bring_up(&machine, chip(0x100E), size);
-        let mtu = nic.max_mtu();
-        nic.set_mtu(mtu, &machine).expect("the largest");
+        let mtu = nic.state().max_mtu();
+        nic.settings().set_mtu(mtu, &machine).expect("the largest");
         let mut out = vec![0; 20_000];
         for n in 0..500 {
             let len = 1 + mtu + 13 - n % 3000;
             assert!(machine.deliver(&frame(len)), "ring of {size}, frame {n} of {len}");
-            assert_eq!(nic.receive(&mut out), Some(len));
-            nic.transmit(&frame(len)).expect("the fake sends at once");
-            nic.post();
+            assert_eq!(nic.rx().receive(&mut out), Some(len));
+            nic.tx().send(&frame(len)).expect("the fake sends at once");
+            nic.tx().post();
         }
         assert_eq!(machine.take_sent().len(), 500);
     }
@@ -193,23 +207,23 @@ fn small_rings_take_jumbo_frames_for_ever() {
 fn gap_in_the_middle_of_a_frame_drops_it_whole() {
     let machine = FakeMachine::new(chip(0x100E));
     let mut nic = bring_up(&machine, chip(0x100E), 64);
-    nic.set_mtu(9000, &machine).expect("a jumbo MTU");
+    nic.settings().set_mtu(9000, &machine).expect("a jumbo MTU");
     // DD without EOP, too short; then the end.
     machine.poke_rx_descriptor(0, 2048, 0b01);
     machine.poke_rx_descriptor(1, 100, 0b01);
     machine.poke_rx_descriptor(2, 2048, 0b01);
     machine.poke_rx_descriptor(3, 100, 0b11);
     machine.poke_rx_descriptor(4, 80, 0b11);
-    assert_eq!(nic.receive(&mut [0; 9100]), Some(80));
-    assert_eq!(nic.rx_counters().bad_length, 1);
+    assert_eq!(nic.rx().receive(&mut [0; 9100]), Some(80));
+    assert_eq!(nic.state().rx_counters().bad_length, 1);
     // An end that never comes is given up at the limit.
     for slot in 5..20 {
         machine.poke_rx_descriptor(slot, 2048, 0b01);
     }
     machine.poke_rx_descriptor(20, 60, 0b11);
     machine.poke_rx_descriptor(21, 81, 0b11);
-    assert_eq!(nic.receive(&mut [0; 9100]), Some(81));
-    assert_eq!(nic.rx_counters().oversized, 1);
+    assert_eq!(nic.rx().receive(&mut [0; 9100]), Some(81));
+    assert_eq!(nic.state().rx_counters().oversized, 1);
 }
 
 #[test]
@@ -218,31 +232,39 @@ fn vlan_tags_are_stripped_and_inserted_when_asked_for() {
     let mut nic = bring_up(&machine, chip(0x100E), 64);
     machine.poke_rx_descriptor(0, 60, 0x2005_0000 | 0b1011);
     assert_eq!(
-        (nic.receive(&mut [0; 60]), nic.received_tag()),
+        (nic.rx().receive(&mut [0; 60]), nic.rx().tag()),
         (Some(60), None),
         "off"
     );
-    nic.set_vlan_offload(true);
+    nic.settings().set_vlan_offload(true);
     machine.poke_rx_descriptor(1, 60, 0x2005_0000 | 0b1011);
     machine.poke_rx_descriptor(2, 60, 0b11);
     assert_eq!(
-        (nic.receive(&mut [0; 60]), nic.received_tag()),
+        (nic.rx().receive(&mut [0; 60]), nic.rx().tag()),
         (Some(60), Some(0x2005))
     );
-    assert_eq!((nic.receive(&mut [0; 60]), nic.received_tag()), (Some(60), None));
-    nic.transmit_tagged(&frame(60), Some(0x2005)).expect("room");
-    nic.post();
+    assert_eq!((nic.rx().receive(&mut [0; 60]), nic.rx().tag()), (Some(60), None));
+    nic.tx()
+        .send_with(
+            &frame(60),
+            SendOptions {
+                tag: Some(0x2005),
+                offload: None,
+            },
+        )
+        .expect("room");
+    nic.tx().post();
     assert_eq!(machine.take_sent()[0][12..18], [0x81, 0, 0x20, 0x05, 0x88, 0xB5]);
-    nic.set_vlan_filter(Some([1, 5, 4095, 9999]));
+    nic.settings().set_vlan_filter(Some([1, 5, 4095, 9999]));
     assert_ne!(machine.peek(regs::RCTL) & Rctl::VFE.bits(), 0);
     let table = [0, 127].map(|n| machine.peek(regs::VFTA + 4 * n));
     assert_eq!(table, [0b10_0011, 1 << 31]);
-    nic.set_vlan_filter(None::<[u16; 0]>);
+    nic.settings().set_vlan_filter(None::<[u16; 0]>);
     assert_eq!(machine.peek(regs::RCTL) & Rctl::VFE.bits(), 0);
     // Only what changes is written, over the pause too.
     machine.take_accesses();
-    nic.set_vlan_filter(Some([1, 5, 4095, 37]));
-    nic.set_vlan_filter(Some([37, 5, 4095, 1]));
+    nic.settings().set_vlan_filter(Some([1, 5, 4095, 37]));
+    nic.settings().set_vlan_filter(Some([37, 5, 4095, 1]));
     let writes = machine.take_accesses().writes;
     assert_eq!(
         writes,
@@ -266,8 +288,8 @@ fn hardware_counters_add_up_in_64_bits_and_start_at_zero() {
             machine.poke(counter.offset, u32::MAX);
         }
         machine.poke(COUNTERS[0].offset, 7);
-        nic.collect_statistics();
-        let sums: Vec<(&str, u64)> = nic.statistics().values().collect();
+        nic.diagnostics().collect_statistics();
+        let sums: Vec<(&str, u64)> = nic.state().statistics().values().collect();
         assert_eq!(sums[0], (COUNTERS[0].name, 7 * round));
         assert!(
             sums[1..]
@@ -279,19 +301,22 @@ fn hardware_counters_add_up_in_64_bits_and_start_at_zero() {
         gone: true,
         ..Faults::default()
     });
-    nic.collect_statistics();
-    assert_eq!(nic.statistics().values().next(), Some((COUNTERS[0].name, 21)));
+    nic.diagnostics().collect_statistics();
+    assert_eq!(
+        nic.state().statistics().values().next(),
+        Some((COUNTERS[0].name, 21))
+    );
 }
 
 #[test]
 fn dump_reads_nothing_that_reading_changes() {
     for chip in CHIPS {
         let machine = FakeMachine::new(chip);
-        let nic = bring_up(&machine, chip, 8);
+        let mut nic = bring_up(&machine, chip, 8);
         machine.take_accesses();
         let mut names = vec![];
-        nic.dump_registers(|name, _| names.push(name));
-        nic.snapshot(core::time::Duration::ZERO);
+        nic.diagnostics().dump_registers(|name, _| names.push(name));
+        nic.diagnostics().snapshot(core::time::Duration::ZERO);
         let accesses = machine.take_accesses();
         assert!(accesses.writes.is_empty() && names.len() > 30);
         for offset in accesses.reads {
@@ -310,16 +335,16 @@ fn interval_between_interrupts_is_written_where_the_part_has_it_and_only_when_it
         let mut nic = bring_up(&machine, chip, 64);
         let routing = Routing::for_vectors(chip, 5);
         let register = if routing.is_some() { regs::EITR } else { regs::ITR };
-        nic.route_interrupts(routing.unwrap_or(Routing::Single));
+        nic.interrupts().route(routing.unwrap_or(Routing::Single));
         machine.take_accesses();
-        nic.set_moderation(Policy::Adaptive);
+        nic.interrupts().set_moderation(Policy::Adaptive);
         let mut interrupt = |frames: usize, len: usize| {
             for _ in 0..frames {
                 assert!(machine.deliver(&frame(len)));
-                nic.receive(&mut [0; 2048]);
+                nic.rx().receive(&mut [0; 2048]);
             }
             machine.take_accesses();
-            nic.moderate();
+            nic.interrupts().moderate();
             let accesses = machine.take_accesses();
             assert!(accesses.reads.is_empty(), "{}", chip.name);
             accesses.writes
@@ -333,14 +358,14 @@ fn interval_between_interrupts_is_written_where_the_part_has_it_and_only_when_it
         assert_eq!(interrupt(20, 1514), []);
         // Whatever a reset does to it, and 82547 takes no zero.
         machine.poke(register, 0);
-        nic.restart(&machine).expect("a reset that ends");
+        nic.recovery().restart(&machine).expect("a reset that ends");
         assert_eq!(
             machine.peek(register),
             if has_it { 976 } else { 0 },
             "{}",
             chip.name
         );
-        nic.set_moderation(Policy::Fixed(0));
+        nic.interrupts().set_moderation(Policy::Fixed(0));
         let shortest = if matches!(chip.mac(), MacType::I82547 | MacType::I82547R2) {
             53
         } else {

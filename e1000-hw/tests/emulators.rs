@@ -10,7 +10,7 @@ use std::time::Duration;
 use e1000_hw::ethernet::MacAddress;
 use e1000_hw::fake::{FakeMachine, FakeRegion};
 use e1000_hw::link::Link;
-use e1000_hw::nic::{Interrupt, Nic, RingSizes};
+use e1000_hw::nic::{Config, Interrupt, Nic};
 use e1000_hw::nvm;
 use e1000_hw::platform::{Clock, SHORT_WAIT};
 use e1000_hw::regs::{self, Causes, Ctrl, Rctl, Status};
@@ -273,7 +273,7 @@ impl VirtualBox {
 
 fn bring_up(recorder: &Recorder) -> Nic<&Recorder, FakeRegion> {
     let chip = recorder.chip();
-    let sizes = RingSizes::default();
+    let sizes = Config::default();
     let machine = recorder.machine.clone();
     Nic::bring_up(recorder, chip, sizes, &mut machine.dma(), recorder).expect("bring-up")
 }
@@ -281,9 +281,11 @@ fn bring_up(recorder: &Recorder) -> Nic<&Recorder, FakeRegion> {
 /// Waits for the interrupt that tells of a link; how long that took, and the link.
 fn wait_for_link(model: &VirtualBox, nic: &mut Nic<&Recorder, FakeRegion>) -> (Duration, Link) {
     let time = model.wait_line();
-    assert!(matches!(nic.interrupt(0), Interrupt::Causes(causes) if causes.contains(Causes::LSC)));
-    nic.refresh_link(&model.machine);
-    (time, nic.link())
+    assert!(
+        matches!(nic.interrupts().acknowledge(0), Interrupt::Causes(causes) if causes.contains(Causes::LSC))
+    );
+    nic.link().refresh(&model.machine);
+    (time, nic.state().link())
 }
 
 #[test]
@@ -292,10 +294,10 @@ fn link_of_virtualbox_is_there_two_seconds_after_bring_up_not_five() {
         let (recorder, model) = VirtualBox::new(id, true);
         for round in ["first", "second"] {
             let mut nic = bring_up(&recorder);
-            nic.enable_interrupts();
-            assert_eq!(nic.link(), Link::Down, "{id:04x}");
-            nic.transmit(&[7; 60]).expect("room");
-            nic.post();
+            nic.interrupts().enable();
+            assert_eq!(nic.state().link(), Link::Down, "{id:04x}");
+            nic.tx().send(&[7; 60]).expect("room");
+            nic.tx().post();
             let (time, link) = wait_for_link(&model, &mut nic);
             assert!(time < Duration::from_millis(2100), "{id:04x}, {round}: {time:?}");
             let full = matches!(
@@ -339,7 +341,7 @@ fn bring_up_of_82543_takes_less_than_a_second_where_sleeping_takes_ticks() {
     recorder.machine.poke(regs::EECD, 0x100);
     let time = recorder.time(|| {
         let machine = recorder.machine.clone();
-        let sizes = RingSizes::default();
+        let sizes = Config::default();
         let nic = Nic::bring_up(
             &recorder,
             recorder.chip(),
@@ -363,15 +365,15 @@ fn cable_of_virtualbox_that_is_plugged_in_later_is_noticed_by_an_interrupt() {
     for id in [0x100E, 0x1004] {
         let (recorder, model) = VirtualBox::new(id, false);
         let mut nic = bring_up(&recorder);
-        nic.enable_interrupts();
+        nic.interrupts().enable();
         model.machine.sleep(Duration::from_secs(20));
-        nic.interrupt(0);
-        nic.refresh_link(&model.machine);
-        assert_eq!(nic.link(), Link::Down);
-        assert!(!nic.needs_watching(), "nobody looks in the meantime");
+        nic.interrupts().acknowledge(0);
+        nic.link().refresh(&model.machine);
+        assert_eq!(nic.state().link(), Link::Down);
+        assert!(!nic.state().needs_watching(), "nobody looks in the meantime");
         for round in 0..2 {
-            nic.transmit(&[round; 60]).expect("room");
-            nic.post();
+            nic.tx().send(&[round; 60]).expect("room");
+            nic.tx().post();
             model.plug(true);
             let (time, link) = wait_for_link(&model, &mut nic);
             assert!(link.is_up() && time >= Duration::from_millis(4900));
@@ -386,14 +388,16 @@ fn cable_of_virtualbox_that_is_plugged_in_later_is_noticed_by_an_interrupt() {
 fn frame_that_came_before_sent_ones_are_masked_still_raises_the_line_of_virtualbox() {
     let (recorder, model) = VirtualBox::new(0x100E, true);
     let mut nic = bring_up(&recorder);
-    nic.enable_interrupts();
+    nic.interrupts().enable();
     wait_for_link(&model, &mut nic);
-    nic.set_transmit_interrupt(true);
+    nic.interrupts().set_transmit(true);
     model.deliver();
     assert!(model.line.get());
-    nic.set_transmit_interrupt(false);
+    nic.interrupts().set_transmit(false);
     assert!(model.line.get(), "the frame is still pending");
-    assert!(matches!(nic.interrupt(0), Interrupt::Causes(causes) if causes.contains(Causes::RXT0)));
+    assert!(
+        matches!(nic.interrupts().acknowledge(0), Interrupt::Causes(causes) if causes.contains(Causes::RXT0))
+    );
     assert!(!model.line.get());
 }
 
@@ -402,25 +406,25 @@ fn nothing_is_unmasked_by_masking_sent_frames() {
     let recorder = Recorder::new(chip(0x100E));
     let mut nic = bring_up(&recorder);
     let ims = || recorder.machine.peek(regs::IMS);
-    nic.set_transmit_interrupt(true);
-    nic.set_transmit_interrupt(false);
+    nic.interrupts().set_transmit(true);
+    nic.interrupts().set_transmit(false);
     assert_eq!(ims(), 0, "interrupts were not asked for");
-    nic.enable_interrupts();
+    nic.interrupts().enable();
     let wanted = ims();
-    nic.set_transmit_interrupt(true);
-    nic.set_transmit_interrupt(false);
+    nic.interrupts().set_transmit(true);
+    nic.interrupts().set_transmit(false);
     assert_eq!(ims(), wanted);
     // Held off while frames wait.
     assert!(recorder.machine.deliver(&[0xFF; 60]) && recorder.machine.deliver(&[0xFF; 60]));
-    nic.frames_left_waiting();
-    nic.frames_left_waiting();
+    nic.rx().hold_off_interrupts();
+    nic.rx().hold_off_interrupts();
     let held = ims();
     assert_eq!(held & Causes::RXT0.bits(), 0);
-    nic.set_transmit_interrupt(true);
-    nic.set_transmit_interrupt(false);
+    nic.interrupts().set_transmit(true);
+    nic.interrupts().set_transmit(false);
     assert_eq!(ims(), held);
-    nic.disable_interrupts();
-    nic.set_transmit_interrupt(false);
+    nic.interrupts().disable();
+    nic.interrupts().set_transmit(false);
     assert_eq!(ims(), 0);
 }
 
@@ -445,13 +449,13 @@ fn groups_that_bochs_has_no_bits_for_pass_with_all_groups() {
         MacAddress([1, 0, 0x5E, 0, 0, 1]),
         MacAddress([0x33, 0x33, 0, 0, 0, 0x80]),
     );
-    nic.set_filter(false, false, [low]);
+    nic.settings().set_filter(false, false, [low]);
     assert!(!rctl().contains(Rctl::MPE), "the table does");
-    nic.set_filter(false, false, [low, high]);
+    nic.settings().set_filter(false, false, [low, high]);
     assert!(rctl().contains(Rctl::MPE));
-    nic.restart(&recorder).expect("a reset");
+    nic.recovery().restart(&recorder).expect("a reset");
     assert!(rctl().contains(Rctl::MPE));
-    nic.set_filter(false, false, [low]);
+    nic.settings().set_filter(false, false, [low]);
     assert!(!rctl().contains(Rctl::MPE));
 }
 
@@ -460,10 +464,10 @@ fn vlans_that_bochs_has_no_bits_for_pass_without_a_filter() {
     let recorder = bochs();
     let mut nic = bring_up(&recorder);
     let rctl = || Rctl::from_bits_retain(recorder.machine.peek(regs::RCTL));
-    nic.set_vlan_filter(Some([1, 1023]));
+    nic.settings().set_vlan_filter(Some([1, 1023]));
     assert!(rctl().contains(Rctl::VFE), "the table does");
-    nic.set_vlan_filter(Some([1, 1024]));
+    nic.settings().set_vlan_filter(Some([1, 1024]));
     assert!(!rctl().contains(Rctl::VFE));
-    nic.set_vlan_filter(Some([1]));
+    nic.settings().set_vlan_filter(Some([1]));
     assert!(rctl().contains(Rctl::VFE));
 }

@@ -1,13 +1,13 @@
 //! The fake does what the manuals say of frames: filter, limits, counters, tags, checksums, causes. The differential
 //! test of the hosted home compares all of it with QEMU's models.
 
+use e1000_hw::RingSize;
 use e1000_hw::chip::{self, Chip};
 use e1000_hw::ethernet::MacAddress;
 use e1000_hw::fake::{Arrival, FAKE_MAC, FakeMachine, FakeRegion, FakeRegisters, Oddities};
-use e1000_hw::nic::{Interrupt, Nic, RingSizes};
+use e1000_hw::nic::{Config, Interrupt, Nic, SendOptions};
 use e1000_hw::offload::{Checked, ChecksumResult, Headers, Ip, Offload, Offloads, Segmentation, Transport};
 use e1000_hw::regs::Causes;
-use e1000_hw::ring::RingSize;
 
 type FakeNic = Nic<FakeRegisters, FakeRegion>;
 
@@ -19,7 +19,7 @@ fn machine(id: u16) -> (FakeMachine, FakeNic) {
     let chip: &'static Chip = chip::find(0x8086, id).expect("a known id");
     let machine = FakeMachine::new(chip);
     let size = RingSize::new(8).expect("a ring size");
-    let sizes = RingSizes { rx: size, tx: size };
+    let sizes = Config::with_rings(size, size);
     let nic = Nic::bring_up(machine.registers(), chip, sizes, &mut machine.dma(), &machine);
     (machine, nic.expect("it comes up"))
 }
@@ -39,8 +39,12 @@ fn tagged(to: [u8; 6], vlan: u8) -> Vec<u8> {
 }
 
 fn count(nic: &mut FakeNic, name: &str) -> u64 {
-    nic.collect_statistics();
-    let found = nic.statistics().values().find(|(other, _)| *other == name);
+    nic.diagnostics().collect_statistics();
+    let found = nic
+        .state()
+        .statistics()
+        .values()
+        .find(|(other, _)| *other == name);
     found.expect("a counter of that name").1
 }
 
@@ -54,7 +58,7 @@ fn frames_for_others_are_filtered() {
         (passes(OTHER), passes(GROUP)),
         (Arrival::Filtered, Arrival::Filtered)
     );
-    nic.set_filter(false, false, [MacAddress(GROUP)]);
+    nic.settings().set_filter(false, false, [MacAddress(GROUP)]);
     assert_eq!(
         (passes(OTHER), passes(GROUP)),
         (Arrival::Filtered, Arrival::Received)
@@ -67,7 +71,7 @@ fn frames_for_others_are_filtered() {
         ..Oddities::default()
     });
     assert_eq!(passes(alike), Arrival::Received);
-    nic.set_filter(true, false, []);
+    nic.settings().set_filter(true, false, []);
     assert_eq!(passes(OTHER), Arrival::Received);
     assert_eq!(
         (count(&mut nic, "rx_broadcast"), count(&mut nic, "rx_multicast")),
@@ -78,7 +82,7 @@ fn frames_for_others_are_filtered() {
 #[test]
 fn vlan_filter_is_for_tagged_frames() {
     let (machine, mut nic) = machine(0x100E);
-    nic.set_vlan_filter(Some([5]));
+    nic.settings().set_vlan_filter(Some([5]));
     assert_eq!(machine.arrive(&tagged(FAKE_MAC, 5)), Arrival::Received);
     assert_eq!(machine.arrive(&tagged(FAKE_MAC, 6)), Arrival::Filtered);
     assert_eq!(machine.arrive(&frame(FAKE_MAC, 60)), Arrival::Received);
@@ -89,17 +93,24 @@ fn tags_are_stripped_and_inserted_if_asked() {
     let (machine, mut nic) = machine(0x10D3);
     let mut buffer = [0; 2048];
     let mut receive = |nic: &mut FakeNic| {
-        let len = nic.receive(&mut buffer).expect("a frame");
-        (buffer[..len].to_vec(), nic.received_tag())
+        let len = nic.rx().receive(&mut buffer).expect("a frame");
+        (buffer[..len].to_vec(), nic.rx().tag())
     };
     machine.arrive(&tagged(FAKE_MAC, 5));
     assert_eq!(receive(&mut nic), (tagged(FAKE_MAC, 5), None));
-    nic.set_vlan_offload(true);
+    nic.settings().set_vlan_offload(true);
     machine.arrive(&tagged(FAKE_MAC, 5));
     assert_eq!(receive(&mut nic), (frame(FAKE_MAC, 80), Some(0x2005)));
-    nic.transmit_tagged(&frame(OTHER, 80), Some(0x2006))
+    nic.tx()
+        .send_with(
+            &frame(OTHER, 80),
+            SendOptions {
+                tag: Some(0x2006),
+                offload: None,
+            },
+        )
         .expect("room");
-    nic.post();
+    nic.tx().post();
     assert_eq!(machine.take_sent(), [tagged(OTHER, 6)]);
 }
 
@@ -117,7 +128,7 @@ fn lengths_are_limited_and_counted_behind_the_filter() {
     }
     assert_eq!(count(&mut nic, "rx_short_length_errors"), 1);
     assert_eq!(count(&mut nic, "rx_long_length_errors"), 1);
-    nic.set_mtu(4000, &machine).expect("a possible MTU");
+    nic.settings().set_mtu(4000, &machine).expect("a possible MTU");
     assert_eq!(machine.arrive(&frame(FAKE_MAC, 1519)), Arrival::Received);
 }
 
@@ -137,7 +148,7 @@ fn low_ring_is_told_once_when_half_of_it_is_left() {
     let (machine, mut nic) = machine(0x100E);
     let mut causes = |frames| {
         (0..frames).for_each(|_| assert_eq!(machine.arrive(&frame(FAKE_MAC, 60)), Arrival::Received));
-        match nic.interrupt(0) {
+        match nic.interrupts().acknowledge(0) {
             Interrupt::Causes(causes) => causes & (Causes::RXT0 | Causes::RXDMT0),
             other => panic!("{other:?}"),
         }
@@ -152,8 +163,8 @@ fn without_a_link_nothing_passes() {
     let (machine, mut nic) = machine(0x100E);
     machine.set_link(false);
     assert_eq!(machine.arrive(&frame(FAKE_MAC, 60)), Arrival::Off);
-    nic.transmit(&frame(BROADCAST, 60)).expect("room");
-    nic.post();
+    nic.tx().send(&frame(BROADCAST, 60)).expect("room");
+    nic.tx().post();
     assert!(machine.take_sent().is_empty(), "the driver does not know yet");
     assert_eq!(count(&mut nic, "tx_broadcast"), 0);
 }
@@ -163,9 +174,9 @@ fn line_follows_causes_and_mask() {
     let (machine, mut nic) = machine(0x100E);
     machine.arrive(&frame(FAKE_MAC, 60));
     assert!(!machine.interrupt_line(), "masked");
-    nic.enable_interrupts();
+    nic.interrupts().enable();
     assert!(machine.interrupt_line());
-    nic.interrupt(0);
+    nic.interrupts().acknowledge(0);
     assert!(!machine.interrupt_line(), "acknowledged");
 }
 
@@ -203,12 +214,14 @@ fn checksums_of_received_frames_are_examined_if_asked() {
         let mut buffer = [0; 2048];
         let mut judge = |nic: &mut FakeNic, frame: &[u8]| {
             machine.arrive(frame);
-            nic.receive(&mut buffer).expect("a frame");
-            nic.received_checksums()
+            nic.rx().receive(&mut buffer).expect("a frame");
+            nic.rx().checksums()
         };
         let good = tcp(FAKE_MAC, 101);
         assert_eq!(judge(&mut nic, &good), ChecksumResult::default(), "not asked");
-        nic.set_offloads(Offloads::RX_CHECKSUM).expect("it can");
+        nic.settings()
+            .set_offloads(Offloads::RX_CHECKSUM)
+            .expect("it can");
         let (mut bad_ip, mut bad_tcp) = (good.clone(), good.clone());
         bad_ip[25] ^= 1;
         bad_tcp[60] ^= 1;
@@ -226,7 +239,7 @@ fn checksums_of_received_frames_are_examined_if_asked() {
 fn segments_are_cut_with_headers_of_their_own() {
     for id in [0x100E, 0x10D3] {
         let (machine, mut nic) = machine(id);
-        nic.set_offloads(Offloads::TSO_IPV4).expect("it can");
+        nic.settings().set_offloads(Offloads::TSO_IPV4).expect("it can");
         let whole = tcp(OTHER, 1100);
         let headers = Headers::find(&whole).expect("headers");
         assert_eq!((headers.ip, headers.transport), (Ip::V4, Transport::Tcp));
@@ -238,8 +251,16 @@ fn segments_are_cut_with_headers_of_their_own() {
         let offload = Offload::Segmentation(segmentation);
         let mut frame = whole.clone();
         offload.prepare(&mut frame).expect("it fits");
-        nic.transmit_offloaded(&frame, None, &offload).expect("room");
-        nic.post();
+        nic.tx()
+            .send_with(
+                &frame,
+                SendOptions {
+                    tag: None,
+                    offload: Some(&offload),
+                },
+            )
+            .expect("room");
+        nic.tx().post();
         let sent = machine.take_sent();
         let lens: Vec<_> = sent.iter().map(Vec::len).collect();
         assert_eq!(lens, [554, 554, 154]);
@@ -253,14 +274,16 @@ fn segments_are_cut_with_headers_of_their_own() {
             "id, sequence, flags"
         );
         // As they came out, the receiver finds their checksums good.
-        nic.set_offloads(Offloads::RX_CHECKSUM).expect("it can");
+        nic.settings()
+            .set_offloads(Offloads::RX_CHECKSUM)
+            .expect("it can");
         for mut part in sent {
             part[..6].copy_from_slice(&FAKE_MAC);
             machine.arrive(&part);
-            nic.receive(&mut [0; 2048]).expect("a frame");
+            nic.rx().receive(&mut [0; 2048]).expect("a frame");
             let good = Checked::Good;
             assert_eq!(
-                nic.received_checksums(),
+                nic.rx().checksums(),
                 ChecksumResult {
                     ip: good,
                     transport: good

@@ -5,10 +5,10 @@ mod recorder;
 use std::time::Duration;
 
 use e1000_hw::fake::{FakeMachine, FakeRegion, FakeRegisters};
-use e1000_hw::nic::{Nic, RingSizes};
+use e1000_hw::nic::{Config, Nic};
 use e1000_hw::platform::Clock;
 use e1000_hw::regs::{self, Causes, Ctrl, Status};
-use e1000_hw::watchdog::Finding;
+use e1000_hw::watchdog::Outcome;
 use recorder::chip;
 
 type FakeNic = Nic<FakeRegisters, FakeRegion>;
@@ -17,17 +17,17 @@ const SECOND: Duration = Duration::from_secs(1);
 
 fn bring_up(machine: &FakeMachine, id: u16) -> FakeNic {
     let dma = &mut machine.dma();
-    let nic = Nic::bring_up(machine.registers(), chip(id), RingSizes::default(), dma, machine);
+    let nic = Nic::bring_up(machine.registers(), chip(id), Config::default(), dma, machine);
     let mut nic = nic.expect("bring-up");
-    nic.enable_interrupts();
+    nic.interrupts().enable();
     nic
 }
 
 /// A second passes.
-fn tick(machine: &FakeMachine, nic: &mut FakeNic) -> Finding {
+fn tick(machine: &FakeMachine, nic: &mut FakeNic) -> Outcome {
     machine.sleep(SECOND);
-    let finding = nic.watch(machine);
-    nic.refresh_link(machine);
+    let finding = nic.recovery().watch(machine);
+    nic.link().refresh(machine);
     finding
 }
 
@@ -37,7 +37,7 @@ fn at_a_silent_partner(id: u16) -> (FakeMachine, FakeNic) {
     machine.set_link(false);
     let mut nic = bring_up(&machine, id);
     signal(&machine, id, true);
-    nic.enable_interrupts();
+    nic.interrupts().enable();
     (machine, nic)
 }
 
@@ -62,26 +62,26 @@ const FIBER: [u16; 6] = [0x1001, 0x1009, 0x1011, 0x1028, 0x105F, 0x1060];
 fn link_is_forced_for_a_partner_that_does_not_negotiate() {
     for id in FIBER {
         let (machine, mut nic) = at_a_silent_partner(id);
-        assert!(nic.needs_watching());
+        assert!(nic.state().needs_watching());
         assert_eq!(
             tick(&machine, &mut nic),
-            Finding::Idle,
+            Outcome::Idle,
             "negotiation gets its time"
         );
         assert!(!is_forced(&machine));
-        assert_eq!(tick(&machine, &mut nic), Finding::Link);
+        assert_eq!(tick(&machine, &mut nic), Outcome::LinkHelped);
         assert!(is_forced(&machine), "{id:04x}");
         let forced = (Ctrl::SLU | Ctrl::FD).bits();
         assert_eq!(machine.peek(regs::CTRL) & forced, forced);
         machine.set_link(true);
-        assert!(nic.refresh_link(&machine).is_some());
+        assert!(nic.link().refresh(&machine).is_some());
         // For some seconds it is looked at, then no more.
         for _ in 0..20 {
-            if nic.needs_watching() {
-                assert_eq!(tick(&machine, &mut nic), Finding::Idle);
+            if nic.state().needs_watching() {
+                assert_eq!(tick(&machine, &mut nic), Outcome::Idle);
             }
         }
-        assert!(!nic.needs_watching() && is_forced(&machine));
+        assert!(!nic.state().needs_watching() && is_forced(&machine));
     }
 }
 
@@ -92,19 +92,19 @@ fn forced_link_is_negotiated_again_when_the_partner_begins_to() {
         tick(&machine, &mut nic);
         tick(&machine, &mut nic);
         machine.set_link(true);
-        nic.refresh_link(&machine);
+        nic.link().refresh(&machine);
         // That of the link that came up.
-        nic.interrupt(0);
-        while nic.needs_watching() {
+        nic.interrupts().acknowledge(0);
+        while nic.state().needs_watching() {
             tick(&machine, &mut nic);
         }
         // It comes as an interrupt, though nobody watches.
         assert_ne!(machine.peek(regs::IMS) & Causes::RXSEQ.bits(), 0);
         machine.poke(regs::RXCW, regs::RXCW_SYNCH | regs::RXCW_C);
         machine.poke(regs::ICR, Causes::RXSEQ.bits());
-        nic.interrupt(0);
-        assert!(nic.needs_watching());
-        assert_eq!(tick(&machine, &mut nic), Finding::Link);
+        nic.interrupts().acknowledge(0);
+        assert!(nic.state().needs_watching());
+        assert_eq!(tick(&machine, &mut nic), Outcome::LinkHelped);
         assert!(!is_forced(&machine), "{id:04x}");
         assert_eq!(machine.peek(regs::CTRL) & Ctrl::SLU.bits(), 0);
     }
@@ -117,7 +117,7 @@ fn forced_link_whose_partner_is_gone_is_negotiated_again() {
         tick(&machine, &mut nic);
         tick(&machine, &mut nic);
         signal(&machine, id, false);
-        assert_eq!(tick(&machine, &mut nic), Finding::Link);
+        assert_eq!(tick(&machine, &mut nic), Outcome::LinkHelped);
         assert!(!is_forced(&machine));
     }
 }
@@ -130,13 +130,13 @@ fn link_is_not_forced_without_a_signal_or_while_the_partner_negotiates() {
             signal(&machine, id, received != 0);
             machine.poke(regs::RXCW, received);
             for _ in 0..20 {
-                assert_eq!(tick(&machine, &mut nic), Finding::Idle);
+                assert_eq!(tick(&machine, &mut nic), Outcome::Idle);
             }
             assert!(!is_forced(&machine), "{id:04x}");
-            assert!(!nic.needs_watching(), "not for ever");
+            assert!(!nic.state().needs_watching(), "not for ever");
             // Somebody who wants to send has it looked at again.
-            nic.transmit(&[1; 60]).expect("it waits");
-            assert!(nic.needs_watching());
+            nic.tx().send(&[1; 60]).expect("it waits");
+            assert!(nic.state().needs_watching());
         }
     }
 }
@@ -147,11 +147,11 @@ fn link_that_came_up_by_negotiation_is_left_alone() {
         let (machine, mut nic) = at_a_silent_partner(id);
         tick(&machine, &mut nic);
         machine.set_link(true);
-        nic.refresh_link(&machine);
+        nic.link().refresh(&machine);
         machine.take_accesses();
-        assert_eq!(tick(&machine, &mut nic), Finding::Idle);
+        assert_eq!(tick(&machine, &mut nic), Outcome::Idle);
         assert_eq!(machine.take_accesses().writes, []);
-        assert!(!nic.needs_watching() && !is_forced(&machine));
+        assert!(!nic.state().needs_watching() && !is_forced(&machine));
         assert_ne!(machine.peek(regs::STATUS) & Status::LU.bits(), 0);
     }
 }

@@ -8,7 +8,7 @@ use e1000_hw::chip::{CHIPS, Chip, Media, PhyAccess, Quirks};
 use e1000_hw::fake::{FakeMachine, FakeRegion, FakeRegisters};
 use e1000_hw::flow_control::Pause;
 use e1000_hw::link::Link;
-use e1000_hw::nic::{Nic, RingSizes};
+use e1000_hw::nic::{Config, Nic};
 use e1000_hw::notes::Notes;
 use e1000_hw::phy::register::{AN_ADVERTISE, AN_PARTNER, BMSR};
 use e1000_hw::platform::Clock;
@@ -26,7 +26,7 @@ fn bring_up(machine: &FakeMachine, chip: &'static Chip) -> FakeNic {
     Nic::bring_up(
         machine.registers(),
         chip,
-        RingSizes::default(),
+        Config::default(),
         &mut machine.dma(),
         machine,
     )
@@ -69,7 +69,7 @@ fn pause_of_a_copper_link_is_what_both_phys_offer_and_the_driver_wants() {
         let machine = FakeMachine::new(chip(0x100E));
         machine.set_link(false);
         let mut nic = bring_up(&machine, chip(0x100E));
-        nic.set_pause(wanted, &machine);
+        nic.link().set_pause(wanted, &machine);
         assert_eq!(
             machine.peek_phy(AN_ADVERTISE),
             abilities(wanted.rx.into(), (wanted.rx || wanted.tx).into()),
@@ -77,7 +77,7 @@ fn pause_of_a_copper_link_is_what_both_phys_offer_and_the_driver_wants() {
         );
         machine.poke_phy(AN_PARTNER, abilities(partner.0, partner.1));
         machine.set_link(true);
-        let link = nic.refresh_link(&machine).expect("it came up");
+        let link = nic.link().refresh(&machine).expect("it came up");
         assert_eq!(
             pause(link),
             want,
@@ -87,7 +87,7 @@ fn pause_of_a_copper_link_is_what_both_phys_offer_and_the_driver_wants() {
         assert_eq!(programmed(&machine), [low, high, time, ctrl]);
         // Nothing is asked again while nothing changes.
         machine.take_accesses();
-        assert_eq!(nic.refresh_link(&machine), None);
+        assert_eq!(nic.link().refresh(&machine), None);
         assert_eq!(machine.take_accesses().reads, [regs::STATUS]);
     }
 }
@@ -105,7 +105,7 @@ fn pause_is_off_unless_the_partner_negotiates_full_duplex() {
         machine.poke_phy(BMSR, bmsr);
         machine.poke(regs::STATUS, status);
         let nic = bring_up(&machine, chip(0x10D3));
-        assert_eq!(pause(nic.link()), Pause::NONE, "{status:#x} {bmsr:#x}");
+        assert_eq!(pause(nic.state().link()), Pause::NONE, "{status:#x} {bmsr:#x}");
         assert_eq!(programmed(&machine), [0; 4]);
     }
 }
@@ -125,10 +125,10 @@ fn pause_of_a_fiber_link_is_what_both_code_words_offer() {
             let machine = FakeMachine::new(chip);
             machine.set_link(false);
             let mut nic = bring_up(&machine, chip);
-            nic.set_pause(Pause::BOTH, &machine);
+            nic.link().set_pause(Pause::BOTH, &machine);
             machine.poke(regs::RXCW, partner);
             machine.set_link(true);
-            let link = nic.refresh_link(&machine).expect("it came up");
+            let link = nic.link().refresh(&machine).expect("it came up");
             assert_eq!(pause(link), want, "{} {partner:#x}", chip.name);
             assert_eq!(programmed(&machine)[1] != 0, want.tx, "{}", chip.name);
         }
@@ -140,13 +140,13 @@ fn renegotiated_pause_is_noticed_though_the_link_looks_the_same() {
     let machine = FakeMachine::new(chip(0x100E));
     machine.poke_phy(AN_ADVERTISE, abilities(1, 1));
     let mut nic = bring_up(&machine, chip(0x100E));
-    assert_eq!(pause(nic.link()), Pause::NONE);
+    assert_eq!(pause(nic.state().link()), Pause::NONE);
     // Away and back before anybody looked: the interrupt is all there is to see.
     machine.poke_phy(AN_PARTNER, abilities(1, 1));
     machine.set_link(true);
-    assert_eq!(nic.refresh_link(&machine), None);
-    nic.interrupt(0);
-    assert_eq!(nic.refresh_link(&machine).map(pause), Some(Pause::RX));
+    assert_eq!(nic.link().refresh(&machine), None);
+    nic.interrupts().acknowledge(0);
+    assert_eq!(nic.link().refresh(&machine).map(pause), Some(Pause::RX));
 }
 
 #[test]
@@ -155,11 +155,14 @@ fn thresholds_follow_the_mtu_and_pause_survives_a_restart() {
     machine.poke_phy(AN_ADVERTISE, abilities(1, 1));
     machine.poke_phy(AN_PARTNER, abilities(1, 1));
     let mut nic = bring_up(&machine, chip(0x10D3));
-    assert_eq!(nic.set_pause(Pause::BOTH, &machine).map(pause), Some(Pause::BOTH));
+    assert_eq!(
+        nic.link().set_pause(Pause::BOTH, &machine).map(pause),
+        Some(Pause::BOTH)
+    );
     // 32 KiB less a tenth, and 22 KiB less one frame of 9022 bytes.
     let high = |kib: u32, len: u32| (kib * 1024 / 10 * 9).min(kib * 1024 - len) & !7;
     assert_eq!(programmed(&machine)[1], high(32, 1522));
-    nic.set_mtu(9000, &machine).expect("a jumbo MTU");
+    nic.settings().set_mtu(9000, &machine).expect("a jumbo MTU");
     assert_eq!(programmed(&machine)[1], high(22, 9022));
     assert_eq!(programmed(&machine)[3], RFCE | TFCE);
 }
@@ -177,17 +180,17 @@ fn phy_that_does_not_answer_costs_a_bounded_wait_and_means_no_pause() {
         });
         let machine = recorder.machine.clone();
         let start = machine.now();
-        let nic = Nic::<_, FakeRegion>::bring_up(
-            &recorder,
-            chip,
-            RingSizes::default(),
-            &mut machine.dma(),
-            &recorder,
-        )
-        .expect(chip.name);
-        assert_eq!(pause(nic.link()), Pause::NONE, "{}", chip.name);
+        let nic =
+            Nic::<_, FakeRegion>::bring_up(&recorder, chip, Config::default(), &mut machine.dma(), &recorder)
+                .expect(chip.name);
+        assert_eq!(pause(nic.state().link()), Pause::NONE, "{}", chip.name);
         let asked = chip.limits.phy != PhyAccess::Firmware;
-        assert_eq!(nic.notes().contains(Notes::PHY_SILENT), asked, "{}", chip.name);
+        assert_eq!(
+            nic.state().notes().contains(Notes::PHY_SILENT),
+            asked,
+            "{}",
+            chip.name
+        );
         assert!(
             machine.now() - start < Duration::from_millis(300),
             "{}",
@@ -206,7 +209,7 @@ fn speed_of_82543_is_copied_from_the_phy_whenever_the_link_comes_up() {
     let mut nic = bring_up(&machine, chip(id));
     machine.set_link(true);
     machine.take_accesses();
-    assert!(nic.refresh_link(&machine).is_some());
+    assert!(nic.link().refresh(&machine).is_some());
     // The PHY is on pins of CTRL: it was asked.
     assert!(
         machine

@@ -7,7 +7,7 @@ use e1000_hw::ethernet::MacAddress;
 use e1000_hw::fake::{FakeMachine, FakeRegion};
 use e1000_hw::flow_control::{self, Pause};
 use e1000_hw::link::{self, Link};
-use e1000_hw::nic::{Nic, RingSizes};
+use e1000_hw::nic::{Config, Nic};
 use e1000_hw::notes::Notes;
 use e1000_hw::regs;
 use recorder::Step::{R, W};
@@ -21,19 +21,13 @@ fn bring_up(id: u16, before: &[(u32, u32)], of: &[u32]) -> Vec<Step> {
         recorder.machine.poke(register, value);
     }
     let machine = recorder.machine.clone();
-    let nic: Nic<&Recorder, FakeRegion> = Nic::bring_up(
-        &recorder,
-        chip,
-        RingSizes::default(),
-        &mut machine.dma(),
-        &machine,
-    )
-    .expect(chip.name);
+    let nic: Nic<&Recorder, FakeRegion> =
+        Nic::bring_up(&recorder, chip, Config::default(), &mut machine.dma(), &machine).expect(chip.name);
     // Nothing answers the fake's bit-banged MDIO.
-    let notes = nic.notes().difference(Notes::PHY_SILENT);
+    let notes = nic.state().notes().difference(Notes::PHY_SILENT);
     assert_eq!(notes, Notes::empty(), "{}", chip.name);
     assert!(
-        notes == nic.notes() || chip.limits.phy == PhyAccess::BitBang,
+        notes == nic.state().notes() || chip.limits.phy == PhyAccess::BitBang,
         "{}",
         chip.name
     );
@@ -228,11 +222,12 @@ fn table_writes_of_8254x_are_flushed_one_by_one() {
     for chip in CHIPS {
         let recorder = Recorder::new(chip);
         let machine = recorder.machine.clone();
-        let sizes = RingSizes::default();
+        let sizes = Config::default();
         let mut nic: Nic<&Recorder, FakeRegion> =
             Nic::bring_up(&recorder, chip, sizes, &mut machine.dma(), &machine).expect(chip.name);
-        nic.set_filter(false, false, [MacAddress([1, 0, 0x5E, 0, 0, 1])]);
-        nic.set_vlan_filter(Some([7, 700]));
+        nic.settings()
+            .set_filter(false, false, [MacAddress([1, 0, 0x5E, 0, 0, 1])]);
+        nic.settings().set_vlan_filter(Some([7, 700]));
         let steps = recorder.take();
         let tables = [regs::MTA..regs::MTA + 512, regs::VFTA..regs::VFTA + 512];
         let is_table = |offset: u32| tables.iter().any(|table| table.contains(&offset));
@@ -400,7 +395,7 @@ fn no_ring_and_no_buffer_crosses_64_kib() {
         let nic = Nic::<_, FakeRegion>::bring_up(
             machine.registers(),
             chip,
-            RingSizes::default(),
+            Config::default(),
             &mut machine.dma(),
             &machine,
         );
@@ -429,26 +424,14 @@ fn nvm_that_answers_each_word_late_is_not_called_silent() {
         }
     });
     let machine = recorder.machine.clone();
-    let nic: Nic<&Recorder, FakeRegion> = Nic::bring_up(
-        &recorder,
-        chip,
-        RingSizes::default(),
-        &mut machine.dma(),
-        &recorder,
-    )
-    .expect(chip.name);
-    assert_eq!(nic.notes(), Notes::empty());
+    let nic: Nic<&Recorder, FakeRegion> =
+        Nic::bring_up(&recorder, chip, Config::default(), &mut machine.dma(), &recorder).expect(chip.name);
+    assert_eq!(nic.state().notes(), Notes::empty());
     // One that answers nothing is.
     recorder.on_read(|offset, value| if offset == regs::EERD { 0 } else { value });
     std::mem::forget(nic);
-    let nic: Nic<&Recorder, FakeRegion> = Nic::bring_up(
-        &recorder,
-        chip,
-        RingSizes::default(),
-        &mut machine.dma(),
-        &recorder,
-    )
-    .expect(chip.name);
-    assert_eq!(nic.notes(), Notes::NVM_SILENT);
+    let nic: Nic<&Recorder, FakeRegion> =
+        Nic::bring_up(&recorder, chip, Config::default(), &mut machine.dma(), &recorder).expect(chip.name);
+    assert_eq!(nic.state().notes(), Notes::NVM_SILENT);
     std::mem::forget(nic);
 }

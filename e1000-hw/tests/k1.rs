@@ -5,7 +5,7 @@ mod recorder;
 use e1000_hw::chip::CHIPS;
 use e1000_hw::fake::FakeRegion;
 use e1000_hw::link::Link;
-use e1000_hw::nic::{Nic, RingSizes};
+use e1000_hw::nic::{Config, Nic};
 use e1000_hw::notes::Notes;
 use e1000_hw::regs::{self, Status};
 use recorder::Step::{R, Us, W};
@@ -40,7 +40,7 @@ fn bring_up(recorder: &Recorder, id: u16) -> Nic<&Recorder, FakeRegion> {
     Nic::bring_up(
         recorder,
         chip(id),
-        RingSizes::default(),
+        Config::default(),
         &mut machine.dma(),
         recorder,
     )
@@ -77,14 +77,14 @@ fn clock_is_requested_while_the_link_has_1000_mbit() {
         assert_eq!(steps[first - 1], R(regs::EXTCNF_CTRL), "{id:04x}: not held");
         // A link that is gone needs no clock.
         recorder.machine.set_link(false);
-        assert_eq!(nic.refresh_link(&recorder), Some(Link::Down));
+        assert_eq!(nic.link().refresh(&recorder), Some(Link::Down));
         assert_eq!(recorder.machine.peek(regs::FEXTNVM6), 0, "{id:04x}");
         recorder.machine.set_link(true);
-        assert!(nic.refresh_link(&recorder).is_some_and(Link::is_up));
+        assert!(nic.link().refresh(&recorder).is_some_and(Link::is_up));
         assert_eq!(recorder.machine.peek(regs::FEXTNVM6), REQUEST, "{id:04x}");
         // A reset clears it.
         recorder.machine.poke(regs::FEXTNVM6, 0);
-        nic.restart(&recorder).expect("a reset");
+        nic.recovery().restart(&recorder).expect("a reset");
         assert_eq!(recorder.machine.peek(regs::FEXTNVM6), REQUEST, "{id:04x}");
         nic.stop(&recorder);
     }
@@ -104,7 +104,7 @@ fn slower_links_have_other_times() {
         recorder.machine.poke_phy_page(INBAND.0, INBAND.1, 0xFFFF);
         let nic = bring_up(&recorder, 0x155A);
         let case = format!("speed {speed}, full duplex {full_duplex}");
-        assert_eq!(nic.notes(), Notes::empty(), "{case}");
+        assert_eq!(nic.state().notes(), Notes::empty(), "{case}");
         assert_eq!(recorder.machine.peek(regs::FEXTNVM6), after, "{case}");
         let want = timeout.map_or(0xFFFF, |timeout: u16| 0xC0FF | timeout << 8);
         let inband = recorder.machine.peek_phy_page(INBAND.0, INBAND.1);
@@ -141,7 +141,7 @@ fn workaround_that_firmware_keeps_from_being_made_is_a_note() {
     recorder.machine.poke(regs::EXTCNF_CTRL, 1 << 5);
     recorder.on_write(|offset, value| (offset != regs::EXTCNF_CTRL).then_some(value));
     let nic = bring_up(&recorder, 0x1559);
-    assert!(nic.notes().contains(Notes::SEMAPHORE_BUSY));
+    assert!(nic.state().notes().contains(Notes::SEMAPHORE_BUSY));
     assert_eq!(recorder.machine.peek(regs::FEXTNVM6), 0);
     nic.stop(&recorder);
 }

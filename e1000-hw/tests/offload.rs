@@ -1,15 +1,15 @@
 //! Checksums and segmentation: what each part is told, in which descriptors, and what is refused. Against the fake.
 //! What hardware makes of it is in `homes/hosted/tests/offload.rs`.
 
+use e1000_hw::RingSize;
+use e1000_hw::TransmitError;
 use e1000_hw::chip::{CHIPS, Chip, MacType, find};
 use e1000_hw::fake::{FakeMachine, FakeRegion, FakeRegisters, Faults};
-use e1000_hw::nic::{Nic, RingSizes};
+use e1000_hw::nic::{Config, Nic, SendOptions};
 use e1000_hw::offload::{
     Checked, Checksum, ChecksumResult, Headers, Offload, OffloadError, Offloads, Segmentation,
 };
 use e1000_hw::regs;
-use e1000_hw::ring::RingSize;
-use e1000_hw::tx::TransmitError;
 
 type FakeNic = Nic<FakeRegisters, FakeRegion>;
 
@@ -19,7 +19,7 @@ fn chip(id: u16) -> &'static Chip {
 
 fn bring_up(machine: &FakeMachine, size: u32, chip: &'static Chip) -> FakeNic {
     let size = RingSize::new(size).expect("a ring size");
-    let sizes = RingSizes { rx: size, tx: size };
+    let sizes = Config::with_rings(size, size);
     Nic::bring_up(machine.registers(), chip, sizes, &mut machine.dma(), machine).expect(chip.name)
 }
 
@@ -94,16 +94,22 @@ fn nothing_is_taken_off_the_stack_unless_asked_and_only_what_the_part_can() {
         let (name, can) = (chip.name, chip.limits.offloads);
         let frame = tcp(3000);
         let needed = Offloads::TSO_IPV4;
-        assert_eq!(nic.offloads(), Offloads::empty());
+        assert_eq!(nic.state().offloads(), Offloads::empty());
         assert_eq!(
-            nic.transmit_offloaded(&frame, None, &cut(&frame, 1460)),
+            nic.tx().send_with(
+                &frame,
+                SendOptions {
+                    tag: None,
+                    offload: Some(&cut(&frame, 1460))
+                }
+            ),
             Err(OffloadError::NotEnabled(needed)),
             "{name}"
         );
         for one in Offloads::all().iter() {
-            let result = nic.set_offloads(one);
+            let result = nic.settings().set_offloads(one);
             if can.contains(one) {
-                assert_eq!((result, nic.offloads()), (Ok(()), one), "{name}");
+                assert_eq!((result, nic.state().offloads()), (Ok(()), one), "{name}");
             } else {
                 assert_eq!(result, Err(OffloadError::NotEnabled(one)), "{name}");
             }
@@ -117,7 +123,7 @@ fn nothing_is_taken_off_the_stack_unless_asked_and_only_what_the_part_can() {
         // 82543GC specification update, errata 14 and 15: neither segmentation nor checksums are to be relied on.
         assert_eq!(can.is_empty(), chip.mac() == MacType::I82543, "{name}");
         machine.take_sent();
-        nic.post();
+        nic.tx().post();
         assert!(machine.take_sent().is_empty(), "{name}: nothing was taken");
     }
 }
@@ -132,17 +138,31 @@ fn segmented_frames_of_8254x_and_the_frame_after_end_in_a_sentinel() {
             ..Faults::default()
         });
         let mut nic = bring_up(&machine, 64, chip(id));
-        nic.set_offloads(Offloads::TSO_IPV4).expect("it can");
-        nic.transmit_offloaded(&frame, None, &cut(&frame, 1460))
+        nic.settings().set_offloads(Offloads::TSO_IPV4).expect("it can");
+        nic.tx()
+            .send_with(
+                &frame,
+                SendOptions {
+                    tag: None,
+                    offload: Some(&cut(&frame, 1460)),
+                },
+            )
             .expect("room");
         let plain = tcp(6);
         for _ in 0..2 {
-            nic.transmit(&plain).expect("room");
+            nic.tx().send(&plain).expect("room");
         }
-        nic.transmit_offloaded(&frame, None, &cut(&frame, 200))
+        nic.tx()
+            .send_with(
+                &frame,
+                SendOptions {
+                    tag: None,
+                    offload: Some(&cut(&frame, 200)),
+                },
+            )
             .expect("room");
-        nic.transmit(&plain[..14]).expect("room");
-        nic.post();
+        nic.tx().send(&plain[..14]).expect("room");
+        nic.tx().post();
         let mut slot = 0;
         let mut next = || {
             let lengths = lengths(&machine, slot);
@@ -186,22 +206,29 @@ fn descriptors_reported_before_the_end_of_their_frame_are_not_used_again() {
         ..Faults::default()
     });
     let mut nic = bring_up(&machine, 8, chip(0x100E));
-    nic.set_offloads(Offloads::TSO_IPV4).expect("it can");
+    nic.settings().set_offloads(Offloads::TSO_IPV4).expect("it can");
     let frame = tcp(5000);
-    nic.transmit_offloaded(&frame, None, &cut(&frame, 1460))
+    nic.tx()
+        .send_with(
+            &frame,
+            SendOptions {
+                tag: None,
+                offload: Some(&cut(&frame, 1460)),
+            },
+        )
         .expect("5 of 7 descriptors");
-    nic.post();
+    nic.tx().post();
     let plain = tcp(6);
-    nic.transmit(&plain).expect("2 more");
-    nic.post();
+    nic.tx().send(&plain).expect("2 more");
+    nic.tx().post();
     for slot in 1..4 {
         let [_, _, low, high] = machine.peek_tx_descriptor(slot);
         machine.poke_tx_descriptor(slot, low, high | 1);
     }
-    assert_eq!(nic.transmit(&plain), Err(TransmitError::Full));
+    assert_eq!(nic.tx().send(&plain), Err(TransmitError::Full));
     let [_, _, low, high] = machine.peek_tx_descriptor(4);
     machine.poke_tx_descriptor(4, low, high | 1);
-    assert_eq!(nic.transmit(&plain), Ok(()), "now it was sent");
+    assert_eq!(nic.tx().send(&plain), Ok(()), "now it was sent");
 }
 
 #[test]
@@ -210,7 +237,8 @@ fn frames_of_all_kinds_share_the_ring_through_many_wraps() {
         for size in [16, 64] {
             let machine = FakeMachine::new(chip(id));
             let mut nic = bring_up(&machine, size, chip(id));
-            nic.set_offloads(Offloads::TX_CHECKSUM | Offloads::TSO_IPV4)
+            nic.settings()
+                .set_offloads(Offloads::TX_CHECKSUM | Offloads::TSO_IPV4)
                 .expect("it can");
             for n in 0..1000_usize {
                 let long = tcp(1461 + n * 7 % 9000);
@@ -221,10 +249,19 @@ fn frames_of_all_kinds_share_the_ring_through_many_wraps() {
                     (&plain, None),
                 ] {
                     match offload {
-                        Some(offload) => nic.transmit_offloaded(frame, None, &offload).expect("room"),
-                        None => nic.transmit(frame).expect("room"),
+                        Some(offload) => nic
+                            .tx()
+                            .send_with(
+                                frame,
+                                SendOptions {
+                                    tag: None,
+                                    offload: Some(&offload),
+                                },
+                            )
+                            .expect("room"),
+                        None => nic.tx().send(frame).expect("room"),
                     }
-                    nic.post();
+                    nic.tx().post();
                     let sent = machine.take_sent();
                     if let Some(Offload::Segmentation(_)) = offload {
                         assert!(joined(&sent, 1460) == frame[54..]);
@@ -236,7 +273,7 @@ fn frames_of_all_kinds_share_the_ring_through_many_wraps() {
                     assert!(padding.iter().all(|byte| *byte == 0), "padding");
                 }
             }
-            assert_eq!(nic.tx_counters().frames, 3000);
+            assert_eq!(nic.state().tx_counters().frames, 3000);
         }
     }
 }
@@ -245,27 +282,53 @@ fn frames_of_all_kinds_share_the_ring_through_many_wraps() {
 fn ring_that_is_too_small_or_full_says_so() {
     let machine = FakeMachine::new(chip(0x10D3));
     let mut nic = bring_up(&machine, 8, chip(0x10D3));
-    nic.set_offloads(Offloads::TSO_IPV4).expect("it can");
+    nic.settings().set_offloads(Offloads::TSO_IPV4).expect("it can");
     let (fits, longer) = (tcp(11_800), tcp(12_000));
     let too_long = OffloadError::Transmit(TransmitError::TooLong { limit: 5 * 1984 });
     assert_eq!(
-        nic.transmit_offloaded(&longer, None, &cut(&longer, 1460)),
+        nic.tx().send_with(
+            &longer,
+            SendOptions {
+                tag: None,
+                offload: Some(&cut(&longer, 1460))
+            }
+        ),
         Err(too_long)
     );
     machine.set_faults(Faults {
         transmitter_stalled: true,
         ..Faults::default()
     });
-    nic.transmit_offloaded(&fits, None, &cut(&fits, 1460))
+    nic.tx()
+        .send_with(
+            &fits,
+            SendOptions {
+                tag: None,
+                offload: Some(&cut(&fits, 1460)),
+            },
+        )
         .expect("all 7 descriptors");
     assert_eq!(
-        nic.transmit_offloaded(&fits, None, &cut(&fits, 1460)),
+        nic.tx().send_with(
+            &fits,
+            SendOptions {
+                tag: None,
+                offload: Some(&cut(&fits, 1460))
+            }
+        ),
         Err(TransmitError::Full.into())
     );
     machine.resume_transmitter();
-    nic.transmit_offloaded(&fits, None, &cut(&fits, 1460))
+    nic.tx()
+        .send_with(
+            &fits,
+            SendOptions {
+                tag: None,
+                offload: Some(&cut(&fits, 1460)),
+            },
+        )
         .expect("room again");
-    nic.post();
+    nic.tx().post();
     let sent = machine.take_sent();
     let (first, second) = sent.split_at(sent.len() / 2);
     assert!(joined(first, 1460) == fits[54..] && joined(second, 1460) == fits[54..]);
@@ -283,16 +346,32 @@ fn pcie_parts_cut_only_at_1000_mbit() {
         let machine = FakeMachine::new(chip(id));
         machine.poke(regs::STATUS, status);
         let mut nic = bring_up(&machine, 64, chip(id));
-        nic.set_offloads(Offloads::TSO_IPV4 | Offloads::TX_CHECKSUM)
+        nic.settings()
+            .set_offloads(Offloads::TSO_IPV4 | Offloads::TX_CHECKSUM)
             .expect("it can");
-        let result = nic.transmit_offloaded(&frame, None, &cut(&frame, 1460));
+        let result = nic.tx().send_with(
+            &frame,
+            SendOptions {
+                tag: None,
+                offload: Some(&cut(&frame, 1460)),
+            },
+        );
         assert_eq!(
             result == Err(OffloadError::LinkTooSlow),
             refused,
             "{id:04x} {status:#x}"
         );
         let small = tcp(100);
-        assert_eq!(nic.transmit_offloaded(&small, None, &checksum(&small)), Ok(()));
+        assert_eq!(
+            nic.tx().send_with(
+                &small,
+                SendOptions {
+                    tag: None,
+                    offload: Some(&checksum(&small))
+                }
+            ),
+            Ok(())
+        );
     }
 }
 
@@ -304,23 +383,27 @@ fn received_checksums_are_told_while_asked_for_and_survive_a_restart() {
     // IPCS, TCPCS, and TCPE.
     let high = 0x2063;
     machine.poke_rx_descriptor(0, 60, high);
-    assert_eq!(nic.receive(&mut [0; 60]), Some(60));
-    assert_eq!(nic.received_checksums(), ChecksumResult::default());
+    assert_eq!(nic.rx().receive(&mut [0; 60]), Some(60));
+    assert_eq!(nic.rx().checksums(), ChecksumResult::default());
     machine.take_accesses();
-    nic.set_offloads(Offloads::RX_CHECKSUM).expect("it can");
-    nic.set_offloads(Offloads::RX_CHECKSUM).expect("it can");
+    nic.settings()
+        .set_offloads(Offloads::RX_CHECKSUM)
+        .expect("it can");
+    nic.settings()
+        .set_offloads(Offloads::RX_CHECKSUM)
+        .expect("it can");
     assert_eq!(machine.take_accesses().writes, [(regs::RXCSUM, 0x300)]);
     machine.poke_rx_descriptor(1, 60, high);
-    assert_eq!(nic.receive(&mut [0; 60]), Some(60));
+    assert_eq!(nic.rx().receive(&mut [0; 60]), Some(60));
     let want = ChecksumResult {
         ip: Checked::Good,
         transport: Checked::Bad,
     };
-    assert_eq!(nic.received_checksums(), want);
+    assert_eq!(nic.rx().checksums(), want);
     machine.poke(regs::RXCSUM, 0);
-    nic.restart(&machine).expect("a reset that ends");
+    nic.recovery().restart(&machine).expect("a reset that ends");
     assert_eq!(machine.peek(regs::RXCSUM), 0x300);
-    nic.set_offloads(Offloads::empty()).expect("nothing");
+    nic.settings().set_offloads(Offloads::empty()).expect("nothing");
     assert_eq!(machine.peek(regs::RXCSUM), 0);
 }
 
@@ -328,14 +411,21 @@ fn received_checksums_are_told_while_asked_for_and_survive_a_restart() {
 fn offloaded_frames_cost_no_more_registers_than_others() {
     let machine = FakeMachine::new(chip(0x10D3));
     let mut nic = bring_up(&machine, 512, chip(0x10D3));
-    nic.set_offloads(Offloads::TSO_IPV4).expect("it can");
+    nic.settings().set_offloads(Offloads::TSO_IPV4).expect("it can");
     let frame = tcp(9000);
     machine.take_accesses();
     for _ in 0..32 {
-        nic.transmit_offloaded(&frame, None, &cut(&frame, 1460))
+        nic.tx()
+            .send_with(
+                &frame,
+                SendOptions {
+                    tag: None,
+                    offload: Some(&cut(&frame, 1460)),
+                },
+            )
             .expect("room");
     }
-    nic.post();
+    nic.tx().post();
     let accesses = machine.take_accesses();
     assert_eq!((accesses.reads.len(), accesses.writes.len()), (0, 1));
 }

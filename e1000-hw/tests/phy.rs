@@ -7,7 +7,7 @@ use std::time::Duration;
 use e1000_hw::chip::{CHIPS, Chip, Media, PhyAccess, Quirks};
 use e1000_hw::fake::{FAKE_PHY, FakeRegion};
 use e1000_hw::flow_control::Pause;
-use e1000_hw::nic::{Nic, RingSizes};
+use e1000_hw::nic::{Config, Nic};
 use e1000_hw::notes::Notes;
 use e1000_hw::phy::{self, Advertise, HangCheck, Phy, PhyError, PhyId, register};
 use e1000_hw::regs::{self, Status};
@@ -128,15 +128,15 @@ fn link_that_is_up_stays_up_through_resets_of_the_mac() {
     for chip in CHIPS.iter().filter(mdic) {
         let recorder = Recorder::new(chip);
         let machine = recorder.machine.clone();
-        let sizes = RingSizes::default();
+        let sizes = Config::default();
         let mut nic: Nic<&Recorder, FakeRegion> =
             Nic::bring_up(&recorder, chip, sizes, &mut machine.dma(), &recorder).expect(chip.name);
         assert!(!restarted(&recorder.take()), "{}", chip.name);
-        assert!(nic.link().is_up(), "{}", chip.name);
-        nic.restart(&recorder).expect("a reset");
+        assert!(nic.state().link().is_up(), "{}", chip.name);
+        nic.recovery().restart(&recorder).expect("a reset");
         assert!(!restarted(&recorder.take()), "{}: restarted", chip.name);
-        nic.refresh_link(&recorder);
-        assert!(nic.link().is_up(), "{}", chip.name);
+        nic.link().refresh(&recorder);
+        assert!(nic.state().link().is_up(), "{}", chip.name);
         nic.stop(&machine);
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use e1000_hw::chip::{CHIPS, PhyAccess, Quirks, Reset};
 use e1000_hw::fake::{FakeMachine, FakeRegion, Faults};
-use e1000_hw::nic::{BringUpError, Nic, RingSizes};
+use e1000_hw::nic::{BringUpError, Config, Nic};
 use e1000_hw::notes::Notes;
 use e1000_hw::platform::Clock as _;
 use e1000_hw::regs::{self, Ctrl, Rctl, Tctl};
@@ -212,14 +212,9 @@ fn memory_is_kept_from_a_bus_master_that_does_not_end() {
         ] {
             let recorder = Recorder::new(chip);
             let machine = recorder.machine.clone();
-            let nic: Nic<&Recorder, FakeRegion> = Nic::bring_up(
-                &recorder,
-                chip,
-                RingSizes::default(),
-                &mut machine.dma(),
-                &machine,
-            )
-            .expect(chip.name);
+            let mut nic: Nic<&Recorder, FakeRegion> =
+                Nic::bring_up(&recorder, chip, Config::default(), &mut machine.dma(), &machine)
+                    .expect(chip.name);
             let used = machine.dma_in_use();
             recorder.on_read(move |offset, value| {
                 if offset == regs::STATUS {
@@ -229,16 +224,16 @@ fn memory_is_kept_from_a_bus_master_that_does_not_end() {
                 }
             });
             let start = machine.now();
-            let halted = nic.halt(&machine);
+            let dma_ended = nic.halt(&machine);
             let tells = chip.mac().is_pcie() || stuck == u32::MAX;
-            assert_eq!(halted.dma_ended(), !tells, "{}: {what}", chip.name);
+            assert_eq!(dma_ended, !tells, "{}: {what}", chip.name);
             assert!(
                 machine.now() - start < Duration::from_millis(500),
                 "{}",
                 chip.name
             );
             assert_eq!(machine.dma_in_use(), used, "{}: {what}", chip.name);
-            halted.free();
+            drop(nic);
             let left = if tells { used } else { 0 };
             assert_eq!(machine.dma_in_use(), left, "{}: {what}", chip.name);
         }
@@ -252,7 +247,7 @@ fn memory_is_kept_if_the_last_reset_did_not_end() {
         let mut nic = Nic::bring_up(
             machine.registers(),
             chip,
-            RingSizes::default(),
+            Config::default(),
             &mut machine.dma(),
             &machine,
         )
@@ -262,10 +257,10 @@ fn memory_is_kept_if_the_last_reset_did_not_end() {
             ..Faults::default()
         };
         machine.set_faults(stuck);
-        assert!(nic.restart(&machine).is_err(), "{}", chip.name);
-        let halted = nic.halt(&machine);
-        assert!(!halted.dma_ended(), "{}", chip.name);
-        halted.free();
+        assert!(nic.recovery().restart(&machine).is_err(), "{}", chip.name);
+        let dma_ended = nic.halt(&machine);
+        assert!(!dma_ended, "{}", chip.name);
+        drop(nic);
         assert_ne!(machine.dma_in_use(), 0, "{}", chip.name);
     }
 }
@@ -274,19 +269,19 @@ fn memory_is_kept_if_the_last_reset_did_not_end() {
 fn device_stops_before_its_memory_is_freed() {
     for chip in CHIPS {
         let machine = FakeMachine::new(chip);
-        let nic: Nic<_, FakeRegion> = Nic::bring_up(
+        let mut nic: Nic<_, FakeRegion> = Nic::bring_up(
             machine.registers(),
             chip,
-            RingSizes::default(),
+            Config::default(),
             &mut machine.dma(),
             &machine,
         )
         .expect(chip.name);
-        let halted = nic.halt(&machine);
+        assert!(nic.halt(&machine), "{}", chip.name);
         assert_ne!(machine.dma_in_use(), 0, "{}", chip.name);
         assert_eq!(machine.peek(regs::RCTL) & Rctl::EN.bits(), 0, "{}", chip.name);
         assert_eq!(machine.peek(regs::TCTL) & Tctl::EN.bits(), 0, "{}", chip.name);
-        halted.free();
+        drop(nic);
         assert_eq!(machine.dma_in_use(), 0, "{}", chip.name);
     }
 }
@@ -402,12 +397,12 @@ fn nvm_that_is_not_reported_as_loaded_is_a_note_unless_the_address_is_missing_to
             let nic = Nic::bring_up(
                 recorder,
                 chip(id),
-                RingSizes::default(),
+                Config::default(),
                 &mut machine.dma(),
                 &machine,
             );
             assert!(machine.now() - start < Duration::from_millis(200));
-            nic.map(|nic| nic.notes())
+            nic.map(|nic| nic.state().notes())
         };
         // VirtualBox's 82583V: `e1kR3HardReset` sets EECD to EE_PRES alone.
         assert_eq!(up(true), Ok(Notes::NVM_NOT_LOADED), "{id:04x}");
@@ -429,7 +424,7 @@ fn firmware_learns_of_start_and_stop() {
         let nic = Nic::bring_up(
             machine.registers(),
             chip(id),
-            RingSizes::default(),
+            Config::default(),
             &mut machine.dma(),
             &machine,
         );
@@ -447,7 +442,7 @@ fn phy_is_never_reset_where_that_breaks_it() {
         let nic = Nic::bring_up(
             machine.registers(),
             chip,
-            RingSizes::default(),
+            Config::default(),
             &mut machine.dma(),
             &machine,
         );
@@ -476,7 +471,7 @@ fn device_that_goes_away_during_bring_up_ends_it_within_a_second() {
             });
             let machine = recorder.machine.clone();
             let time = recorder.time(|| {
-                let rings = RingSizes::default();
+                let rings = Config::default();
                 let _ = Nic::bring_up(&recorder, chip, rings, &mut machine.dma(), &recorder);
             });
             assert!(

@@ -1,11 +1,11 @@
 //! The two rings: order, wrap-around, back-pressure, what a frame costs, and a device that writes anything.
 
+use e1000_hw::RingSize;
+use e1000_hw::TransmitError;
 use e1000_hw::chip::{Chip, find};
 use e1000_hw::fake::{Accesses, FakeMachine, FakeRegion, FakeRegisters, Faults};
-use e1000_hw::nic::{Nic, RingSizes};
+use e1000_hw::nic::{Config, Nic};
 use e1000_hw::regs::{self, Status};
-use e1000_hw::ring::RingSize;
-use e1000_hw::tx::TransmitError;
 use proptest::prelude::*;
 
 fn chip() -> &'static Chip {
@@ -14,7 +14,7 @@ fn chip() -> &'static Chip {
 
 fn nic(machine: &FakeMachine, size: u32) -> Nic<FakeRegisters, FakeRegion> {
     let size = RingSize::new(size).expect("a ring size");
-    let sizes = RingSizes { rx: size, tx: size };
+    let sizes = Config::with_rings(size, size);
     Nic::bring_up(machine.registers(), chip(), sizes, &mut machine.dma(), machine).expect("bring-up")
 }
 
@@ -35,16 +35,16 @@ fn frames_keep_order_and_content_through_many_wraps() {
     for n in 0..10_000u32 {
         let frame = numbered(n, 14 + n as usize % 1500);
         assert!(machine.deliver(&frame), "frame {n}");
-        assert_eq!(nic.receive(&mut out), Some(frame.len()));
+        assert_eq!(nic.rx().receive(&mut out), Some(frame.len()));
         assert_eq!(out[..frame.len()], frame);
-        nic.transmit(&frame).expect("room");
-        nic.post();
+        nic.tx().send(&frame).expect("room");
+        nic.tx().post();
         let mut padded = frame;
         padded.resize(padded.len().max(60), 0);
         assert_eq!(machine.take_sent(), [padded]);
     }
-    assert_eq!(nic.rx_counters().frames, 10_000);
-    assert_eq!(nic.tx_counters().frames, 10_000);
+    assert_eq!(nic.state().rx_counters().frames, 10_000);
+    assert_eq!(nic.state().tx_counters().frames, 10_000);
 }
 
 #[test]
@@ -58,15 +58,15 @@ fn ring_full_of_received_frames_is_drained_in_order() {
     assert_eq!(delivered, 63, "one slot is never used");
     let mut out = [0; 60];
     for n in 0..63 {
-        assert_eq!(nic.receive(&mut out), Some(60));
+        assert_eq!(nic.rx().receive(&mut out), Some(60));
         assert_eq!(out[..4], (n as u32).to_be_bytes());
     }
-    assert_eq!(nic.receive(&mut out), None);
+    assert_eq!(nic.rx().receive(&mut out), None);
     assert!(
         machine.deliver(&numbered(99, 60)),
         "reception goes on after an overrun"
     );
-    assert_eq!(nic.receive(&mut out), Some(60));
+    assert_eq!(nic.rx().receive(&mut out), Some(60));
 }
 
 #[test]
@@ -74,12 +74,12 @@ fn short_frames_are_padded_with_zeroes_not_with_older_frames() {
     let machine = FakeMachine::new(chip());
     let mut nic = nic(&machine, 8);
     for _ in 0..8 {
-        nic.transmit(&[0xAA; 1000]).expect("room");
-        nic.post();
+        nic.tx().send(&[0xAA; 1000]).expect("room");
+        nic.tx().post();
     }
     machine.take_sent();
-    nic.transmit(&[0x55; 14]).expect("room");
-    nic.post();
+    nic.tx().send(&[0x55; 14]).expect("room");
+    nic.tx().post();
     let sent = machine.take_sent();
     assert_eq!(sent[0].len(), 60);
     assert_eq!(sent[0][14..], [0; 46]);
@@ -101,7 +101,7 @@ fn pieces(machine: &FakeMachine, slot: u32) -> Vec<(u32, u32)> {
 fn no_piece_of_82544_in_pci_x_mode_ends_in_the_lower_dword_of_a_quadword() {
     let chip = find(0x8086, 0x1008).expect("82544EI");
     let size = RingSize::new(8).expect("a ring size");
-    let sizes = RingSizes { rx: size, tx: size };
+    let sizes = Config::with_rings(size, size);
     for pcix in [false, true] {
         let (mut lens, mut apart) = (Vec::from_iter(14..=1514), 0);
         let machine = FakeMachine::new(chip);
@@ -109,15 +109,15 @@ fn no_piece_of_82544_in_pci_x_mode_ends_in_the_lower_dword_of_a_quadword() {
         machine.poke(regs::STATUS, machine.peek(regs::STATUS) | mode);
         let mut nic =
             Nic::bring_up(machine.registers(), chip, sizes, &mut machine.dma(), &machine).expect("82544EI");
-        let largest = nic.max_mtu();
-        nic.set_mtu(largest, &machine).expect("a ring for it");
+        let largest = nic.state().max_mtu();
+        nic.settings().set_mtu(largest, &machine).expect("a ring for it");
         lens.extend((1515..=largest + 14).step_by(61));
         lens.push(largest + 14);
         for len in lens {
             // The ring is empty; this is where the next frame begins.
             let slot = machine.peek(regs::TDT);
-            nic.transmit(&numbered(7, len)).expect("room");
-            nic.post();
+            nic.tx().send(&numbered(7, len)).expect("room");
+            nic.tx().post();
             let mut sent = numbered(7, len);
             sent.resize(len.max(60), 0);
             assert_eq!(machine.take_sent(), [sent], "{len}");
@@ -134,24 +134,27 @@ fn no_piece_of_82544_in_pci_x_mode_ends_in_the_lower_dword_of_a_quadword() {
 fn frame_lengths_are_checked() {
     let machine = FakeMachine::new(chip());
     let mut nic = nic(&machine, 8);
-    assert_eq!(nic.transmit(&[]), Err(TransmitError::TooShort));
-    assert_eq!(nic.transmit(&[0; 13]), Err(TransmitError::TooShort));
-    assert_eq!(nic.transmit(&[0; 14]), Ok(()));
-    assert_eq!(nic.transmit(&[0; 1514]), Ok(()));
+    assert_eq!(nic.tx().send(&[]), Err(TransmitError::TooShort));
+    assert_eq!(nic.tx().send(&[0; 13]), Err(TransmitError::TooShort));
+    assert_eq!(nic.tx().send(&[0; 14]), Ok(()));
+    assert_eq!(nic.tx().send(&[0; 1514]), Ok(()));
     assert_eq!(
-        nic.transmit(&[0; 1515]),
+        nic.tx().send(&[0; 1515]),
         Err(TransmitError::TooLong { limit: 1514 })
     );
     let mut tagged = numbered(1, 1518);
     tagged[12..14].copy_from_slice(&[0x81, 0x00]);
-    assert_eq!(nic.transmit(&tagged), Ok(()));
+    assert_eq!(nic.tx().send(&tagged), Ok(()));
     tagged.push(0);
-    assert_eq!(nic.transmit(&tagged), Err(TransmitError::TooLong { limit: 1518 }));
     assert_eq!(
-        nic.transmit(&[0; 20_000]),
+        nic.tx().send(&tagged),
+        Err(TransmitError::TooLong { limit: 1518 })
+    );
+    assert_eq!(
+        nic.tx().send(&[0; 20_000]),
         Err(TransmitError::TooLong { limit: 1514 })
     );
-    assert_eq!(nic.tx_counters().frames, 3);
+    assert_eq!(nic.state().tx_counters().frames, 3);
 }
 
 #[test]
@@ -163,14 +166,14 @@ fn transmit_says_full_and_recovers() {
     });
     let mut nic = nic(&machine, 8);
     for n in 0..7 {
-        nic.transmit(&numbered(n, 60)).expect("one slot is never used");
+        nic.tx().send(&numbered(n, 60)).expect("one slot is never used");
     }
-    assert_eq!(nic.transmit(&numbered(7, 60)), Err(TransmitError::Full));
-    nic.post();
-    assert_eq!(nic.transmit(&numbered(7, 60)), Err(TransmitError::Full));
+    assert_eq!(nic.tx().send(&numbered(7, 60)), Err(TransmitError::Full));
+    nic.tx().post();
+    assert_eq!(nic.tx().send(&numbered(7, 60)), Err(TransmitError::Full));
     machine.resume_transmitter();
-    nic.transmit(&numbered(7, 60)).expect("room again");
-    nic.post();
+    nic.tx().send(&numbered(7, 60)).expect("room again");
+    nic.tx().post();
     let order: Vec<u8> = machine.take_sent().iter().map(|frame| frame[3]).collect();
     assert_eq!(order, [0, 1, 2, 3, 4, 5, 6, 7]);
 }
@@ -180,9 +183,9 @@ fn burst_larger_than_the_ring_posts_itself() {
     let machine = FakeMachine::new(chip());
     let mut nic = nic(&machine, 8);
     for n in 0..100 {
-        nic.transmit(&numbered(n, 60)).expect("the fake sends at once");
+        nic.tx().send(&numbered(n, 60)).expect("the fake sends at once");
     }
-    nic.post();
+    nic.tx().post();
     assert_eq!(machine.take_sent().len(), 100);
 }
 
@@ -194,10 +197,10 @@ fn frames_longer_than_a_buffer_are_dropped_whole() {
     for len in [2049, 4096, 4097, 9014, 16384] {
         assert!(machine.deliver(&vec![1; len]));
         assert!(machine.deliver(&numbered(7, 100)));
-        assert_eq!(nic.receive(&mut out), Some(100), "after {len}");
-        assert_eq!(nic.receive(&mut out), None);
+        assert_eq!(nic.rx().receive(&mut out), Some(100), "after {len}");
+        assert_eq!(nic.rx().receive(&mut out), None);
     }
-    assert_eq!(nic.rx_counters().oversized, 5);
+    assert_eq!(nic.state().rx_counters().oversized, 5);
 }
 
 #[test]
@@ -218,9 +221,9 @@ fn bad_frames_are_dropped_and_counted_by_kind() {
     put(0xFFFF, 0b11);
     // TCPE and IPE only say that a checksum is not good.
     put(60, (0x20 | 0x40) << 8 | 0b11);
-    assert_eq!(nic.receive(&mut [0; 2048]), Some(60));
-    assert_eq!(nic.receive(&mut [0; 2048]), None);
-    let counters = nic.rx_counters();
+    assert_eq!(nic.rx().receive(&mut [0; 2048]), Some(60));
+    assert_eq!(nic.rx().receive(&mut [0; 2048]), None);
+    let counters = nic.state().rx_counters();
     assert_eq!((counters.errors, counters.bad_length, counters.frames), (5, 4, 1));
 }
 
@@ -231,7 +234,7 @@ fn a_device_that_is_always_done_cannot_keep_the_caller() {
     for slot in 0..64 {
         machine.poke_rx_descriptor(slot, 60, 0b01); // never EOP
     }
-    assert_eq!(nic.receive(&mut [0; 2048]), None);
+    assert_eq!(nic.rx().receive(&mut [0; 2048]), None);
     assert!(machine.take_accesses().writes.len() < 2000);
 }
 
@@ -245,10 +248,10 @@ fn data_path_reads_no_register_and_writes_one_per_batch() {
     let mut nic = nic(&machine, 512);
     machine.take_accesses();
     for n in 0..32 {
-        nic.transmit(&numbered(n, 60)).expect("room");
+        nic.tx().send(&numbered(n, 60)).expect("room");
     }
-    nic.post();
-    nic.post();
+    nic.tx().post();
+    nic.tx().post();
     let accesses = machine.take_accesses();
     assert_eq!(data_path(&accesses), (0, 1), "32 frames: one write of TDT");
     assert_eq!(accesses.writes[0].0, regs::TDT);
@@ -258,9 +261,9 @@ fn data_path_reads_no_register_and_writes_one_per_batch() {
     }
     machine.take_accesses();
     for _ in 0..256 {
-        assert_eq!(nic.receive(&mut [0; 2048]), Some(60));
+        assert_eq!(nic.rx().receive(&mut [0; 2048]), Some(60));
     }
-    assert_eq!(nic.receive(&mut [0; 2048]), None);
+    assert_eq!(nic.rx().receive(&mut [0; 2048]), None);
     let accesses = machine.take_accesses();
     assert_eq!(accesses.reads.len(), 0);
     assert!(accesses.writes.iter().all(|(offset, _)| *offset == regs::RDT));
@@ -320,20 +323,20 @@ proptest! {
                 }
                 Step::Receive(len) => {
                     let mut out = vec![0; len];
-                    if let Some(copied) = nic.receive(&mut out) {
+                    if let Some(copied) = nic.rx().receive(&mut out) {
                         prop_assert!(copied <= len && copied <= 2048);
                     }
                 }
                 Step::Transmit(len) => {
-                    let result = nic.transmit(&vec![0x17; len]);
+                    let result = nic.tx().send(&vec![0x17; len]);
                     prop_assert_eq!(result == Err(TransmitError::TooShort), len < 14);
                     let too_long = matches!(result, Err(TransmitError::TooLong { .. }));
                     prop_assert_eq!(too_long, len > 1514);
                 }
-                Step::Post => nic.post(),
+                Step::Post => nic.tx().post(),
                 Step::Link(up) => {
                     machine.set_link(up);
-                    nic.refresh_link(&machine);
+                    nic.link().refresh(&machine);
                 }
             }
             let tail = machine.peek(regs::RDT);
@@ -361,12 +364,12 @@ proptest! {
             }
             for _ in 0..read {
                 let mut out = [0; 2048];
-                let Some(len) = nic.receive(&mut out) else { break };
+                let Some(len) = nic.rx().receive(&mut out) else { break };
                 prop_assert_eq!(&out[..len], &numbered(next_out, 64)[..]);
                 next_out += 1;
             }
         }
-        while nic.receive(&mut [0; 2048]).is_some() {
+        while nic.rx().receive(&mut [0; 2048]).is_some() {
             next_out += 1;
         }
         prop_assert_eq!(next_in, next_out);

@@ -6,11 +6,11 @@ use e1000_hw::chip::{CHIPS, Chip, Media, Nvm, PhyAccess, find};
 use e1000_hw::ethernet::MacAddress;
 use e1000_hw::fake::{FakeEeprom, FakeMachine, FakeRegion, FakeRegisters, Faults};
 use e1000_hw::interrupt::Routing;
-use e1000_hw::nic::{Nic, RingSizes, SelfTest};
+use e1000_hw::nic::{Config, Nic, SelfTest};
 use e1000_hw::platform::Clock;
 use e1000_hw::regs::{self, Causes};
 use e1000_hw::self_test::{Failure, Outcome, Report};
-use e1000_hw::watchdog::Finding;
+use e1000_hw::watchdog;
 
 type FakeNic = Nic<FakeRegisters, FakeRegion>;
 
@@ -28,37 +28,36 @@ fn start(chip: &'static Chip) -> (FakeMachine, FakeNic) {
     let nic = Nic::bring_up(
         machine.registers(),
         chip,
-        RingSizes::default(),
+        Config::default(),
         &mut machine.dma(),
         &machine,
     );
     let mut nic = nic.expect(chip.name);
-    nic.enable_interrupts();
+    nic.interrupts().enable();
     (machine, nic)
 }
 
 /// Runs a self-test to its end. Interrupts arrive as the fake has them, unless they are `lost`.
 fn run(machine: &FakeMachine, nic: &mut FakeNic, lost: bool) -> Report {
-    nic.start_self_test(true, machine);
+    nic.diagnostics().start_self_test(true, machine);
     let began = machine.now();
     loop {
         let step_began = machine.now();
-        let next = nic.continue_self_test(machine);
+        let next = nic.diagnostics().continue_self_test(machine);
         let step = machine.now() - step_began;
         assert!(step <= STEP_LIMIT, "a step of {step:?}");
         match next {
             SelfTest::Done(report) => {
                 assert!(machine.now() - began < LIMIT, "{:?}", machine.now() - began);
                 assert_eq!(report.took, machine.now() - began);
-                assert!(!nic.is_testing());
+                assert!(!nic.state().is_testing());
                 return report;
             }
             SelfTest::Wait(delay) => {
                 machine.sleep(delay);
                 let raised = machine.peek(regs::ICR) & machine.peek(regs::IMS) != 0;
                 if raised && !lost {
-                    nic.interrupt(0);
-                    nic.note_test_interrupt();
+                    nic.interrupts().acknowledge(0);
                 }
             }
         }
@@ -110,13 +109,17 @@ fn every_chip_passes_and_skips_only_what_it_does_not_have() {
 fn afterwards_registers_filters_mtu_and_interrupts_are_as_before() {
     for chip in CHIPS {
         let (machine, mut nic) = start(chip);
-        nic.set_filter(false, true, [MacAddress([0x33, 0x33, 0, 0, 0, 1])]);
-        if nic.max_mtu() >= 9000 {
-            nic.set_mtu(9000, &machine).expect("an MTU that is possible");
+        nic.settings()
+            .set_filter(false, true, [MacAddress([0x33, 0x33, 0, 0, 0, 1])]);
+        if nic.state().max_mtu() >= 9000 {
+            nic.settings()
+                .set_mtu(9000, &machine)
+                .expect("an MTU that is possible");
         }
-        nic.set_vlan_filter(Some([7]));
+        nic.settings().set_vlan_filter(Some([7]));
         let mut before = vec![];
-        nic.dump_registers(|name, value| before.push((name, value)));
+        nic.diagnostics()
+            .dump_registers(|name, value| before.push((name, value)));
         let tables = |machine: &FakeMachine| {
             let words = (regs::MTA..regs::MTA + 512).chain(regs::VFTA..regs::VFTA + 512);
             words
@@ -128,17 +131,18 @@ fn afterwards_registers_filters_mtu_and_interrupts_are_as_before() {
         run(&machine, &mut nic, false);
         // The PHY negotiates anew after loopback.
         machine.sleep(Duration::from_secs(4));
-        nic.refresh_link(&machine);
+        nic.link().refresh(&machine);
         let mut after = vec![];
-        nic.dump_registers(|name, value| after.push((name, value)));
+        nic.diagnostics()
+            .dump_registers(|name, value| after.push((name, value)));
         assert_eq!(before, after, "{}", chip.name);
         assert_eq!(tables_before, tables(&machine), "{}", chip.name);
         assert_eq!(machine.peek_phy(0) & 0x4000, 0, "the PHY loops no more");
         // Frames pass again, both ways.
         assert!(machine.deliver(&[0xFF; 60]));
-        assert_eq!(nic.receive(&mut [0; 60]), Some(60));
-        nic.transmit(&[1; 60]).expect("room");
-        nic.post();
+        assert_eq!(nic.rx().receive(&mut [0; 60]), Some(60));
+        nic.tx().send(&[1; 60]).expect("room");
+        nic.tx().post();
         assert_eq!(machine.take_sent().len(), 1);
         nic.stop(&machine);
         assert_eq!(machine.dma_in_use(), 0);
@@ -149,7 +153,7 @@ fn afterwards_registers_filters_mtu_and_interrupts_are_as_before() {
 fn link_that_is_down_fails_the_link_and_nothing_else() {
     let (machine, mut nic) = start(chip(0x100E));
     machine.set_link(false);
-    nic.refresh_link(&machine);
+    nic.link().refresh(&machine);
     let report = run(&machine, &mut nic, false);
     assert_eq!(report.link, Outcome::Failed(Failure::NoLink));
     assert_eq!(failed(&report), ["link"]);
@@ -159,10 +163,10 @@ fn link_that_is_down_fails_the_link_and_nothing_else() {
 fn link_that_negotiates_is_waited_for() {
     let (machine, mut nic) = start(chip(0x100E));
     machine.set_link(false);
-    nic.refresh_link(&machine);
-    nic.start_self_test(false, &machine);
+    nic.link().refresh(&machine);
+    nic.diagnostics().start_self_test(false, &machine);
     let report = loop {
-        match nic.continue_self_test(&machine) {
+        match nic.diagnostics().continue_self_test(&machine) {
             SelfTest::Done(report) => break report,
             SelfTest::Wait(delay) => machine.sleep(delay),
         }
@@ -265,9 +269,9 @@ fn frames_that_do_not_come_back_or_come_back_changed_fail_the_loopback() {
 #[test]
 fn frames_of_others_do_not_disturb_the_loopback() {
     let (machine, mut nic) = start(chip(0x100E));
-    nic.start_self_test(false, &machine);
+    nic.diagnostics().start_self_test(false, &machine);
     let report = loop {
-        match nic.continue_self_test(&machine) {
+        match nic.diagnostics().continue_self_test(&machine) {
             SelfTest::Done(report) => break report,
             SelfTest::Wait(delay) => machine.sleep(delay),
         }
@@ -307,13 +311,13 @@ fn interrupt_that_is_lost_fails() {
 fn interrupts_are_tested_the_way_they_are_routed() {
     for routing in [Routing::OneVector, Routing::ThreeVectors] {
         let (machine, mut nic) = start(chip(0x10D3));
-        nic.route_interrupts(routing);
-        nic.enable_interrupts();
+        nic.interrupts().route(routing);
+        nic.interrupts().enable();
         machine.take_accesses();
         assert!(run(&machine, &mut nic, false).passed(), "{routing:?}");
         let raised = machine.take_accesses().writes;
         assert!(raised.contains(&(regs::ICS, Causes::RXQ0.bits())), "{routing:?}");
-        assert_eq!(nic.routing(), routing);
+        assert_eq!(nic.state().routing(), routing);
         assert_eq!(failed(&run(&machine, &mut nic, true)), ["interrupt"]);
     }
 }
@@ -327,50 +331,50 @@ fn reset_that_does_not_end_fails_what_was_not_tested_and_is_tried_again() {
     });
     let report = run(&machine, &mut nic, false);
     assert_eq!(failed(&report), ["registers", "nvm", "loopback", "interrupt"]);
-    assert!(nic.needs_watching());
+    assert!(nic.state().needs_watching());
     machine.set_faults(Faults::default());
     machine.poke(regs::CTRL, 0);
     machine.sleep(Duration::from_secs(1));
-    assert_eq!(nic.watch(&machine), Finding::Reset);
+    assert_eq!(nic.recovery().watch(&machine), watchdog::Outcome::Reset);
     assert!(machine.deliver(&[0xFF; 60]));
-    assert_eq!(nic.receive(&mut [0; 60]), Some(60));
+    assert_eq!(nic.rx().receive(&mut [0; 60]), Some(60));
 }
 
 #[test]
 fn device_that_goes_away_meanwhile_fails_and_ends() {
     let (machine, mut nic) = start(chip(0x10D3));
-    nic.start_self_test(true, &machine);
+    nic.diagnostics().start_self_test(true, &machine);
     // The link, and the registers.
-    nic.continue_self_test(&machine);
-    nic.continue_self_test(&machine);
+    nic.diagnostics().continue_self_test(&machine);
+    nic.diagnostics().continue_self_test(&machine);
     machine.set_faults(Faults {
         gone: true,
         ..Faults::default()
     });
     let report = loop {
-        match nic.continue_self_test(&machine) {
+        match nic.diagnostics().continue_self_test(&machine) {
             SelfTest::Done(report) => break report,
             SelfTest::Wait(delay) => machine.sleep(delay),
         }
     };
     assert!(!report.passed());
-    assert_eq!(nic.watch(&machine), Finding::DeviceGone);
+    assert_eq!(nic.recovery().watch(&machine), watchdog::Outcome::DeviceGone);
 }
 
 #[test]
 fn meanwhile_frames_are_dropped_and_counted_and_none_is_received() {
     let (machine, mut nic) = start(chip(0x100E));
-    nic.start_self_test(false, &machine);
+    nic.diagnostics().start_self_test(false, &machine);
     loop {
-        let dropped = nic.tx_counters().dropped;
-        assert!(nic.is_testing() && nic.has_room() && !nic.needs_watching());
-        nic.transmit(&[1; 60]).expect("taken");
-        nic.post();
-        assert_eq!(nic.tx_counters().dropped, dropped + 1);
+        let dropped = nic.state().tx_counters().dropped;
+        assert!(nic.state().is_testing() && nic.tx().has_room() && !nic.state().needs_watching());
+        nic.tx().send(&[1; 60]).expect("taken");
+        nic.tx().post();
+        assert_eq!(nic.state().tx_counters().dropped, dropped + 1);
         machine.deliver(&[0xFF; 60]);
-        assert_eq!(nic.receive(&mut [0; 60]), None);
-        assert_eq!(nic.refresh_link(&machine), None);
-        match nic.continue_self_test(&machine) {
+        assert_eq!(nic.rx().receive(&mut [0; 60]), None);
+        assert_eq!(nic.link().refresh(&machine), None);
+        match nic.diagnostics().continue_self_test(&machine) {
             SelfTest::Done(report) => break assert!(report.passed()),
             SelfTest::Wait(delay) => machine.sleep(delay),
         }
@@ -380,10 +384,10 @@ fn meanwhile_frames_are_dropped_and_counted_and_none_is_received() {
 
 /// Goes on with a self-test until the PHY loops.
 fn run_into_loopback(machine: &FakeMachine, nic: &mut FakeNic) {
-    nic.start_self_test(false, machine);
+    nic.diagnostics().start_self_test(false, machine);
     while machine.peek_phy(0) & 0x4000 == 0 {
-        nic.continue_self_test(machine);
-        assert!(nic.is_testing(), "it ended without loopback");
+        nic.diagnostics().continue_self_test(machine);
+        assert!(nic.state().is_testing(), "it ended without loopback");
     }
 }
 
@@ -404,14 +408,14 @@ fn phy_does_not_loop_on_when_the_driver_ends_or_is_killed_meanwhile() {
             run_into_loopback(&machine, &mut nic);
             std::mem::forget(nic);
             assert_ne!(machine.peek_phy(0) & 0x4000, 0);
-            let sizes = RingSizes::default();
+            let sizes = Config::default();
             let mut nic = Nic::bring_up(machine.registers(), chip(id), sizes, &mut machine.dma(), &machine)
                 .expect("bring-up");
             assert_eq!(machine.peek_phy(0) & 0x4000, 0, "{id:04x}: killed");
             machine.sleep(Duration::from_secs(4));
-            nic.refresh_link(&machine);
-            nic.transmit(&[1; 60]).expect("room");
-            nic.post();
+            nic.link().refresh(&machine);
+            nic.tx().send(&[1; 60]).expect("room");
+            nic.tx().post();
             assert_eq!(machine.take_sent().len(), 1);
             nic.stop(&machine);
         }

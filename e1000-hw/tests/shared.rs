@@ -8,7 +8,7 @@ use e1000_hw::chip::{CHIPS, Nvm, Semaphore};
 use e1000_hw::ethernet::MacAddress;
 use e1000_hw::fake::{FAKE_MAC, FakeEeprom};
 use e1000_hw::firmware::{Claim, Purpose};
-use e1000_hw::nic::{Nic, RingSizes};
+use e1000_hw::nic::{Config, Nic};
 use e1000_hw::notes::Notes;
 use e1000_hw::nvm::{self, MacAddressError};
 use e1000_hw::platform::Clock;
@@ -299,13 +299,13 @@ fn pins_of_the_eeprom_give_the_address_where_eerd_is_silent_and_a_reset_clears_a
         let nic = Nic::bring_up(
             recorder,
             chip(id),
-            RingSizes::default(),
+            Config::default(),
             &mut machine.dma(),
             &machine,
         );
         let nic = nic.unwrap_or_else(|error| panic!("{id:04x}: {error}"));
-        assert_eq!(nic.mac(), MacAddress(FAKE_MAC));
-        assert_eq!(nic.notes(), Notes::empty(), "the NVM did answer");
+        assert_eq!(nic.state().mac(), MacAddress(FAKE_MAC));
+        assert_eq!(nic.state().notes(), Notes::empty(), "the NVM did answer");
         assert_eq!(
             machine.peek(regs::EECD) & (regs::EECD_REQ | regs::EECD_GNT),
             0,

@@ -1,4 +1,4 @@
-//! `docs/hardware.md` and the chip table say the same.
+//! `docs/hardware.md` agrees with the chip table.
 
 use e1000_hw::chip::{CHIPS, Chip, Interrupts};
 
@@ -17,7 +17,7 @@ fn hardware_doc_has_a_row_for_each_chip_of_the_table() {
             if is_id {
                 assert!(!tested.is_empty() && !limits.is_empty(), "{line}");
             }
-            // What follows says why.
+            // The reason follows.
             let hazard = hazard.split(':').next().unwrap_or_default();
             is_id.then(|| [id, part, mac, supported, hazard].map(str::to_owned))
         })
@@ -43,7 +43,7 @@ fn hardware_doc_has_a_row_for_each_chip_of_the_table() {
     assert_eq!(rows, table);
 }
 
-/// When the daemon refuses to drive a part.
+/// Condition under which the daemon refuses a part.
 fn refusal(chip: &'static Chip) -> &'static str {
     if chip.hazard().is_some() {
         return "refused unless forced";

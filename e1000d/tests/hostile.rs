@@ -1,8 +1,7 @@
-//! Clients and a device that do anything at any time, together, do no harm: a bounded share of what the fuzz target
-//! does.
+//! Clients and a device that do anything at any time, together, do no harm: a bounded share of the fuzz target's work.
 //!
-//! More: `cargo test --release -p e1000d --test hostile -- --ignored` for a while (`hostile/long.rs` of `e1000-hw`
-//! says how long), or the fuzz target in `fuzz/`.
+//! More: `cargo test --release -p e1000d --test hostile -- --ignored` (for the time that `hostile/long.rs` of `e1000-hw`
+//! describes), or the fuzz target in `fuzz/`.
 
 #[path = "hostile/mod.rs"]
 mod hostile;
@@ -21,7 +20,7 @@ proptest! {
 }
 
 #[test]
-#[ignore = "runs as long as it is told to"]
+#[ignore = "runs for HOSTILE_SECONDS or HOSTILE_CASES"]
 fn clients_and_device_that_do_anything_do_no_harm_for_long() {
     long::run(hostile::play);
 }

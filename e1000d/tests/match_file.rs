@@ -1,4 +1,4 @@
-//! The match file and the chip table say the same.
+//! The match file lists the ids of the chip table.
 
 use std::collections::BTreeSet;
 

@@ -1,6 +1,6 @@
-//! Readers under load: the real server and scheme over the fake NIC, in virtual time.
+//! Readers under load: the real driver and scheme over the fake NIC, in virtual time.
 //!
-//! Each model takes a reader that keeps up, or would, and shows that no rule of overload costs it anything.
+//! Each model has a reader that keeps up, or would, and shows that no rule of overload costs it anything.
 
 mod model;
 
@@ -14,8 +14,8 @@ const fn us(count: u64) -> Duration {
     Duration::from_micros(count)
 }
 
-/// A frame comes every 20 us. The reader takes `read` for each read, and is late once by `late`. Returns how many
-/// frames came that found no room, and the time after the delay at which none was waiting any more.
+/// A frame comes every 20 us. The reader takes `read` for each read, and is late once by `late`. Returns the number of
+/// frames that found no room, and the time after the delay at which the reader had caught up.
 fn delayed_reader(read: Duration, late: Duration) -> (u64, Duration) {
     let mut machine = Machine::new();
     let mut reader = Reader::new(&mut machine, read);
@@ -67,7 +67,7 @@ fn reader_that_is_later_than_the_ring_is_long_loses_no_more_than_that() {
     assert!(waiting <= 100 * MS, "{waiting:?}");
 }
 
-/// Megabits a second of that many connections with windows of 64 KiB, through a stack that reads up to 128 frames or
+/// Measures megabits a second of that many connections with windows of 64 KiB, through a stack that reads up to 128 frames or
 /// until there is none, processes them, acknowledges them and serves the programs that read.
 fn connections(count: usize, budget: bool) -> f64 {
     let mut machine = Machine::new();
@@ -119,11 +119,11 @@ fn frame_for_each_event_does_not_wait_for_a_tick() {
 }
 
 #[test]
-fn programs_get_their_turn_while_a_flood_fills_the_ring() {
+fn programs_are_served_while_a_flood_fills_the_ring() {
     let mut machine = Machine::new();
     let mut stack = Stack::new(&mut machine, 1, us(10));
     let served = stack.run_in_flood(&mut machine, Duration::from_secs(1));
-    // Without a turn, one request is served for each budget of frames.
+    // Without a yield to others, one request is served for each budget of frames.
     assert!(served > 5000, "{served} requests of a program");
     assert!(machine.dropped_by_driver() > 0, "the flood's own");
     let (sent, read) = stack.pings();
@@ -131,20 +131,20 @@ fn programs_get_their_turn_while_a_flood_fills_the_ring() {
 }
 
 #[test]
-fn last_parked_write_that_is_cancelled_leaves_no_interrupt_and_tells_writers() {
+fn last_pending_write_that_is_cancelled_leaves_no_interrupt_and_notifies_writers() {
     use e1000_hw::regs::{self, Causes};
     let mut machine = Machine::new();
     machine.stall_transmitter();
     let id = machine.open();
     machine.subscribe(id, syscall::EventFlags::EVENT_WRITE);
-    let mut parked = None;
-    while parked.is_none() {
-        parked = machine.write(id, &[9; 60]);
+    let mut pending = None;
+    while pending.is_none() {
+        pending = machine.write(id, &[9; 60]);
     }
     let wants_room = |machine: &Machine| machine.peek(regs::IMS) & Causes::TXDW.bits() != 0;
     assert!(wants_room(&machine));
     machine.take_events(id);
-    machine.cancel(parked.unwrap());
+    machine.cancel(pending.unwrap());
     assert!(!wants_room(&machine), "for a write that does not wait any more");
     assert_eq!(machine.take_events(id), 1, "EVENT_WRITE");
 }

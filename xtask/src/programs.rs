@@ -7,7 +7,7 @@ use std::process::Command;
 use anyhow::{Context, Result, anyhow};
 use indicatif::ProgressBar;
 use lab_host::image::{self, Kind};
-use lab_host::program::{self, Architecture};
+use lab_host::program::{self, Architecture, Target};
 use lab_host::units::mebibytes;
 
 use crate::process::{build, cargo, exists, root, target};
@@ -17,32 +17,42 @@ use crate::steps::Steps;
 /// The profile of the workspace for programs on Redox.
 const PROFILE: &str = "redox";
 
+/// The function that relibc of before July 2026 lacks.
+const STAND_IN: &str = "redox_fcntl_v0";
+
 /// Looks at an image, by way of a copy at `scratch`, and shows what it is.
 pub fn inspect(image: &Path, scratch: &Path, steps: &Steps) -> Result<Kind> {
     let kind = steps.step("RedoxFS", || {
         let kind = image::inspect(image, scratch)?;
-        let word = format!(
-            "at {}, {}, {}",
-            mebibytes(kind.place.start),
-            kind.place.layout.name(),
-            kind.architecture
-        );
-        Ok((kind, word))
+        Ok((kind, describe(&kind)))
     })?;
     fs::remove_file(scratch).with_context(|| format!("removing {}", scratch.display()))?;
     Ok(kind)
 }
 
-/// The source of programs for one architecture.
+/// An image in a few words.
+pub fn describe(kind: &Kind) -> String {
+    format!(
+        "at {}, {}, {}{}",
+        mebibytes(kind.place.start),
+        kind.place.layout.name(),
+        kind.target.architecture,
+        kind.target
+            .abi
+            .map_or_else(String::new, |abi| format!(", system {abi}"))
+    )
+}
+
+/// The source of programs for one image.
 pub struct Programs<'a> {
-    architecture: Architecture,
+    target: Target,
     steps: &'a Steps,
 }
 
 impl<'a> Programs<'a> {
-    /// Programs for that architecture; builds are shown.
-    pub fn new(architecture: Architecture, steps: &'a Steps) -> Self {
-        Self { architecture, steps }
+    /// Programs for that image; builds are shown.
+    pub fn new(target: Target, steps: &'a Steps) -> Self {
+        Self { target, steps }
     }
 
     /// The program of a package of this workspace: from a file if one is given, built otherwise.
@@ -51,20 +61,20 @@ impl<'a> Programs<'a> {
             return self.build(package);
         };
         let program = fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
-        program::require(&path.display().to_string(), &program, self.architecture)?;
+        program::require(&path.display().to_string(), &program, &self.target)?;
         Ok(program)
     }
 
     /// The same, or `None` if there is no file and nothing that could build it.
     pub fn find(&self, package: &str, given: Option<&Path>) -> Result<Option<Vec<u8>>> {
-        if given.is_none() && Toolchain::find(self.architecture).is_none() {
+        if given.is_none() && Toolchain::find(self.target.architecture).is_none() {
             return Ok(None);
         }
         self.get(package, given).map(Some)
     }
 
     fn build(&self, package: &str) -> Result<Vec<u8>> {
-        let architecture = self.architecture;
+        let architecture = self.target.architecture;
         let toolchain = Toolchain::find(architecture).ok_or_else(|| {
             anyhow!(
                 "no way to build for {}: set {} (and the RUSTFLAGS that its sysroot needs), or put redoxer into PATH, \
@@ -74,13 +84,28 @@ impl<'a> Programs<'a> {
             )
         })?;
         self.steps.build(&format!("build {package}"), |bar| {
-            let program = toolchain.build(architecture, package, bar)?;
-            program::require(package, &program, architecture)?;
+            let program = toolchain
+                .build(architecture, package, bar)
+                .map_err(|error| self.explain(error))?;
+            program::require(package, &program, &self.target)?;
             Ok((
                 program,
                 format!("{}, {}", architecture.triple(), toolchain.name()),
             ))
         })
+    }
+}
+
+impl Programs<'_> {
+    /// Adds to a linker's complaint what it means.
+    fn explain(&self, error: anyhow::Error) -> anyhow::Error {
+        match self.target.abi {
+            Some(abi) if error.to_string().contains(STAND_IN) => error.context(format!(
+                "the image is a system {abi}: link against {}; docs/redox.md has the stand-in",
+                abi.library()
+            )),
+            _ => error,
+        }
     }
 }
 

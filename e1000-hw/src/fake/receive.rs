@@ -7,8 +7,9 @@ use super::{Arrival, Inner, Oddities, checksums};
 use crate::chip::Quirks;
 use crate::ethernet::MacAddress;
 use crate::filter::hash;
+use crate::pool::BUFFER_LEN;
 use crate::regs::{self, Causes, Ctrl, Rctl};
-use crate::ring::{BUFFER_LEN, DESCRIPTOR_LEN};
+use crate::ring::DESCRIPTOR_LEN;
 
 /// Shortest frame without FCS; shorter ones are fragments of collisions.
 const SHORTEST: usize = 60;

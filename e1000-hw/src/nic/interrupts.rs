@@ -1,11 +1,13 @@
 //! Interrupts of one NIC: how they reach the processor, which are wanted, what one is about.
 
-use super::{Nic, upkeep};
+use super::{Nic, maintenance};
+use crate::chip::Moderation;
 use crate::interrupt::{Purpose, Routing};
+use crate::moderation::{self, Policy};
 use crate::platform::{DmaRegion, Registers};
 use crate::regs::{self, Causes};
 
-/// What an interrupt was about.
+/// Subject of an interrupt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Interrupt {
     /// Another device on the same line.
@@ -16,9 +18,112 @@ pub enum Interrupt {
     DeviceGone,
 }
 
-impl<R: Registers, D: DmaRegion> Nic<R, D> {
+/// Interrupts: [`Nic::interrupts`]. No method sleeps: all of them may be called by an interrupt handler.
+///
+/// A handler calls [`Self::acknowledge`]. Frames, room and the link are looked after where the owner likes; what may sleep,
+/// such as [`LinkControl::refresh`](super::LinkControl::refresh), where it may.
+pub struct InterruptControl<'a, R: Registers, D: DmaRegion> {
+    pub(super) nic: &'a mut Nic<R, D>,
+}
+
+impl<R: Registers, D: DmaRegion> InterruptControl<'_, R, D> {
     /// Decides how interrupts reach the processor. They are masked afterwards.
-    pub fn route_interrupts(&mut self, routing: Routing) {
+    ///
+    /// Context: any.
+    pub fn route(&mut self, routing: Routing) {
+        self.nic.route_interrupts(routing);
+    }
+
+    /// Unmasks the causes that are always wanted: frames arrived, or could not; the link changed. Those of the
+    /// transmitter are not: descriptors are taken back when the next frame needs one. The caller looks for frames
+    /// once more afterwards.
+    ///
+    /// Context: any.
+    pub fn enable(&mut self) {
+        self.nic.enable_interrupts();
+    }
+
+    /// Masks all causes, and forgets those that are pending.
+    ///
+    /// Context: any.
+    pub fn disable(&mut self) {
+        let nic = &mut *self.nic;
+        nic.interrupts_enabled = false;
+        nic.device.registers.write(regs::IMC, regs::ALL_ONES);
+        nic.routing.acknowledge(&nic.device.registers);
+    }
+
+    /// Reads, and so acknowledges, what the interrupt on `vector` is about (0 but for MSI-X with several). At most
+    /// two register accesses; none where the vector says all. The caller looks for frames and room afterwards, and at the
+    /// link if [`Causes::LSC`] is among the causes.
+    ///
+    /// Context: any.
+    pub fn acknowledge(&mut self, vector: u16) -> Interrupt {
+        let nic = &mut *self.nic;
+        let purpose = nic.routing.purpose(vector);
+        nic.note_fired(purpose);
+        let causes = match purpose {
+            Purpose::Receive => Causes::RXQ0,
+            Purpose::Transmit => Causes::TXQ0,
+            Purpose::Any => {
+                nic.rx.note_flush();
+                match nic.routing.acknowledge(&nic.device.registers) {
+                    regs::ALL_ONES => {
+                        nic.gone = true;
+                        return Interrupt::DeviceGone;
+                    }
+                    0 => return Interrupt::NotOurs,
+                    causes => Causes::from_bits_retain(causes),
+                }
+            }
+        };
+        nic.link_suspect |= causes.contains(Causes::LSC);
+        nic.maintenance.interrupted(nic.device.chip, causes);
+        nic.note_test_interrupt();
+        Interrupt::Causes(causes)
+    }
+
+    /// Asks for an interrupt, or stops asking, when descriptors were sent: for a caller that met
+    /// [`TransmitError::Full`](crate::TransmitError::Full).
+    ///
+    /// Context: any.
+    pub fn set_transmit(&mut self, wanted: bool) {
+        self.nic.set_transmit_interrupt(wanted);
+    }
+
+    /// Raises an interrupt as if a frame had arrived, to see whether it comes through.
+    ///
+    /// Context: any.
+    pub fn raise_test(&mut self) {
+        self.nic.raise_test_interrupt();
+    }
+
+    /// Decides how long the device waits between two interrupts. Parts without ITR (82543, 82544) do not wait.
+    ///
+    /// Context: any.
+    pub fn set_moderation(&mut self, policy: Policy) {
+        self.nic.moderator.set_policy(policy);
+        self.nic.program_interval(self.nic.moderator.interval());
+    }
+
+    /// To be called after each interrupt was served, for [`Policy::Adaptive`]. Reads no register, and writes one when
+    /// the class of the traffic has changed. The interrupts of a self-test tell nothing of that.
+    ///
+    /// Context: any.
+    pub fn moderate(&mut self) {
+        let nic = &mut *self.nic;
+        if nic.self_test.is_some() {
+            return;
+        }
+        let (rx, tx) = (nic.rx.counters(), nic.tx.counters());
+        if let Some(interval) = nic.moderator.update((rx.frames, rx.bytes), (tx.frames, tx.bytes)) {
+            nic.program_interval(interval);
+        }
+    }
+}
+
+impl<R: Registers, D: DmaRegion> Nic<R, D> {
+    pub(super) fn route_interrupts(&mut self, routing: Routing) {
         let registers = &self.device.registers;
         registers.write(regs::IMC, regs::ALL_ONES);
         registers.read(regs::STATUS);
@@ -26,15 +131,7 @@ impl<R: Registers, D: DmaRegion> Nic<R, D> {
         routing.program(registers, self.moderator.interval());
     }
 
-    /// How interrupts reach the processor.
-    pub fn routing(&self) -> Routing {
-        self.routing
-    }
-
-    /// Unmasks the causes that are always wanted: frames arrived, or could not; the link changed. Those of the
-    /// transmitter are not: descriptors are taken back when the next frame needs one. The caller looks for frames
-    /// once more afterwards.
-    pub fn enable_interrupts(&mut self) {
+    pub(super) fn enable_interrupts(&mut self) {
         self.receive_masked = false;
         let causes = self.wanted_causes();
         self.device.registers.write(regs::IMS, causes.bits());
@@ -48,30 +145,12 @@ impl<R: Registers, D: DmaRegion> Nic<R, D> {
         } else {
             self.routing.receive_causes()
         };
-        receive | self.routing.other_causes() | upkeep::wanted_causes(self.device.chip)
+        receive | self.routing.other_causes() | maintenance::wanted_causes(self.device.chip)
     }
 
-    /// Raises an interrupt as if a frame had arrived, to see whether it comes through.
-    pub fn raise_test_interrupt(&mut self) {
-        self.note_fired(Purpose::Receive);
-        self.device
-            .registers
-            .write(regs::ICS, self.routing.receive_causes().bits());
-    }
-
-    /// Masks all causes, and forgets those that are pending.
-    pub fn disable_interrupts(&mut self) {
-        self.interrupts_enabled = false;
-        self.device.registers.write(regs::IMC, regs::ALL_ONES);
-        self.routing.acknowledge(&self.device.registers);
-    }
-
-    /// Asks for an interrupt, or stops asking, when descriptors were sent: for a caller that met
-    /// [`TransmitError::Full`](crate::tx::TransmitError::Full).
-    ///
     /// VirtualBox lowers the line on any write of IMC (`e1kRegWriteIMC`), whatever else is pending and wanted: a frame that
     /// came just before would be noticed with the next one. Writing IMS has it look again (`e1kRegWriteIMS`).
-    pub fn set_transmit_interrupt(&mut self, wanted: bool) {
+    pub(super) fn set_transmit_interrupt(&mut self, wanted: bool) {
         self.transmit_interrupt = wanted;
         let registers = &self.device.registers;
         let causes = self.routing.transmit_causes().bits();
@@ -85,23 +164,15 @@ impl<R: Registers, D: DmaRegion> Nic<R, D> {
         }
     }
 
-    /// An interrupt was served, and frames are still waiting to be read.
-    ///
-    /// The first time, that is how it should be: the reader was just told. The second time without the ring having
-    /// been empty in between, further interrupts would only slow the reader down: they are held off until
-    /// [`Self::next_frame_len`] finds none. One register write then.
-    pub fn frames_left_waiting(&mut self) {
-        if self.backlog && !self.receive_masked {
-            self.receive_masked = true;
-            self.device
-                .registers
-                .write(regs::IMC, self.routing.receive_causes().bits());
-        }
-        self.backlog = true;
+    pub(super) fn raise_test_interrupt(&mut self) {
+        self.note_fired(Purpose::Receive);
+        self.device
+            .registers
+            .write(regs::ICS, self.routing.receive_causes().bits());
     }
 
     /// A vector of its own may have masked its cause when it fired (see [`Routing`]): received frames raise no further
-    /// interrupt until [`Self::next_frame_len`] finds none and unmasks them; sent ones are unmasked here.
+    /// interrupt until [`Rx::complete`](super::Rx::complete) unmasks them; sent ones are unmasked here.
     fn note_fired(&mut self, purpose: Purpose) {
         match purpose {
             Purpose::Receive if self.routing.masks_itself() => self.receive_masked = true,
@@ -110,32 +181,13 @@ impl<R: Registers, D: DmaRegion> Nic<R, D> {
         }
     }
 
-    fn acknowledge(&mut self) -> u32 {
-        self.rx.note_flush();
-        self.routing.acknowledge(&self.device.registers)
-    }
-
-    /// Reads, and so acknowledges, what the interrupt on `vector` is about (0 but for MSI-X with several). At most
-    /// two register accesses; none where the vector says all. The caller looks for frames and room afterwards.
-    pub fn interrupt(&mut self, vector: u16) -> Interrupt {
-        let purpose = self.routing.purpose(vector);
-        self.note_fired(purpose);
-        match purpose {
-            Purpose::Receive => Interrupt::Causes(Causes::RXQ0),
-            Purpose::Transmit => Interrupt::Causes(Causes::TXQ0),
-            Purpose::Any => match self.acknowledge() {
-                regs::ALL_ONES => {
-                    self.gone = true;
-                    Interrupt::DeviceGone
-                }
-                0 => Interrupt::NotOurs,
-                causes => {
-                    let causes = Causes::from_bits_retain(causes);
-                    self.link_suspect |= causes.contains(Causes::LSC);
-                    self.upkeep.interrupted(self.device.chip, causes);
-                    Interrupt::Causes(causes)
-                }
-            },
+    fn program_interval(&self, interval: u32) {
+        let chip = self.device.chip;
+        if chip.limits.moderation != Moderation::Delays {
+            let register = self.routing.throttle();
+            self.device
+                .registers
+                .write(register, moderation::for_chip(chip, interval));
         }
     }
 }

@@ -1,8 +1,8 @@
-//! What is done when the link changes: what was negotiated is found out, and the MAC is told.
+//! The link: what was negotiated is found out, and the MAC is told.
 
 use core::mem;
 
-use super::{Nic, Running, control};
+use super::{Device, Nic, Power, settings};
 use crate::chip::{Media, Quirks};
 use crate::flow_control::{self, Pause};
 use crate::k1;
@@ -11,42 +11,70 @@ use crate::phy::{self, Advertise, Phy};
 use crate::platform::{Clock, DmaRegion, Registers};
 use crate::regs;
 
-impl<R: Registers, D: DmaRegion> Nic<R, D> {
-    /// The link as last looked at.
-    pub fn link(&self) -> Link {
-        self.link
-    }
+/// The link: [`Nic::link`]. Both methods may sleep; [`State::link`](super::State::link) is what was last seen.
+pub struct LinkControl<'a, R: Registers, D: DmaRegion> {
+    pub(super) nic: &'a mut Nic<R, D>,
+}
 
+impl<R: Registers, D: DmaRegion> LinkControl<'_, R, D> {
     /// Looks at the link and returns it if it changed. While it is down, frames to send are kept back.
     ///
     /// Reads one register. When the link has come up, or an interrupt told that it changed, the PHY is asked what was
     /// negotiated and the MAC is told (three PHY accesses, half a millisecond; 40 ms if firmware does not give the PHY
     /// up). Frames that were kept back are sent then.
-    pub fn refresh_link(&mut self, clock: &impl Clock) -> Option<Link> {
-        if self.is_testing() {
+    ///
+    /// Context: may sleep, up to 40 ms.
+    pub fn refresh(&mut self, clock: &impl Clock) -> Option<Link> {
+        let nic = &mut *self.nic;
+        if nic.self_test.is_some() {
             return None;
         }
-        let seen = self.link_now();
-        if !mem::take(&mut self.link_suspect) && seen.is_like(self.link) {
+        let seen = nic.link_now();
+        if !mem::take(&mut nic.link_suspect) && seen.is_like(nic.link) {
             return None;
         }
-        let link = self.settle_link(seen, clock);
-        let before = mem::replace(&mut self.link, link);
+        let link = nic.settle_link(seen, clock);
+        let before = mem::replace(&mut nic.link, link);
         if before != link {
-            self.upkeep.link_changed(self.device.chip);
+            nic.maintenance.link_changed(nic.device.chip);
         }
-        self.post();
+        nic.tx().post();
         (before != link).then_some(link)
     }
 
-    /// What STATUS says of the link. Down, while the device is off or gone.
+    /// Decides which pause frames are wanted: honoured but not sent, after bring-up. Returns the link if it changed.
+    ///
+    /// Where something else has to be offered for it, the link goes down to negotiate anew, for some seconds. The PHY of
+    /// ICH/PCH belongs to firmware: pause stays off there.
+    ///
+    /// Context: may sleep, up to 40 ms.
+    pub fn set_pause(&mut self, wanted: Pause, clock: &impl Clock) -> Option<Link> {
+        let nic = &mut *self.nic;
+        let (registers, chip) = (&nic.device.registers, nic.device.chip);
+        let before = mem::replace(&mut nic.pause, wanted);
+        if before == wanted {
+            return None;
+        }
+        if before.offer() != wanted.offer() {
+            if chip.media != Media::Copper {
+                flow_control::offer(registers, wanted);
+            }
+            nic.notes |= phy::offer(registers, chip, clock, Advertise { pause: wanted });
+        }
+        nic.link_suspect = true;
+        self.refresh(clock)
+    }
+}
+
+impl<R: Registers, D: DmaRegion> Nic<R, D> {
+    /// The link by STATUS. Down, while the device is off or gone.
     pub(super) fn link_now(&mut self) -> Link {
         match self.device.registers.read(regs::STATUS) {
             regs::ALL_ONES => {
                 self.gone = true;
                 Link::Down
             }
-            _ if self.off => Link::Down,
+            _ if self.power != Power::On => Link::Down,
             status => Link::from_status(status),
         }
     }
@@ -55,7 +83,7 @@ impl<R: Registers, D: DmaRegion> Nic<R, D> {
     pub(super) fn settle_link(&mut self, seen: Link, clock: &impl Clock) -> Link {
         let (registers, chip) = (&self.device.registers, self.device.chip);
         // Registers of a device that is off or gone are left alone.
-        if !self.off && !self.gone {
+        if self.power == Power::On && !self.gone {
             self.notes |= phy::note(&k1::link_changed(registers, chip, clock, seen));
         }
         if !seen.is_up() {
@@ -94,35 +122,10 @@ impl<R: Registers, D: DmaRegion> Nic<R, D> {
 
     /// Programs speed, duplex and pause of a link that is up.
     fn tell_mac(&self, link: Link) {
-        let Running { registers, chip, .. } = &self.device;
+        let Device { registers, chip } = &self.device;
         link::program(registers, chip, link);
         if let Link::Up { pause, .. } = link {
-            flow_control::program(registers, chip, pause, control::max_frame(self.mtu));
+            flow_control::program(registers, chip, pause, settings::max_frame(self.mtu));
         }
-    }
-
-    /// The pause frames that are wanted; [`Link::Up`] has what came of it.
-    pub fn pause(&self) -> Pause {
-        self.pause
-    }
-
-    /// Decides which pause frames are wanted: honoured but not sent, after bring-up. Returns the link if it changed.
-    ///
-    /// Where something else has to be offered for it, the link goes down to negotiate anew, for some seconds. The PHY of
-    /// ICH/PCH belongs to firmware: pause stays off there.
-    pub fn set_pause(&mut self, wanted: Pause, clock: &impl Clock) -> Option<Link> {
-        let (registers, chip) = (&self.device.registers, self.device.chip);
-        let before = mem::replace(&mut self.pause, wanted);
-        if before == wanted {
-            return None;
-        }
-        if before.offer() != wanted.offer() {
-            if chip.media != Media::Copper {
-                flow_control::offer(registers, wanted);
-            }
-            self.notes |= phy::offer(registers, chip, clock, Advertise { pause: wanted });
-        }
-        self.link_suspect = true;
-        self.refresh_link(clock)
     }
 }

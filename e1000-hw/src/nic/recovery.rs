@@ -1,70 +1,100 @@
-//! What happens when the NIC hangs.
+//! Recovery: the watchdog of the transmitter, and resets.
 
-use super::{Nic, control};
+use super::{Nic, Power, settings};
 use crate::link::Link;
 use crate::phy::{self, Advertise};
 use crate::platform::{Clock, DmaRegion, Registers};
 use crate::regs::{self, Status};
 use crate::reset;
 use crate::wait::TimedOut;
-use crate::watchdog::{Finding, Recoveries, Snapshot};
+use crate::watchdog::Outcome;
 
-impl<R: Registers, D: DmaRegion> Nic<R, D> {
-    /// Whether [`Self::watch`] is due in a second: frames are with the hardware, a reset did not end, or the link needs
-    /// to be helped. Never on an idle NIC whose link is steady.
-    pub fn needs_watching(&self) -> bool {
-        if self.is_testing() || self.gone {
-            return false;
-        }
-        self.off || self.link_needs_help() || self.tx.in_flight() > 0 && self.link.is_up()
-    }
+/// Recovery: [`Nic::recovery`]. Both methods may sleep.
+pub struct Recovery<'a, R: Registers, D: DmaRegion> {
+    pub(super) nic: &'a mut Nic<R, D>,
+}
 
-    /// Looks after transmitter and link: to be called every second while [`Self::needs_watching`].
+impl<R: Registers, D: DmaRegion> Recovery<'_, R, D> {
+    /// Looks after transmitter and link: to be called every second while
+    /// [`State::needs_watching`](super::State::needs_watching).
     ///
     /// Reads one register at most if all is well; the PHY of 82574 is asked every two seconds while frames are sent. A
     /// reset takes up to 200 ms; filters and MTU survive it, frames in the rings are lost. Look at the link afterwards
-    /// ([`Self::refresh_link`]).
-    pub fn watch(&mut self, clock: &impl Clock) -> Finding {
-        if self.is_testing() {
-            return Finding::Idle;
+    /// ([`LinkControl::refresh`](super::LinkControl::refresh)).
+    ///
+    /// Context: may sleep, up to 200 ms.
+    pub fn watch(&mut self, clock: &impl Clock) -> Outcome {
+        self.nic.watch(clock)
+    }
+
+    /// Resets the device and programs it anew, also one that was halted; filters, MTU and interrupts are as before, the
+    /// rings are empty.
+    ///
+    /// Context: may sleep, up to 200 ms.
+    ///
+    /// # Errors
+    ///
+    /// When the reset does not end. The device is then off and the link down; [`Self::watch`] tries again.
+    pub fn restart(&mut self, clock: &impl Clock) -> Result<(), TimedOut> {
+        self.nic.restart(clock)
+    }
+}
+
+impl<R: Registers, D: DmaRegion> Nic<R, D> {
+    pub(super) fn needs_watching(&self) -> bool {
+        if self.self_test.is_some() || self.gone {
+            return false;
+        }
+        match self.power {
+            Power::On => self.link_needs_help() || self.tx.in_flight() > 0 && self.link.is_up(),
+            Power::Off => true,
+            Power::Halted { .. } => false,
+        }
+    }
+
+    fn watch(&mut self, clock: &impl Clock) -> Outcome {
+        if self.self_test.is_some() {
+            return Outcome::Idle;
         }
         if self.gone {
-            return Finding::DeviceGone;
+            return Outcome::DeviceGone;
         }
         self.tx.reclaim();
-        if self.off {
-            return self.try_again(clock);
+        match self.power {
+            Power::On => {}
+            Power::Off => return self.try_again(clock),
+            Power::Halted { .. } => return Outcome::Idle,
         }
-        if let Some(finding) = self.look_after_link(clock) {
-            return finding;
+        if let Some(outcome) = self.maintain_link(clock) {
+            return outcome;
         }
         let Link::Up { mbit_s, .. } = self.link else {
-            return Finding::Idle;
+            return Outcome::Idle;
         };
         let (oldest, ..) = self.tx.position();
         if self.tx.in_flight() == 0 {
             self.watchdog.idle(oldest);
-            return Finding::Idle;
+            return Outcome::Idle;
         }
         let now = clock.now();
         if !self.watchdog.overdue(oldest, now, mbit_s) {
-            return Finding::Busy;
+            return Outcome::Busy;
         }
         let status = self.device.registers.read(regs::STATUS);
         if status == regs::ALL_ONES {
             self.gone = true;
-            return Finding::DeviceGone;
+            return Outcome::DeviceGone;
         }
         if status & Status::TXOFF.bits() != 0 {
             self.watchdog.excused(now);
-            return Finding::Busy;
+            return Outcome::Busy;
         }
         if self.flush_descriptors(clock) {
             self.watchdog.recoveries.flushes += 1;
-            return Finding::Busy;
+            return Outcome::Busy;
         }
         if !self.watchdog.may_reset(now) {
-            return Finding::Hung;
+            return Outcome::Hung;
         }
         self.watchdog.recoveries.hangs += 1;
         self.watchdog.snapshot = Some(self.snapshot(now));
@@ -72,53 +102,28 @@ impl<R: Registers, D: DmaRegion> Nic<R, D> {
     }
 
     /// Resets a device that hangs.
-    pub(super) fn recover(&mut self, clock: &impl Clock) -> Finding {
+    pub(super) fn recover(&mut self, clock: &impl Clock) -> Outcome {
         match self.restart(clock) {
             Ok(()) => {
                 self.watchdog.was_reset();
-                Finding::Reset
+                Outcome::Reset
             }
             Err(_) => {
                 self.watchdog.recoveries.failed_resets += 1;
-                Finding::Hung
+                Outcome::Hung
             }
         }
     }
 
     /// A reset did not end: another one, ever more rarely.
-    fn try_again(&mut self, clock: &impl Clock) -> Finding {
+    fn try_again(&mut self, clock: &impl Clock) -> Outcome {
         self.gone |= self.device.registers.read(regs::STATUS) == regs::ALL_ONES;
         if self.gone {
-            Finding::DeviceGone
+            Outcome::DeviceGone
         } else if self.watchdog.may_reset(clock.now()) {
             self.recover(clock)
         } else {
-            Finding::Hung
-        }
-    }
-
-    /// What the watchdog did so far.
-    pub fn recoveries(&self) -> Recoveries {
-        self.watchdog.recoveries
-    }
-
-    /// What the NIC looked like when it last hung.
-    pub fn last_hang(&self) -> Option<&Snapshot> {
-        self.watchdog.snapshot.as_ref()
-    }
-
-    /// What the NIC looks like. Changes nothing.
-    pub fn snapshot(&self, time: core::time::Duration) -> Snapshot {
-        let registers = &self.device.registers;
-        let (tx, rx) = (self.tx.position(), self.rx.position());
-        let nth = |n: usize| n as u32;
-        Snapshot {
-            time,
-            registers: Snapshot::REGISTERS.map(|(_, offset)| registers.read(offset)),
-            tx,
-            rx,
-            tx_descriptors: core::array::from_fn(|n| self.tx.words(tx.0.wrapping_add(nth(n)))),
-            rx_descriptors: core::array::from_fn(|n| self.rx.words(rx.0.wrapping_add(nth(n)))),
+            Outcome::Hung
         }
     }
 
@@ -139,22 +144,16 @@ impl<R: Registers, D: DmaRegion> Nic<R, D> {
         self.tx.in_flight() < before
     }
 
-    /// Resets the device and programs it anew; filters, MTU and interrupts are as before, the rings are empty.
-    ///
-    /// # Errors
-    ///
-    /// When the reset does not end. The device is then off and the link down; [`Self::watch`] tries again.
-    pub fn restart(&mut self, clock: &impl Clock) -> Result<(), TimedOut> {
+    pub(super) fn restart(&mut self, clock: &impl Clock) -> Result<(), TimedOut> {
         // Until it has ended.
-        self.off = true;
+        self.power = Power::Off;
         self.collect_statistics();
         // A change of the packet buffer's split takes effect with the reset.
-        control::split_packet_buffer(&self.device.registers, self.device.chip, self.mtu);
+        settings::split_packet_buffer(&self.device.registers, self.device.chip, self.mtu);
         let (registers, chip) = (&self.device.registers, self.device.chip);
         self.notes |= reset::reset(registers, chip, clock)?;
         self.notes |= phy::bring_up(registers, chip, clock, Advertise { pause: self.pause });
-        self.off = false;
-        self.upkeep.was_reset(chip);
+        self.maintenance.was_reset(chip);
         let link = self.link;
         self.program(clock);
         // A link that comes up before anybody looks again looks as if it had never been away.

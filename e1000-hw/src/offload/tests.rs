@@ -77,7 +77,7 @@ fn headers_are_found_and_nothing_else_is_taken_for_them() {
 fn context_has_the_fields_where_the_manual_puts_them() {
     // 8254x manual, 3.3.6: IPCSS, IPCSO, IPCSE; TUCSS, TUCSO, TUCSE; PAYLEN, DTYP, TUCMD; STATUS, HDRLEN, MSS.
     let v4 = frame(false, Ip::V4, Transport::Tcp, 3000);
-    let context = Offload::Segmentation(segmentation(&v4, 1460)).context(&v4, 1514);
+    let context = Offload::Segmentation(segmentation(&v4, 1460)).context(&v4, v4.len(), 1514);
     let words = [
         14 | 24 << 8 | 33 << 16,
         34 | 50 << 8,
@@ -95,7 +95,7 @@ fn context_has_the_fields_where_the_manual_puts_them() {
         ip: false,
         transport: true,
     });
-    let context = offload.context(&udp, 1514).expect("a good one");
+    let context = offload.context(&udp, udp.len(), 1514).expect("a good one");
     assert_eq!(context.words, [18 | 28 << 8, 58 | 64 << 8, 1 << 29, 0]);
     assert_eq!((context.options, context.command), (0x200, 0));
 }
@@ -106,7 +106,7 @@ fn what_cannot_be_is_refused_and_by_name() {
     let good = segmentation(&tcp, 1460);
     let refused = |segmentation: Segmentation| {
         Offload::Segmentation(segmentation)
-            .context(&tcp, 1514)
+            .context(&tcp, tcp.len(), 1514)
             .expect_err("a bad one")
     };
     let range = OffloadError::Mss { min: 48, max: 1460 };
@@ -144,16 +144,23 @@ fn what_cannot_be_is_refused_and_by_name() {
     }
     // No more payload than one segment has; more than 64 KiB.
     assert_eq!(
-        Offload::Segmentation(good).context(&tcp[..54 + 1460], 1514),
+        Offload::Segmentation(good).context(&tcp[..54 + 1460], 54 + 1460, 1514),
         Err(OffloadError::Nothing)
     );
     let mut long = tcp.clone();
     long.resize(MAX_SEGMENTED, 0);
-    assert!(Offload::Segmentation(good).context(&long, 1514).is_ok());
+    assert!(
+        Offload::Segmentation(good)
+            .context(&long, long.len(), 1514)
+            .is_ok()
+    );
     long.push(0);
     let limit = MAX_SEGMENTED;
     let too_long = Err(TransmitError::TooLong { limit }.into());
-    assert_eq!(Offload::Segmentation(good).context(&long, 1514), too_long);
+    assert_eq!(
+        Offload::Segmentation(good).context(&long, long.len(), 1514),
+        too_long
+    );
 }
 
 #[test]
@@ -166,7 +173,7 @@ fn checksums_alone_are_for_frames_of_the_mtu() {
             ip,
             transport,
         })
-        .context(frame, 1514)
+        .context(frame, frame.len(), 1514)
     };
     let v6 = frame(false, Ip::V6, Transport::Udp, 9);
     assert_eq!(ask(&v6, true, true), Err(OffloadError::Headers), "IPv6 has none");

@@ -278,22 +278,54 @@ fn on_page<R: Registers, C: Clock, T>(
     result
 }
 
-/// Builds frame number `index` of [`LENGTHS`], to and from `mac`, at most `limit` bytes, and returns its length.
-pub(crate) fn build(mac: MacAddress, index: usize, limit: usize, out: &mut [u8; LONGEST]) -> usize {
-    out[..6].copy_from_slice(&mac.0);
-    out[6..12].copy_from_slice(&mac.0);
-    out[12..14].copy_from_slice(&ETHER_TYPE);
-    for (n, byte) in out.iter_mut().enumerate().skip(14) {
-        *byte = (n * 31 + index * 7) as u8;
-    }
-    LENGTHS
-        .get(index)
-        .map_or(LONGEST, |length| (*length).min(limit).max(LENGTHS[0]))
+/// A frame of the test, to and from the NIC itself.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct TestFrame {
+    mac: MacAddress,
+    index: usize,
+    len: usize,
 }
 
-/// A buffer for a frame of the test.
-pub(crate) fn buffer() -> [u8; LONGEST] {
-    [0; LONGEST]
+impl TestFrame {
+    /// Bytes of the longest one.
+    pub const LONGEST: usize = LONGEST;
+
+    /// Frame number `index` of [`LENGTHS`], at most `limit` bytes.
+    pub fn new(mac: MacAddress, index: usize, limit: usize) -> Self {
+        let len = LENGTHS.get(index).copied().unwrap_or(LONGEST);
+        Self {
+            mac,
+            index,
+            len: len.min(limit).max(LENGTHS[0]),
+        }
+    }
+
+    /// Length without FCS.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Its bytes.
+    pub fn bytes(&self) -> impl Iterator<Item = u8> {
+        let addresses = self.mac.0.into_iter().chain(self.mac.0);
+        let header = addresses.chain(ETHER_TYPE);
+        let payload = (header.clone().count()..).map(|n| (n * 31 + self.index * 7) as u8);
+        header.chain(payload).take(self.len)
+    }
+
+    /// Compares a received frame of `len` bytes, of which `received` is the beginning.
+    pub fn compare(&self, received: &[u8], len: usize) -> Match {
+        /// Addresses, EtherType and the first byte, which depends on the frame's number.
+        const SIGNATURE: usize = 15;
+        let begins = |count| received.iter().copied().take(count).eq(self.bytes().take(count));
+        if len == self.len && begins(len) {
+            Match::Same
+        } else if begins(SIGNATURE) {
+            Match::Damaged
+        } else {
+            Match::Foreign
+        }
+    }
 }
 
 /// What a received frame has to do with the one that is waited for.
@@ -305,17 +337,4 @@ pub(crate) enum Match {
     Damaged,
     /// Another one.
     Foreign,
-}
-
-/// Compares a received frame of `length` bytes, of which `received` is the beginning, with `sent`.
-pub(crate) fn compare(sent: &[u8], received: &[u8], length: usize) -> Match {
-    /// Addresses, EtherType and the first byte, which depends on the frame's number.
-    const SIGNATURE: usize = 15;
-    if length == sent.len() && received == sent {
-        Match::Same
-    } else if received.get(..SIGNATURE) == sent.get(..SIGNATURE) {
-        Match::Damaged
-    } else {
-        Match::Foreign
-    }
 }

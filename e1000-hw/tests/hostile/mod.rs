@@ -4,19 +4,21 @@
 //! The fake panics when the driver has it access memory that was never allocated, so that every case also shows that no
 //! descriptor ever points elsewhere.
 
+mod owner;
 mod script;
 
 use core::time::Duration;
 
+use e1000_hw::RingSize;
 use e1000_hw::chip::find;
 use e1000_hw::ethernet::MacAddress;
 use e1000_hw::fake::{FakeMachine, FakeRegion, FakeRegisters, Faults};
-use e1000_hw::nic::{Nic, RingSizes, SelfTest};
+use e1000_hw::nic::{Config, Nic, SelfTest, SendOptions};
 use e1000_hw::offload::{Checksum, Headers, Ip, MAX_SEGMENTED, Offload, Offloads, Segmentation, Transport};
 use e1000_hw::platform::Clock;
 use e1000_hw::regs::{self, Status};
-use e1000_hw::ring::RingSize;
 
+use owner::Owner;
 use script::Script;
 
 /// Descriptors of each ring.
@@ -41,19 +43,25 @@ const READ: [u32; 10] = [
 /// Plays one case. Panics when the driver does what it must not do.
 pub fn play(bytes: &[u8]) {
     let mut script = Script(bytes);
-    let id = [0x100E, 0x100C, 0x10D3][usize::from(script.byte() % 3)];
+    let kind = script.byte();
+    let id = [0x100E, 0x100C, 0x10D3][usize::from(kind % 3)];
     let chip = find(0x8086, id).expect("a chip of the table");
     let machine = FakeMachine::new(chip);
     let size = RingSize::new(RING).expect("a ring size");
-    let sizes = RingSizes { rx: size, tx: size };
+    let config = Config {
+        copy_rx: kind & 64 == 0,
+        copy_tx: kind & 128 == 0,
+        ..Config::with_rings(size, size)
+    };
     let mut nic =
-        Nic::bring_up(machine.registers(), chip, sizes, &mut machine.dma(), &machine).expect("bring-up");
+        Nic::bring_up(machine.registers(), chip, config, &mut machine.dma(), &machine).expect("bring-up");
     let mut case = Case {
         machine: machine.clone(),
         faults: Faults::default(),
         rx_is_honest: true,
         tx_was_poked: false,
         out: vec![0; 20_000],
+        owner: Owner::new(&machine, RING as usize, 4096),
         next: 0,
     };
     while !script.0.is_empty() {
@@ -70,8 +78,10 @@ pub fn play(bytes: &[u8]) {
         && machine.peek(regs::EECD) & regs::EECD_AUTO_RD != 0
         && machine.peek(regs::STATUS) & Status::GIO_MASTER_ENABLE.bits() == 0;
     nic.stop(&machine);
+    let (rx, tx) = case.owner.out();
+    assert!(rx <= RING as usize && tx <= RING as usize);
     if resets {
-        assert_eq!(machine.dma_in_use(), 0);
+        assert_eq!(machine.dma_in_use(), case.owner.memory());
     }
 }
 
@@ -83,6 +93,8 @@ struct Case {
     /// The fake device would execute what was written to transmit descriptors.
     tx_was_poked: bool,
     out: Vec<u8>,
+    /// Sends from memory of its own, and receives into it unless the NIC copies.
+    owner: Owner,
     /// What the next frame is filled with.
     next: u8,
 }
@@ -118,21 +130,31 @@ fn offload(nic: &mut Nic<FakeRegisters, FakeRegion>, script: &mut Script<'_>) {
             transport: kind & 64 != 0,
         })
     };
-    let all = nic.chip().limits.offloads;
+    let all = nic.state().chip().limits.offloads;
     let chosen = Offloads::from_bits_truncate(script.byte());
-    assert_eq!(nic.set_offloads(chosen).is_ok(), all.contains(chosen));
+    assert_eq!(nic.settings().set_offloads(chosen).is_ok(), all.contains(chosen));
     let _ = offload.prepare(&mut frame);
     let tag = (kind & 128 != 0).then_some(7);
-    if nic.transmit_offloaded(&frame, tag, &offload).is_ok() {
-        assert!(nic.offloads().contains(offload.needs()) && frame.len() <= MAX_SEGMENTED);
+    if nic
+        .tx()
+        .send_with(
+            &frame,
+            SendOptions {
+                tag,
+                offload: Some(&offload),
+            },
+        )
+        .is_ok()
+    {
+        assert!(nic.state().offloads().contains(offload.needs()) && frame.len() <= MAX_SEGMENTED);
     }
-    nic.received_checksums();
+    nic.rx().checksums();
 }
 
 impl Case {
     fn step(&mut self, nic: &mut Nic<FakeRegisters, FakeRegion>, script: &mut Script<'_>) {
         let machine = &self.machine;
-        match script.byte() % 21 {
+        match script.byte() % 24 {
             0 | 1 => {
                 self.next = self.next.wrapping_add(1);
                 machine.deliver(&vec![self.next; 14 + script.below(17_000)]);
@@ -152,38 +174,45 @@ impl Case {
                 self.machine
                     .poke_tx_descriptor(u32::from(script.byte()) % RING, script.low(), script.high());
             }
-            5..=7 => self.receive(nic, script.below(20_000)),
+            5..=7 if nic.state().config().copy_rx => self.receive(nic, script.below(20_000)),
+            5..=7 => self.receive_by_address(nic),
             8 => {
                 let len = script.below(17_000);
-                let result = nic.transmit_tagged(&vec![0x17; len], Some(script.byte().into()));
-                assert!(result.is_err() || (14..=nic.mtu() + 18).contains(&len));
+                let result = nic.tx().send_with(
+                    &vec![0x17; len],
+                    SendOptions {
+                        tag: Some(script.byte().into()),
+                        offload: None,
+                    },
+                );
+                assert!(result.is_err() || (14..=nic.state().mtu() + 18).contains(&len));
             }
             9 if script.byte() & 1 != 0 => offload(nic, script),
-            9 => nic.post(),
+            9 => nic.tx().post(),
             10 => {
                 machine.set_link(script.byte() & 1 != 0);
-                nic.refresh_link(machine);
+                nic.link().refresh(machine);
             }
             11 => {
                 let modes = script.byte();
                 let groups: Vec<MacAddress> = (0..script.byte() % 8)
                     .map(|_| MacAddress(core::array::from_fn(|_| script.byte())))
                     .collect();
-                nic.set_filter(modes & 1 != 0, modes & 2 != 0, groups);
+                nic.settings().set_filter(modes & 1 != 0, modes & 2 != 0, groups);
             }
             12 => {
-                let _ = nic.set_mtu(script.below(20_000), machine);
+                let _ = nic.settings().set_mtu(script.below(20_000), machine);
             }
             13 => {
                 machine.sleep(Duration::from_millis(script.below(5000) as u64));
-                nic.watch(machine);
+                nic.recovery().watch(machine);
             }
             14 => {
                 // A storm: each interrupt costs a bounded number of accesses.
                 for vector in 0..16 {
                     machine.poke(regs::ICR, script.word());
-                    nic.interrupt(vector % 4);
-                    nic.frames_left_waiting();
+                    nic.interrupts().acknowledge(vector % 4);
+                    nic.rx().hold_off_interrupts();
                 }
             }
             15 => machine.poke(READ[usize::from(script.byte()) % READ.len()], script.word()),
@@ -199,29 +228,53 @@ impl Case {
                 });
             }
             17 => match script.byte() % 4 {
-                0 => nic.enable_interrupts(),
-                1 => nic.disable_interrupts(),
-                2 => nic.set_transmit_interrupt(true),
-                _ => drop(nic.restart(machine)),
+                0 => nic.interrupts().enable(),
+                1 => nic.interrupts().disable(),
+                2 => nic.interrupts().set_transmit(true),
+                _ => drop(nic.recovery().restart(machine)),
             },
             18 => {
-                nic.collect_statistics();
-                nic.dump_registers(|_, _| {});
-                assert!(nic.snapshot(machine.now()).to_string().lines().count() < 60);
+                nic.diagnostics().collect_statistics();
+                nic.diagnostics().dump_registers(|_, _| {});
+                assert!(
+                    nic.diagnostics()
+                        .snapshot(machine.now())
+                        .to_string()
+                        .lines()
+                        .count()
+                        < 60
+                );
             }
             19 => {
-                if !nic.is_testing() {
-                    nic.start_self_test(script.byte() & 1 != 0, machine);
+                if !nic.state().is_testing() {
+                    nic.diagnostics().start_self_test(script.byte() & 1 != 0, machine);
                 }
-                if let SelfTest::Wait(delay) = nic.continue_self_test(machine) {
+                if let SelfTest::Wait(delay) = nic.diagnostics().continue_self_test(machine) {
                     machine.sleep(delay);
                 }
             }
+            20 => {
+                self.owner.provide(nic);
+                nic.rx().publish();
+            }
+            21 => {
+                let (len, number) = (script.below(4000), script.word());
+                let pieces = number.to_le_bytes().map(usize::from);
+                let options = SendOptions {
+                    tag: (number & 1 != 0).then_some(9),
+                    offload: None,
+                };
+                if let Some(Ok(_)) = self.owner.send(nic, &vec![0x17; len], &pieces, options) {
+                    assert!((60..=nic.state().mtu() + 14).contains(&len));
+                }
+            }
+            22 => drop(self.owner.reclaim(nic)),
             _ => {
-                nic.set_vlan_offload(script.byte() & 1 != 0);
+                nic.settings().set_vlan_offload(script.byte() & 1 != 0);
                 let vlans = [script.word() as u16, script.word() as u16];
-                nic.set_vlan_filter((vlans[0] & 1 != 0).then_some(vlans));
-                nic.drop_held_frames();
+                nic.settings()
+                    .set_vlan_filter((vlans[0] & 1 != 0).then_some(vlans));
+                nic.tx().drop_pending();
             }
         }
     }
@@ -232,11 +285,30 @@ impl Case {
         self.machine.set_faults(faults);
     }
 
+    fn receive_by_address(&mut self, nic: &mut Nic<FakeRegisters, FakeRegion>) {
+        for _ in 0..RING {
+            let Some((_, frame)) = self.owner.receive(nic) else {
+                nic.rx().complete();
+                return;
+            };
+            if let Some(frame) = frame
+                && self.rx_is_honest
+            {
+                // The fake's FCS, which 82544 does not strip, is cut off.
+                assert!(
+                    frame.iter().all(|byte| *byte == frame[0]),
+                    "mixed from two frames"
+                );
+            }
+        }
+    }
+
     fn receive(&mut self, nic: &mut Nic<FakeRegisters, FakeRegion>, len: usize) {
-        let expected = nic.next_frame_len();
+        let expected = nic.rx().next_len();
         let out = &mut self.out[..len];
-        let Some(copied) = nic.receive(out) else {
+        let Some(copied) = nic.rx().receive(out) else {
             assert_eq!(expected, None);
+            nic.rx().complete();
             return;
         };
         assert_eq!(Some(copied), expected.map(|frame| frame.min(len)));

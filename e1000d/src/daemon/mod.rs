@@ -127,14 +127,14 @@ impl<R: Registers> Daemon<R> {
         let Some(driver) = self.shared.lock().stop() else {
             return Counters::default();
         };
-        let nic = driver.stop(errno);
-        let (rx, tx) = (nic.rx_counters(), nic.tx_counters());
-        let halted = nic.halt(clock);
-        if !halted.dma_ended() {
+        let mut nic = driver.stop(errno);
+        let (rx, tx) = (nic.state().rx_counters(), nic.state().tx_counters());
+        if !nic.halt(clock) {
             log::warn!("the NIC did not end its DMA; its memory is not freed");
         }
-        if function.end_bus_mastering() {
-            halted.free();
+        if !function.end_bus_mastering() {
+            // Its memory is leaked.
+            std::mem::forget(nic);
         }
         Counters {
             rx_frames: rx.frames,

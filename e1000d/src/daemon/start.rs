@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use e1000_hw::chip::{Chip, Quirks};
-use e1000_hw::nic::{Nic, RingSizes};
+use e1000_hw::nic::{Config, Nic};
 use e1000_hw::platform::{Clock, Registers};
 use e1000_hw::reset;
 use pcid_config::channel::Channel;
@@ -77,8 +77,8 @@ impl<R: Registers + Clone + Send + Sync + 'static> Daemon<R> {
         log::info!(
             "{} rev {revision:#04x}, MAC address {}, link {}, interrupt {interrupts}",
             function.chip.name,
-            nic.mac(),
-            nic.link(),
+            nic.state().mac(),
+            nic.state().link(),
         );
         for (fd, source) in [
             (timer.fd(), Source::Timer),
@@ -165,15 +165,15 @@ fn bring_up<R: Registers>(
     if wants_low_memory && !options.force {
         memory = memory.below(1 << 32);
     }
-    let mut nic = Nic::bring_up(registers, chip, RingSizes::default(), &mut memory, clock)?;
-    if wants_low_memory && nic.end_address() > 1 << 32 {
+    let mut nic = Nic::bring_up(registers, chip, Config::default(), &mut memory, clock)?;
+    if wants_low_memory && nic.state().end_address() > 1 << 32 {
         log::warn!(
             "DMA memory above 4 GiB, which {} may not reach on conventional PCI",
             chip.name
         );
     }
-    nic.set_pause(options.pause, clock);
-    nic.set_moderation(options.moderation);
+    nic.link().set_pause(options.pause, clock);
+    nic.interrupts().set_moderation(options.moderation);
     Ok(nic)
 }
 
@@ -181,14 +181,14 @@ fn wait_for_link<R: Registers>(nic: &mut Nic<R, DmaBlock>, clock: &SystemClock) 
     let start = clock.now();
     let mut watched = start;
     // An interrupt of the link may have come while interrupts were being set up.
-    nic.refresh_link(clock);
-    while !nic.link().is_up() && clock.now().saturating_sub(start) < LINK_LIMIT {
+    nic.link().refresh(clock);
+    while !nic.state().link().is_up() && clock.now().saturating_sub(start) < LINK_LIMIT {
         clock.sleep(LINK_INTERVAL);
         // A fiber link may have to be forced.
-        if nic.needs_watching() && clock.now().saturating_sub(watched) >= WATCH_INTERVAL {
+        if nic.state().needs_watching() && clock.now().saturating_sub(watched) >= WATCH_INTERVAL {
             watched = clock.now();
-            nic.watch(clock);
+            nic.recovery().watch(clock);
         }
-        nic.refresh_link(clock);
+        nic.link().refresh(clock);
     }
 }

@@ -69,14 +69,14 @@ impl<R: Registers, D: DmaRegion, C: Clock, S: AnswerSink> Driver<R, D, C, S> {
         &mut self.scheme
     }
 
-    /// Returns true if reads wait for frames.
-    pub fn has_pending_reads(&self) -> bool {
-        !self.pending.reads.is_empty()
+    /// Number of reads that wait for a frame.
+    pub fn pending_reads(&self) -> usize {
+        self.pending.reads.len()
     }
 
-    /// Returns true if writes wait for room.
-    pub fn has_pending_writes(&self) -> bool {
-        !self.pending.writes.is_empty()
+    /// Number of writes that wait for room.
+    pub fn pending_writes(&self) -> usize {
+        self.pending.writes.len()
     }
 
     /// Serves a batch of requests.
@@ -91,7 +91,7 @@ impl<R: Registers, D: DmaRegion, C: Clock, S: AnswerSink> Driver<R, D, C, S> {
     /// Serves the rings after [`NetworkScheme::acknowledge_interrupt`]: once a line is unmasked, so that nothing that came
     /// in between is missed.
     pub fn serve_interrupt(&mut self) {
-        if self.scheme.nic().is_gone() {
+        if self.scheme.nic().state().is_gone() {
             return self.flush();
         }
         self.finish(Occasion::Served);
@@ -134,7 +134,7 @@ impl<R: Registers, D: DmaRegion, C: Clock, S: AnswerSink> Driver<R, D, C, S> {
 
     /// Tells the NIC of new frames, and carries pending writes out as far as there is room.
     fn send_frames(&mut self) {
-        self.scheme.nic().post();
+        self.scheme.nic().tx().post();
         if self.pending.writes.is_empty() {
             return;
         }
@@ -151,10 +151,10 @@ impl<R: Registers, D: DmaRegion, C: Clock, S: AnswerSink> Driver<R, D, C, S> {
                 Op::Write(write) => write.buf().len(),
                 _ => 0,
             };
-            self.scheme.nic().count_dropped_frame();
+            self.scheme.nic().tx().count_dropped();
             self.answers.push(Response::ok(len, call.op));
         }
-        self.scheme.nic().post();
+        self.scheme.nic().tx().post();
         if self.pending.writes.is_empty() {
             self.end_pending_writes();
         }
@@ -228,11 +228,11 @@ impl<R: Registers, D: DmaRegion, C: Clock, S: AnswerSink> Driver<R, D, C, S> {
     fn call(&mut self, call: Call) {
         // In order of arrival: frames that have just come belong to those who wait already.
         let behind_others = match &call.op {
-            Op::Read(read) if self.has_pending_reads() && self.scheme.is_for_frames(read.fd) => {
+            Op::Read(read) if self.pending_reads() > 0 && self.scheme.is_for_frames(read.fd) => {
                 self.serve_pending_reads();
-                self.has_pending_reads() && !call.op.is_explicitly_nonblock()
+                self.pending_reads() > 0 && !call.op.is_explicitly_nonblock()
             }
-            Op::Write(write) => self.has_pending_writes() && self.scheme.is_for_frames(write.fd),
+            Op::Write(write) => self.pending_writes() > 0 && self.scheme.is_for_frames(write.fd),
             _ => false,
         };
         if behind_others {
@@ -265,7 +265,7 @@ impl<R: Registers, D: DmaRegion, C: Clock, S: AnswerSink> Driver<R, D, C, S> {
             Op::Read(_) => self.pending.reads.push_back(call),
             Op::Write(_) => {
                 if self.pending.writes.is_empty() {
-                    self.scheme.nic().set_transmit_interrupt(true);
+                    self.scheme.nic().interrupts().set_transmit(true);
                 }
                 let since = self.scheme.now();
                 self.pending.writes.push_back(PendingWrite { call, since });
@@ -277,7 +277,7 @@ impl<R: Registers, D: DmaRegion, C: Clock, S: AnswerSink> Driver<R, D, C, S> {
 
     /// The last pending write was answered: no interrupt for room is needed, and subscribers are notified of room.
     fn end_pending_writes(&mut self) {
-        self.scheme.nic().set_transmit_interrupt(false);
+        self.scheme.nic().interrupts().set_transmit(false);
         let answers = &mut self.answers;
         self.scheme.notify_of_room(|id, flags| answers.post(id, flags));
     }

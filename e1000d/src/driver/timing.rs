@@ -37,28 +37,28 @@ impl<R: Registers, D: DmaRegion, C: Clock, S: AnswerSink> Driver<R, D, C, S> {
             self.scheme.note_lost_interrupt(!self.pending.reads.is_empty());
         }
         self.scheme.expire_yield();
-        if !self.scheme.nic().link().is_up() {
+        if !self.scheme.nic().state().link().is_up() {
             self.scheme.check_link();
         }
         self.scheme.watch();
         self.drop_old_frames();
         self.finish(Occasion::Tick);
         if self.scheme.is_polling() {
-            self.scheme.nic().flush_buffers();
+            self.scheme.nic().rx().flush();
         }
     }
 
     /// Drops frames that have waited too long for the link.
     fn drop_old_frames(&mut self) {
         let nic = self.scheme.nic();
-        if nic.held_frames() == 0 || nic.link().is_up() {
+        if nic.state().pending_frames() == 0 || nic.state().link().is_up() {
             self.timing.waiting_since = None;
             return;
         }
         let now = self.scheme.now();
         let since = *self.timing.waiting_since.get_or_insert(now);
         if now.saturating_sub(since) > LINK_LIMIT {
-            self.scheme.nic().drop_held_frames();
+            self.scheme.nic().tx().drop_pending();
             self.timing.waiting_since = None;
         }
     }
@@ -66,7 +66,7 @@ impl<R: Registers, D: DmaRegion, C: Clock, S: AnswerSink> Driver<R, D, C, S> {
     /// Delay until the next tick, for a timer that may be armed already: `None` if nothing new is due. Nothing is, while
     /// no frame moves. Frames that are sent cost one setting of the timer a second.
     pub fn next_tick(&mut self) -> Option<Duration> {
-        if self.scheme.nic().is_gone() {
+        if self.scheme.nic().state().is_gone() {
             return None;
         }
         let delay = if let Some(delay) = self.scheme.self_test_due() {
@@ -76,9 +76,9 @@ impl<R: Registers, D: DmaRegion, C: Clock, S: AnswerSink> Driver<R, D, C, S> {
             || self.scheme.reader_may_have_stopped()
         {
             TICK
-        } else if self.scheme.nic().held_frames() > 0 {
+        } else if self.scheme.nic().state().pending_frames() > 0 {
             LINK_INTERVAL
-        } else if !self.timing.watching && self.scheme.nic().needs_watching() {
+        } else if !self.timing.watching && self.scheme.nic().state().needs_watching() {
             WATCH_INTERVAL
         } else {
             return None;

@@ -24,19 +24,25 @@ pub struct FairDrop {
 }
 
 impl FairDrop {
-    /// Returns true if a frame can be read.
+    /// Returns true if a frame can be read. If not, interrupts for frames are no longer held off.
     pub fn has_frame<R: Registers, D: DmaRegion>(&self, nic: &mut Nic<R, D>) -> bool {
-        !self.kept.is_empty() || nic.next_frame_len().is_some()
+        let mut rx = nic.rx();
+        !self.kept.is_empty() || rx.next_len().is_some() || rx.complete() && rx.next_len().is_some()
     }
 
-    /// Copies the next frame into `out` and returns its length. The part that does not fit is lost.
+    /// Copies the next frame into `out` and returns its length. The part that does not fit is lost. If there is none,
+    /// interrupts for frames are no longer held off.
     pub fn receive<R: Registers, D: DmaRegion>(
         &mut self,
         nic: &mut Nic<R, D>,
         out: &mut [u8],
     ) -> Option<usize> {
         let Some(frame) = self.kept.pop_front() else {
-            return nic.receive(out);
+            let mut rx = nic.rx();
+            return match rx.receive(out) {
+                None if rx.complete() => rx.receive(out),
+                received => received,
+            };
         };
         let len = frame.len().min(out.len());
         out.get_mut(..len)?.copy_from_slice(frame.get(..len)?);
@@ -46,9 +52,10 @@ impl FairDrop {
     /// Drops all frames, and counts them.
     pub fn discard_all<R: Registers, D: DmaRegion>(&mut self, nic: &mut Nic<R, D>) {
         for _ in self.kept.drain(..) {
-            nic.count_unused_frame();
+            nic.rx().count_dropped();
         }
-        nic.discard_all();
+        nic.rx().discard_all();
+        nic.rx().complete();
     }
 
     /// Counts the frame that begins with `head`, which a reader got.
@@ -63,17 +70,17 @@ impl FairDrop {
 
     /// If the receive ring is three quarters full, empties it down to a quarter, as far as one flow makes up most of it.
     pub fn make_room<R: Registers, D: DmaRegion>(&mut self, nic: &mut Nic<R, D>) {
-        let size = nic.ring_sizes().rx.get();
-        if !nic.has_received(size / 4 * 3) {
+        let size = nic.state().config().rx.get();
+        if !nic.rx().has_filled(size / 4 * 3) {
             return;
         }
         let mut head = [0; HEAD];
         // Bounded, should a device fill descriptors for ever.
         for _ in 0..size {
-            if !nic.has_received(size / 4) {
+            if !nic.rx().has_filled(size / 4) {
                 return;
             }
-            let Some(seen) = nic.peek(&mut head) else {
+            let Some(seen) = nic.rx().peek(&mut head) else {
                 return;
             };
             let head = head.get(..seen).unwrap_or_default();
@@ -83,10 +90,10 @@ impl FairDrop {
             }
             self.count(head);
             if drop {
-                nic.discard();
-            } else if let Some(len) = nic.next_frame_len() {
+                nic.rx().discard();
+            } else if let Some(len) = nic.rx().next_len() {
                 let mut frame = vec![0; len];
-                nic.receive(&mut frame);
+                nic.rx().receive(&mut frame);
                 self.kept.push_back(frame);
             }
         }
@@ -95,10 +102,10 @@ impl FairDrop {
 
 #[cfg(test)]
 mod tests {
+    use e1000_hw::RingSize;
     use e1000_hw::chip::find;
     use e1000_hw::fake::{FakeMachine, FakeRegion, FakeRegisters};
-    use e1000_hw::nic::RingSizes;
-    use e1000_hw::ring::RingSize;
+    use e1000_hw::nic::Config;
 
     use super::super::flow::{MAJORITY, datagram};
     use super::*;
@@ -107,7 +114,7 @@ mod tests {
         let chip = find(0x8086, 0x100E).unwrap();
         let machine = FakeMachine::new(chip);
         let size = RingSize::new(ring).unwrap();
-        let sizes = RingSizes { rx: size, tx: size };
+        let sizes = Config::with_rings(size, size);
         let nic = Nic::bring_up(machine.registers(), chip, sizes, &mut machine.dma(), &machine).unwrap();
         (machine, nic)
     }
@@ -152,7 +159,7 @@ mod tests {
         assert_eq!(got, expected);
         assert!(floods.is_sorted() && floods.len() < 64, "{floods:?}");
         assert_eq!(floods.last(), Some(&249), "the newest are not the ones to go");
-        let counters = nic.rx_counters();
+        let counters = nic.state().rx_counters();
         assert_eq!(counters.dropped as usize, 250 - floods.len());
         nic.stop(&machine);
     }
@@ -165,7 +172,7 @@ mod tests {
             assert!(machine.deliver(&datagram(7, number)));
             fair_drop.make_room(&mut nic);
         }
-        assert_eq!(nic.rx_counters().dropped, 0);
+        assert_eq!(nic.state().rx_counters().dropped, 0);
         assert!(fair_drop.kept.is_empty());
         nic.stop(&machine);
     }
@@ -180,7 +187,7 @@ mod tests {
             fair_drop.make_room(&mut nic);
         }
         assert_eq!(fair_drop.kept.len(), KEPT);
-        assert_eq!(nic.rx_counters().dropped, 0);
+        assert_eq!(nic.state().rx_counters().dropped, 0);
         let returned = KEPT as u64 / 16 * 16;
         assert_eq!(delivered, 255 + returned, "the NIC drops the rest");
         nic.stop(&machine);
@@ -196,7 +203,7 @@ mod tests {
             assert!(machine.deliver(&segment));
             fair_drop.make_room(&mut nic);
         }
-        assert_eq!(nic.rx_counters().dropped, 0);
+        assert_eq!(nic.state().rx_counters().dropped, 0);
         nic.stop(&machine);
     }
 }

@@ -89,7 +89,7 @@ impl Overload {
             return true;
         }
         let refuses = budget_is_spent && self.has_frame(nic);
-        if refuses && self.fair_drop.is_flood() && nic.has_received(BACKLOG) {
+        if refuses && self.fair_drop.is_flood() && nic.rx().has_filled(BACKLOG) {
             self.others.begin(now());
         }
         refuses

@@ -21,9 +21,9 @@ impl<R: Registers, D: DmaRegion, C: Clock> NetworkScheme<R, D, C> {
     /// The bytes of a file, for a handle that made `request`.
     pub(super) fn content(&mut self, file: File, request: &ReceiveModeRequest) -> Vec<u8> {
         let text = match file {
-            File::Mac => return self.nic.mac().0.to_vec(),
+            File::Mac => return self.nic.state().mac().0.to_vec(),
             File::Info => info(&self.nic, &self.description),
-            File::Link => link(self.nic.link()),
+            File::Link => link(self.nic.state().link()),
             File::Stats => {
                 self.collect_statistics();
                 stats(&self.nic, self.activity, self.overload.others.refusals())
@@ -32,7 +32,7 @@ impl<R: Registers, D: DmaRegion, C: Clock> NetworkScheme<R, D, C> {
             File::Filter => filter(&self.nic, request, &self.handles.receive_mode()),
             File::Hang => hang(&self.nic),
             File::SelfTest => self.self_tests.text(),
-            File::Registers => registers(&self.nic),
+            File::Registers => registers(&mut self.nic),
         };
         text.into_bytes()
     }
@@ -41,7 +41,7 @@ impl<R: Registers, D: DmaRegion, C: Clock> NetworkScheme<R, D, C> {
         let now = self.clock.now();
         let age = |time| now.saturating_sub(time);
         if self.collected.is_none_or(|time| age(time) >= COLLECT_INTERVAL) {
-            self.nic.collect_statistics();
+            self.nic.diagnostics().collect_statistics();
             self.collected = Some(now);
         }
     }
@@ -49,25 +49,28 @@ impl<R: Registers, D: DmaRegion, C: Clock> NetworkScheme<R, D, C> {
 
 /// The file `info`.
 fn info<R: Registers, D: DmaRegion>(nic: &Nic<R, D>, description: &Description) -> String {
-    let chip = nic.chip();
-    let sizes = nic.ring_sizes();
+    let chip = nic.state().chip();
+    let sizes = nic.state().config();
     let quirks: Vec<_> = chip.quirks.iter_names().map(|(name, _)| name).collect();
     lines(&[
         ("driver", format!("e1000d {}", env!("CARGO_PKG_VERSION"))),
-        ("state", if nic.is_gone() { "gone" } else { "present" }.to_owned()),
+        (
+            "state",
+            if nic.state().is_gone() { "gone" } else { "present" }.to_owned(),
+        ),
         ("chip", chip.name.to_owned()),
         ("device", format!("8086:{:04x}", chip.device_id)),
         ("revision", format!("{:#04x}", description.revision)),
-        ("mac", nic.mac().to_string()),
+        ("mac", nic.state().mac().to_string()),
         ("interrupt", description.interrupts.clone()),
         ("rx_ring", sizes.rx.get().to_string()),
         ("tx_ring", sizes.tx.get().to_string()),
-        ("mtu", nic.mtu().to_string()),
+        ("mtu", nic.state().mtu().to_string()),
         ("quirks", quirks.join(" ")),
         ("aspm", or_none(description.tuning.aspm)),
         ("pcix_longest_read", or_none(description.tuning.longest_read)),
         ("hazard", or_none(description.hazard)),
-        ("notes", notes(nic.notes())),
+        ("notes", notes(nic.state().notes())),
     ])
 }
 
@@ -102,7 +105,11 @@ fn link(link: Link) -> String {
 
 /// The file `stats`: counters of core and daemon, then those of the hardware, as last collected.
 fn stats<R: Registers, D: DmaRegion>(nic: &Nic<R, D>, activity: Activity, refused_reads: u64) -> String {
-    let (rx, tx, recoveries) = (nic.rx_counters(), nic.tx_counters(), nic.recoveries());
+    let (rx, tx, recoveries) = (
+        nic.state().rx_counters(),
+        nic.state().tx_counters(),
+        nic.state().recoveries(),
+    );
     let software = [
         ("rx_packets", rx.frames),
         ("rx_bytes", rx.bytes),
@@ -113,7 +120,7 @@ fn stats<R: Registers, D: DmaRegion>(nic: &Nic<R, D>, activity: Activity, refuse
         ("tx_packets", tx.frames),
         ("tx_bytes", tx.bytes),
         ("tx_dropped", tx.dropped),
-        ("tx_held", nic.held_frames().into()),
+        ("tx_held", nic.state().pending_frames().into()),
         ("tx_timeout_count", recoveries.hangs),
         ("tx_flushes", recoveries.flushes),
         ("resets", recoveries.resets),
@@ -124,7 +131,7 @@ fn stats<R: Registers, D: DmaRegion>(nic: &Nic<R, D>, activity: Activity, refuse
         ("refused_reads", refused_reads),
     ];
     let mut text = String::new();
-    for (name, value) in software.into_iter().chain(nic.statistics().values()) {
+    for (name, value) in software.into_iter().chain(nic.state().statistics().values()) {
         let _ = writeln!(text, "{name} {value}");
     }
     text
@@ -133,9 +140,9 @@ fn stats<R: Registers, D: DmaRegion>(nic: &Nic<R, D>, activity: Activity, refuse
 /// The file `mtu`.
 fn mtu<R: Registers, D: DmaRegion>(nic: &Nic<R, D>) -> String {
     lines(&[
-        ("mtu", nic.mtu().to_string()),
+        ("mtu", nic.state().mtu().to_string()),
         ("min", MIN_MTU.to_string()),
-        ("max", nic.max_mtu().to_string()),
+        ("max", nic.state().max_mtu().to_string()),
     ])
 }
 
@@ -146,7 +153,7 @@ fn filter<R: Registers, D: DmaRegion>(
     own: &ReceiveModeRequest,
     total: &ReceiveModeRequest,
 ) -> String {
-    let vlan_filter = u8::from(nic.filter().vlan_filter());
+    let vlan_filter = u8::from(nic.state().filter().vlan_filter());
     let budget = u8::from(!own.no_budget);
     own.text("")
         + &lines(&[("budget", budget.to_string())])
@@ -156,7 +163,7 @@ fn filter<R: Registers, D: DmaRegion>(
 
 /// The file `hang`.
 fn hang<R: Registers, D: DmaRegion>(nic: &Nic<R, D>) -> String {
-    let recoveries = nic.recoveries();
+    let recoveries = nic.state().recoveries();
     let counts = lines(&[
         ("hangs", recoveries.hangs.to_string()),
         ("phy_hangs", recoveries.phy_hangs.to_string()),
@@ -164,16 +171,16 @@ fn hang<R: Registers, D: DmaRegion>(nic: &Nic<R, D>) -> String {
         ("failed_resets", recoveries.failed_resets.to_string()),
         ("flushes", recoveries.flushes.to_string()),
     ]);
-    match nic.last_hang() {
+    match nic.state().last_hang() {
         Some(snapshot) => counts + &snapshot.to_string(),
         None => counts,
     }
 }
 
 /// The file `registers`: name, value, and the names of the bits that are set.
-fn registers<R: Registers, D: DmaRegion>(nic: &Nic<R, D>) -> String {
+fn registers<R: Registers, D: DmaRegion>(nic: &mut Nic<R, D>) -> String {
     let mut text = String::new();
-    nic.dump_registers(|name, value| {
+    nic.diagnostics().dump_registers(|name, value| {
         let _ = write!(text, "{name} {value:#010x}");
         for bit in bits(name, value) {
             let _ = write!(text, " {bit}");

@@ -153,14 +153,17 @@ impl<R: Registers, D: DmaRegion, C: Clock> NetworkScheme<R, D, C> {
     fn apply_receive_mode(&mut self) {
         self.handles.apply_budgets();
         // A self-test has the registers for itself; its end calls this again.
-        if self.nic.is_testing() {
+        if self.nic.state().is_testing() {
             return;
         }
         let total = self.handles.receive_mode();
         let groups = total.groups.iter().copied().map(MacAddress);
         self.nic
+            .settings()
             .set_filter(total.promiscuous, total.all_multicast, groups);
         let restrict = self.handles.all_readers_ask_for_vlans();
-        self.nic.set_vlan_filter(restrict.then_some(total.vlans));
+        self.nic
+            .settings()
+            .set_vlan_filter(restrict.then_some(total.vlans));
     }
 }

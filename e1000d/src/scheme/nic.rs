@@ -4,7 +4,7 @@ use e1000_hw::nic::Interrupt;
 use e1000_hw::notes::Notes;
 use e1000_hw::platform::{Clock, DmaRegion, Registers};
 use e1000_hw::regs::Causes;
-use e1000_hw::watchdog::Finding;
+use e1000_hw::watchdog::Outcome;
 use syscall::flag::EventFlags;
 
 use super::{NetworkScheme, Occasion};
@@ -12,15 +12,15 @@ use super::{NetworkScheme, Occasion};
 impl<R: Registers, D: DmaRegion, C: Clock> NetworkScheme<R, D, C> {
     /// Reads and acknowledges the causes of an interrupt on `vector`.
     pub fn acknowledge_interrupt(&mut self, vector: u16) {
-        if self.nic.is_gone() {
+        if self.nic.state().is_gone() {
             return;
         }
-        match self.nic.interrupt(vector) {
+        match self.nic.interrupts().acknowledge(vector) {
             Interrupt::NotOurs | Interrupt::DeviceGone => {}
             Interrupt::Causes(causes) => {
                 self.activity.interrupts += 1;
                 self.hasten_self_test();
-                self.nic.moderate();
+                self.nic.interrupts().moderate();
                 if causes.contains(Causes::LSC) {
                     self.check_link();
                 }
@@ -31,7 +31,7 @@ impl<R: Registers, D: DmaRegion, C: Clock> NetworkScheme<R, D, C> {
     /// Has the NIC hold off further interrupts if frames wait for a busy reader. For the end of an interrupt.
     pub fn hold_off_interrupts(&mut self) {
         if self.has_frame() {
-            self.nic.frames_left_waiting();
+            self.nic.rx().hold_off_interrupts();
         }
     }
 
@@ -50,7 +50,7 @@ impl<R: Registers, D: DmaRegion, C: Clock> NetworkScheme<R, D, C> {
 
     /// Looks at the link and logs a change.
     pub fn check_link(&mut self) {
-        if let Some(link) = self.nic.refresh_link(&self.clock) {
+        if let Some(link) = self.nic.link().refresh(&self.clock) {
             log::info!("link {link}");
             self.activity.link_changes += 1;
             self.link_changed = true;
@@ -60,14 +60,14 @@ impl<R: Registers, D: DmaRegion, C: Clock> NetworkScheme<R, D, C> {
 
     /// Checks transmitter and link for hangs.
     pub fn watch(&mut self) {
-        match self.nic.watch(&self.clock) {
-            Finding::Idle | Finding::Busy | Finding::DeviceGone => {}
-            Finding::Hung => log::debug!("the NIC still hangs"),
-            Finding::Reset => {
+        match self.nic.recovery().watch(&self.clock) {
+            Outcome::Idle | Outcome::Busy | Outcome::DeviceGone => {}
+            Outcome::Hung => log::debug!("the NIC still hangs"),
+            Outcome::Reset => {
                 log::warn!("the NIC hung and was reset (details in the file hang)");
                 self.check_link();
             }
-            Finding::Link => self.check_link(),
+            Outcome::LinkHelped => self.check_link(),
         }
         self.log_warnings();
     }
@@ -81,7 +81,7 @@ impl<R: Registers, D: DmaRegion, C: Clock> NetworkScheme<R, D, C> {
 
     /// The core's warnings that this did not return before.
     pub fn take_warnings(&mut self) -> Option<Notes> {
-        let new = self.nic.notes().difference(self.reported);
+        let new = self.nic.state().notes().difference(self.reported);
         self.reported |= new;
         (!new.is_empty()).then_some(new)
     }
@@ -89,11 +89,11 @@ impl<R: Registers, D: DmaRegion, C: Clock> NetworkScheme<R, D, C> {
     /// Returns true if the NIC was removed, and this was not known before: subscribers are notified then, those of the link by
     /// [`Self::notify_of_link`].
     pub fn report_removal(&mut self, mut post: impl FnMut(usize, EventFlags)) -> bool {
-        if !self.nic.is_gone() || std::mem::replace(&mut self.removed, true) {
+        if !self.nic.state().is_gone() || std::mem::replace(&mut self.removed, true) {
             return false;
         }
         log::error!("the NIC is gone: its registers read as all ones");
-        self.nic.refresh_link(&self.clock);
+        self.nic.link().refresh(&self.clock);
         self.abandon_self_test();
         self.activity.link_changes += 1;
         self.link_changed = true;

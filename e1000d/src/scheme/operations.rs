@@ -3,9 +3,9 @@
 //! Errors are the answer to whatever a client does wrong. Nothing that a client does through the file of frames changes
 //! more than its own handle, but that opening it may end the VLAN filter ([`super::receive_mode`]).
 
+use e1000_hw::TransmitError;
 use e1000_hw::nic::MtuError;
 use e1000_hw::platform::{Clock, DmaRegion, Registers};
-use e1000_hw::tx::TransmitError;
 use redox_scheme::scheme::SchemeSync;
 use redox_scheme::{CallerCtx, OpenResult};
 use syscall::dirent::{DirEntry, DirentBuf, DirentKind};
@@ -48,10 +48,10 @@ impl<R: Registers, D: DmaRegion, C: Clock> NetworkScheme<R, D, C> {
 
     /// Carries out what was written to `mtu`, `filter` or `selftest`.
     fn write_file(&mut self, id: usize, bytes: &[u8]) -> Result<usize> {
-        if self.nic.is_gone() {
+        if self.nic.state().is_gone() {
             return Err(Error::new(ENODEV));
         }
-        if self.nic.is_testing() {
+        if self.nic.state().is_testing() {
             return Err(Error::new(EBUSY));
         }
         let open = self.handles.file_mut(id)?;
@@ -74,7 +74,7 @@ impl<R: Registers, D: DmaRegion, C: Clock> NetworkScheme<R, D, C> {
 
     fn set_mtu(&mut self, text: &[u8]) -> Result<()> {
         let mtu = files::parse_mtu(text).ok_or(Error::new(EINVAL))?;
-        let result = self.nic.set_mtu(mtu, &self.clock);
+        let result = self.nic.settings().set_mtu(mtu, &self.clock);
         self.check_link();
         result.map_err(|error| {
             log::warn!("MTU {mtu}: {error}");
@@ -149,7 +149,7 @@ impl<R: Registers, D: DmaRegion, C: Clock> SchemeSync for NetworkScheme<R, D, C>
         if buf.is_empty() {
             return Err(Error::new(EINVAL));
         }
-        if self.nic.is_gone() {
+        if self.nic.state().is_gone() {
             return Err(Error::new(ENODEV));
         }
         self.reader_may_expect_event = true;
@@ -189,16 +189,18 @@ impl<R: Registers, D: DmaRegion, C: Clock> SchemeSync for NetworkScheme<R, D, C>
             Handle::File(open) if open.is_writable() && caller.uid == 0 => return self.write_file(id, buf),
             Handle::Root | Handle::File(_) => return Err(Error::new(EINVAL)),
         }
-        if self.nic.is_gone() {
+        if self.nic.state().is_gone() {
             return Err(Error::new(ENODEV));
         }
-        match self.nic.transmit(buf) {
+        match self.nic.tx().send(buf) {
             Ok(()) => {
                 self.overload.cpu.note_sent();
                 Ok(buf.len())
             }
             Err(TransmitError::TooShort) => Err(Error::new(EINVAL)),
-            Err(TransmitError::TooLong { .. }) => Err(Error::new(EMSGSIZE)),
+            Err(
+                TransmitError::TooLong { .. } | TransmitError::TooManySegments | TransmitError::NoBuffers,
+            ) => Err(Error::new(EMSGSIZE)),
             // Non-blocking or not: smolnetd drops a frame for good on any error.
             Err(TransmitError::Full) => Err(Error::new(EWOULDBLOCK)),
         }
@@ -211,7 +213,7 @@ impl<R: Registers, D: DmaRegion, C: Clock> SchemeSync for NetworkScheme<R, D, C>
 
     fn fevent(&mut self, id: usize, flags: EventFlags, _caller: &CallerCtx) -> Result<EventFlags> {
         let frames = self.has_frame();
-        let room = self.nic.has_room();
+        let room = self.nic.tx().has_room();
         match self.handles.get_mut(id)? {
             Handle::Frames(subscriber) => {
                 self.reader_may_expect_event = true;

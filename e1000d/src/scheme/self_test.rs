@@ -69,7 +69,9 @@ impl<R: Registers, D: DmaRegion, C: Clock> NetworkScheme<R, D, C> {
         log::info!("self-test");
         self.self_tests.due = Some(self.clock.now());
         self.self_tests.runs += 1;
-        self.nic.start_self_test(!self.description.polling, &self.clock);
+        self.nic
+            .diagnostics()
+            .start_self_test(!self.description.polling, &self.clock);
         Ok(())
     }
 
@@ -81,7 +83,6 @@ impl<R: Registers, D: DmaRegion, C: Clock> NetworkScheme<R, D, C> {
 
     /// An interrupt arrived: a self-test may wait for it.
     pub(super) fn hasten_self_test(&mut self) {
-        self.nic.note_test_interrupt();
         if let Some(due) = &mut self.self_tests.due {
             *due = self.clock.now();
         }
@@ -100,7 +101,7 @@ impl<R: Registers, D: DmaRegion, C: Clock> NetworkScheme<R, D, C> {
         if due > self.clock.now() {
             return true;
         }
-        match self.nic.continue_self_test(&self.clock) {
+        match self.nic.diagnostics().continue_self_test(&self.clock) {
             SelfTest::Wait(delay) => {
                 self.self_tests.due = Some(self.clock.now() + delay);
                 true

@@ -1,4 +1,4 @@
-//! Registers that lie, and count how often they are asked.
+//! Registers that lie, and count accesses.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -30,13 +30,13 @@ const READ: [u32; 16] = [
     regs::TDH,
 ];
 
-/// What a register reads as, whatever is in it.
+/// Value that a register reads as, whatever it holds.
 #[derive(Clone, Copy)]
 enum Lie {
     Always(u32),
     WithBits(u32),
     WithoutBits(u32),
-    /// Anything, each time.
+    /// Another value each time.
     Noise,
 }
 
@@ -46,17 +46,16 @@ struct Shared {
     budget: Cell<usize>,
     lies: RefCell<Vec<(u32, Lie)>>,
     noise: Cell<u32>,
-    /// All ones, and no lies: what is written is lost, so that a lie could have the driver believe in a reset that
-    /// never was.
+    /// Registers read as all ones, without lies: writes are lost, so that a lie could report a reset that did not happen.
     gone: Cell<bool>,
-    /// Received at once, for ever: the words that each descriptor has as soon as the driver gives it back.
+    /// Status words that each descriptor has as soon as the driver gives it back: frames without end.
     forever: Cell<Option<(u32, u32)>>,
     resets: Cell<u32>,
-    /// Some answer of the device was not what an honest one would give.
+    /// Some answer of the device was a lie.
     lied: Cell<bool>,
-    /// Receive descriptors.
+    /// Number of receive descriptors.
     ring: u32,
-    /// A self-test has the registers for itself: rings may be anything.
+    /// A self-test has the registers for itself: ring registers may hold anything.
     testing: Cell<bool>,
 }
 
@@ -88,34 +87,34 @@ impl HostileRegisters {
         }
     }
 
-    /// Begins a step that may take so many accesses.
+    /// Begins a step that may take `budget` accesses.
     pub fn allow(&self, budget: usize) {
         self.shared.machine.take_accesses();
         self.shared.accesses.set(0);
         self.shared.budget.set(budget);
     }
 
-    /// Resets so far.
+    /// Number of resets so far.
     pub fn resets(&self) -> u32 {
         self.shared.resets.get()
     }
 
-    /// Whether a register ever lied.
+    /// Returns true if a register ever lied.
     pub fn lied(&self) -> bool {
         self.shared.lied.get()
     }
 
-    /// Whether the device is gone from now on.
+    /// Removes the device, or brings it back.
     pub fn set_gone(&self, gone: bool) {
         self.shared.gone.set(gone);
     }
 
-    /// Whether a step of a self-test begins, or ends.
+    /// Marks the begin or the end of a step of a self-test.
     pub fn set_testing(&self, testing: bool) {
         self.shared.testing.set(testing);
     }
 
-    /// One more lie, or none any more.
+    /// Adds a lie, or ends all.
     pub fn lie(&self, script: &mut Script<'_>) {
         let mut lies = self.shared.lies.borrow_mut();
         let kind = script.byte();
@@ -137,7 +136,7 @@ impl HostileRegisters {
         lies.push((offset, lie));
     }
 
-    /// Has every descriptor received as soon as it is given back, or ends that.
+    /// Fills every descriptor as soon as it is given back, or ends that.
     pub fn receive_forever(&self, words: Option<(u32, u32)>) {
         self.shared.forever.set(words);
     }

@@ -1,4 +1,4 @@
-//! The end of a case: what must have been done, and what must not be left.
+//! The end of a case: all frames and requests are accounted for, and nothing is left behind.
 
 use e1000_hw::fake::Faults;
 use e1000_hw::regs::{self, Rctl};
@@ -9,7 +9,7 @@ use super::requests::{self, COST};
 use super::script::Script;
 
 impl Case {
-    /// Everything ends: nothing is left behind.
+    /// Ends the case.
     pub fn end(mut self, script: &mut Script<'_>) {
         self.serve();
         self.end_self_test();
@@ -29,7 +29,7 @@ impl Case {
             self.ask(asked);
         }
         self.serve();
-        self.nothing_is_asked_of_the_filter();
+        self.receive_mode_is_the_default();
 
         self.kernel.inner().stopping = true;
         self.registers.allow(COST);
@@ -43,7 +43,7 @@ impl Case {
         }
     }
 
-    /// Frames that were received can all be read, those that were taken were sent.
+    /// Checks that all received frames can be read, and all frames that were taken were sent.
     fn no_frame_is_missing(&mut self) {
         let was_reset = self.resets.0 != self.resets.1;
         if was_reset && self.resets_fail || self.kernel.inner().gone {
@@ -59,23 +59,23 @@ impl Case {
         }
         if !self.stalled && !was_reset {
             let nic = self.driver.scheme().nic();
-            let held = u64::from(nic.held_frames());
+            let waiting = u64::from(nic.state().pending_frames());
             let wire = &self.kernel.inner().wire;
-            wire.all_was_sent(nic.tx_counters().dropped + held);
+            wire.all_was_sent(nic.state().tx_counters().dropped + waiting);
         }
     }
 
-    /// No handle is left, and nothing of what they asked for.
-    fn nothing_is_asked_of_the_filter(&mut self) {
+    /// Checks that no handle is left, and no receive mode that one asked for.
+    fn receive_mode_is_the_default(&mut self) {
         let scheme = self.driver.scheme();
         assert_eq!(scheme.open_handles(), 0, "handles that nobody has");
-        // A device that is gone is not told any more.
+        // A device that is gone is not programmed any more.
         if self.kernel.inner().gone {
             return;
         }
-        let filter = scheme.nic().filter();
+        let filter = scheme.nic().state().filter();
         assert!(!filter.promiscuous() && !filter.all_multicast() && !filter.vlan_filter());
-        // One that is off is told with the next reset.
+        // A device that is off is programmed with the next reset.
         if self.was_gone || self.registers.lied() || self.resets_fail {
             return;
         }

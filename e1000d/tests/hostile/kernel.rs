@@ -1,7 +1,7 @@
-//! The kernel's side of the scheme socket: tags, buffers, descriptors, and who waits for what.
+//! The kernel's side of the scheme socket: tags, buffers, descriptors, and requests without an answer.
 //!
 //! Tags come from a slab, lowest free first, 0 included; a buffer of no bytes is a dangling pointer; a buffer is gone
-//! when the request is answered (the address sanitizer of the fuzz target sees who still uses it then).
+//! when the request is answered (the address sanitizer of the fuzz target sees later uses).
 
 use std::cell::{RefCell, RefMut};
 use std::collections::VecDeque;
@@ -18,26 +18,26 @@ use syscall::schemev2::{Cqe, CqeOpcode};
 use super::wire::Wire;
 use e1000d::overload::BUDGET;
 
-/// Where the kernel says that an empty buffer is.
+/// Address of an empty buffer (kernel, src/scheme/user.rs).
 const DANGLING: u64 = 1 << 63;
-/// Longest time that a write may wait.
+/// Longest time that a write waits.
 const WRITE_LIMIT: Duration = Duration::from_secs(2);
 
-/// What a request is about, as far as its answer can be judged.
+/// Kind of a request, as far as its answer can be judged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     Open {
         by_root: bool,
     },
-    /// Of frames.
+    /// A read of frames.
     Read {
         nonblocking: bool,
     },
-    /// Of `mac`, from this offset.
+    /// A read of `mac`, from this offset.
     ReadMac(u64),
-    /// Of this frame.
+    /// A write of this frame.
     Write(usize),
-    /// The answer is a number of bytes in the buffer.
+    /// A request whose answer is a number of bytes in the buffer.
     Bytes,
     Other,
 }
@@ -50,7 +50,7 @@ pub struct Buffer {
 }
 
 impl Buffer {
-    /// A buffer that holds `bytes`, `offset` bytes from an aligned address.
+    /// Makes a buffer that holds `bytes`, `offset` bytes from an aligned address.
     pub fn new(bytes: &[u8], offset: usize) -> Self {
         let mut all = Vec::with_capacity(offset + bytes.len());
         all.resize(offset, 0);
@@ -78,10 +78,10 @@ impl Buffer {
 pub struct Waiting {
     pub kind: Kind,
     pub opcode: u8,
-    /// The descriptor that it is about.
+    /// Its descriptor.
     pub id: usize,
     pub buffer: Buffer,
-    /// When the daemon had looked at it for the first time.
+    /// Time at which the daemon had read it.
     pub since: Option<Duration>,
     pub cancelled: bool,
 }
@@ -92,15 +92,15 @@ pub struct Open {
     pub is_data: bool,
     pub is_mac: bool,
     pub is_self_test: bool,
-    /// Events that were asked for, ever.
+    /// Events that were ever asked for.
     wants: usize,
-    /// Frames read since it was last told that there is none.
+    /// Frames read since a read last found none.
     frames: u64,
 }
 
 impl Open {
-    /// Whether it may be told that there is no frame though one waits: it has read a budget of frames since it last was, or
-    /// readers yield to others ([`e1000d::overload`]).
+    /// Returns true if a read may be refused though a frame waits: at the end of a read budget, or while readers yield to
+    /// others ([`e1000d::overload`]).
     fn may_be_refused(&self, yields: bool) -> bool {
         let subscribed = self.wants & EventFlags::EVENT_READ.bits() != 0;
         subscribed && (yields || self.frames >= u64::from(BUDGET))
@@ -110,26 +110,26 @@ impl Open {
 pub struct Inner {
     slots: Vec<Option<Waiting>>,
     pub open: Vec<Open>,
-    /// Closed, which the daemon may not know yet.
+    /// Closed descriptors that the daemon may not know of yet.
     pub closing: Vec<usize>,
     pub wire: Wire,
-    /// The daemon was told to end.
+    /// The daemon is about to end.
     pub stopping: bool,
-    /// The daemon has found out that the device is gone.
+    /// The daemon knows that the device is gone.
     pub gone: bool,
     /// The device may have looked as if it were gone.
     pub may_be_gone: bool,
-    /// This read comes first, and there is a frame for it.
+    /// Tag of a read that comes first, and for which there is a frame.
     pub has_frame: Option<u32>,
     /// Readers yield to others, and may be refused.
     pub yields: bool,
-    /// So many answers from now on, one is not taken.
+    /// Number of answers from now on after which one is not taken.
     pub refuse_after: Option<u8>,
-    /// The answer that comes next was not taken.
+    /// The next answer was not taken before.
     refused: bool,
 }
 
-/// The kernel; clones are the same.
+/// The kernel. Clones share it.
 #[derive(Clone)]
 pub struct Kernel(Rc<RefCell<Inner>>);
 
@@ -175,13 +175,13 @@ impl Inner {
         tag as u32
     }
 
-    /// Tags that wait for an answer.
+    /// Tags of requests without an answer.
     pub fn tags(&self) -> Vec<u32> {
         let waits = |tag: &u32| self.slots[*tag as usize].is_some();
         (0..self.slots.len() as u32).filter(waits).collect()
     }
 
-    /// Nobody waits.
+    /// Checks that every request was answered.
     pub fn all_was_answered(&self) {
         if let Some(waiting) = self.slots.iter().flatten().next() {
             let Waiting { kind, opcode, id, .. } = waiting;
@@ -189,7 +189,7 @@ impl Inner {
         }
     }
 
-    /// A signal for whoever waits with this tag.
+    /// The caller of a request gets a signal.
     pub fn cancel(&mut self, tag: u32) {
         if let Some(waiting) = self.slots.get_mut(tag as usize).and_then(Option::as_mut) {
             waiting.cancelled = true;
@@ -201,7 +201,7 @@ impl Inner {
         self.open.iter().find(|open| open.id == id)
     }
 
-    /// Somebody asks for events.
+    /// A client asks for events.
     pub fn subscribe(&mut self, id: usize, flags: u64) {
         if let Some(open) = self.open.iter_mut().find(|open| open.id == id) {
             open.wants |= flags as usize;
@@ -214,7 +214,7 @@ impl Inner {
         self.closing.push(id);
     }
 
-    /// The daemon has read all requests: it knows what is closed, and nobody waits longer to write than he has to.
+    /// The daemon has read all requests: it knows of closed descriptors, and no write waits too long.
     pub fn all_was_served(&mut self, now: Duration) {
         self.closing.clear();
         for waiting in self.slots.iter_mut().flatten() {
@@ -298,7 +298,7 @@ impl Inner {
         }
     }
 
-    /// A read that does not wait is told that there is no frame.
+    /// Decides whether a read that does not wait may find no frame.
     fn may_find_none(&mut self, tag: u32, id: usize) -> bool {
         let has_frame = self.has_frame.take() == Some(tag);
         let Some(open) = self.open.iter_mut().find(|open| open.id == id) else {
@@ -321,7 +321,7 @@ impl Inner {
         });
     }
 
-    /// Takes one answer or event. Returns whether it does.
+    /// Takes one answer or event, or returns false.
     fn take(&mut self, cqe: &Cqe) -> bool {
         let number = cqe.result as usize;
         match CqeOpcode::try_from_raw(cqe.flags) {

@@ -46,10 +46,10 @@ impl Case {
     /// The timer goes off.
     pub(super) fn tick(&mut self, bits: u8) {
         let nic = self.driver.scheme().nic();
-        if bits & 0b11 == 0 && !nic.link().is_up() {
-            nic.drop_held_frames();
+        if bits & 0b11 == 0 && !nic.state().link().is_up() {
+            nic.tx().drop_pending();
         }
-        let tests = nic.is_testing();
+        let tests = nic.state().is_testing();
         self.kernel.inner().wire.may_loop |= tests && self.resets_fail;
         self.registers.set_testing(tests);
         let start = self.machine.now();

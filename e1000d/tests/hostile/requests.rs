@@ -1,16 +1,15 @@
-//! What clients ask for: what they usually do, and anything else that the kernel would pass on.
+//! Requests of clients: usual ones, and anything else that the kernel would pass on.
 //!
-//! Buffers are memory, as the kernel maps them; everything else in a request is as the script has it.
+//! Buffers are memory, as the kernel maps them; everything else in a request is up to the script.
 
 use redox_scheme::Request;
 use syscall::flag::{EventFlags, O_DIRECTORY, O_NONBLOCK, O_RDWR, O_WRONLY};
 use syscall::schemev2::{Opcode, Sqe, SqeFlags};
-use syscall::{Stat, StatVfs, TimeSpec};
 
 use super::kernel::{Buffer, Inner, Kind, Waiting};
 use super::script::Script;
 
-/// Register accesses that a request for frames may take: a batch of RDT, TDT, masking, and again while parked.
+/// Register accesses that a request for frames may take: a batch of RDT, TDT, masking, and again while it waits.
 const FRAME_COST: usize = 32;
 /// The same for anything else: a reset with its waits, or the filter of 82544.
 pub const COST: usize = 10_000;
@@ -72,7 +71,7 @@ fn entry(opcode: Opcode, args: [u64; 6]) -> Sqe {
     }
 }
 
-fn pass_on(sqe: Sqe, cost: usize) -> Asked {
+pub(super) fn pass_on(sqe: Sqe, cost: usize) -> Asked {
     let mut request = Request::default();
     // SAFETY: `Request` is `repr(transparent)` around `Sqe` (redox-scheme 0.12.0, lib.rs).
     unsafe { *std::ptr::from_mut(&mut request).cast::<Sqe>() = sqe };
@@ -100,8 +99,8 @@ pub fn cancel(kernel: &mut Inner, tag: u32) -> Asked {
     pass_on(sqe, FRAME_COST)
 }
 
-/// A descriptor that nobody has, nor will have: the kernel model does not know yet what was asked to be opened.
-fn nobodys(n: usize) -> usize {
+/// A descriptor that nobody will ever have: the kernel model does not know those yet that are being opened.
+pub(super) fn nobodys(n: usize) -> usize {
     usize::MAX - n
 }
 
@@ -144,7 +143,7 @@ impl Clients<'_, '_> {
     }
 
     /// A descriptor that is open.
-    fn known(&mut self) -> usize {
+    pub(super) fn known(&mut self) -> usize {
         let n = usize::from(self.script.byte());
         let open = &self.kernel.open;
         if open.is_empty() {
@@ -166,7 +165,7 @@ impl Clients<'_, '_> {
         wanted.nth(n % count).map_or(nobodys(n), |open| open.id)
     }
 
-    fn len(&mut self) -> usize {
+    pub(super) fn len(&mut self) -> usize {
         match self.script.byte() {
             n @ 0..64 => LENGTHS[usize::from(n) % LENGTHS.len()],
             64..72 => self.script.below(20_000),
@@ -183,14 +182,14 @@ impl Clients<'_, '_> {
         }
     }
 
-    fn wait(&mut self, sqe: Sqe, kind: Kind, mut buffer: Buffer, cost: usize) -> Asked {
+    pub(super) fn wait(&mut self, sqe: Sqe, kind: Kind, mut buffer: Buffer, cost: usize) -> Asked {
         let (pointer, len) = buffer.arguments();
         let mut sqe = sqe;
         (sqe.args[1], sqe.args[2]) = (pointer, len);
         self.wait_without(sqe, kind, buffer, cost)
     }
 
-    fn wait_without(&mut self, mut sqe: Sqe, kind: Kind, buffer: Buffer, cost: usize) -> Asked {
+    pub(super) fn wait_without(&mut self, mut sqe: Sqe, kind: Kind, buffer: Buffer, cost: usize) -> Asked {
         sqe.caller = u64::from(self.script.byte() % 4);
         let reads = kind == Kind::Read { nonblocking: true } && sqe.args[2] > 0;
         sqe.tag = self.kernel.wait(Waiting {
@@ -207,7 +206,7 @@ impl Clients<'_, '_> {
         }
     }
 
-    fn open(&mut self) -> Asked {
+    pub(super) fn open(&mut self) -> Asked {
         let directory = match self.kernel.open.first() {
             Some(root) if self.script.byte() < 0xF0 => root.id,
             _ => self.known(),
@@ -259,7 +258,7 @@ impl Clients<'_, '_> {
         self.wait(sqe, kind, Buffer::new(&[0xEE; 17_000], 0), FRAME_COST)
     }
 
-    /// A client asks to be told of frames. Which one it is.
+    /// A client asks for events of frames. Returns its descriptor, too.
     pub fn watch_frames(&mut self) -> (usize, Asked) {
         let id = self.one(true);
         let flags = EventFlags::EVENT_READ.bits() as u64;
@@ -271,7 +270,7 @@ impl Clients<'_, '_> {
         )
     }
 
-    /// Somebody starts a self-test, whoever reads frames.
+    /// A client starts a self-test, whoever reads frames.
     pub fn start_self_test(&mut self, id: usize) -> Asked {
         let sqe = entry(Opcode::Write, [id as u64, 0, 0, 0, 0, 0]);
         self.wait(sqe, Kind::Bytes, Buffer::new(b"run force", 0), COST)
@@ -319,7 +318,7 @@ impl Clients<'_, '_> {
             let n = self.script.below(bytes.len());
             bytes[n] = self.script.byte();
         }
-        // Text is not written to a handle for frames: it would be sent, and be none of those that are known.
+        // Text is not written to a handle for frames: it would be sent, and the wire would not know the frame.
         let sqe = match self.kernel.file(id) {
             Some(open) if open.is_data => return self.read(),
             _ => entry(Opcode::Write, [id as u64, 0, 0, 0, 0, self.owner()]),
@@ -327,7 +326,7 @@ impl Clients<'_, '_> {
         self.wait(sqe, Kind::Bytes, Buffer::new(&bytes, 0), COST)
     }
 
-    fn subscribe(&mut self) -> Asked {
+    pub(super) fn subscribe(&mut self) -> Asked {
         let id = self.known();
         let flags = match self.script.byte() {
             0 => u64::from(self.script.word()),
@@ -336,88 +335,5 @@ impl Clients<'_, '_> {
         self.kernel.subscribe(id, flags);
         let sqe = entry(Opcode::Fevent, [id as u64, flags, 0, 0, 0, 0]);
         self.wait_without(sqe, Kind::Other, Buffer::default(), FRAME_COST)
-    }
-
-    /// Anything.
-    fn any(&mut self) -> Asked {
-        let id = match self.script.byte() {
-            0 => nobodys(self.script.word() as usize),
-            1 => usize::MAX,
-            2 => 0,
-            _ => self.known(),
-        };
-        let opcode = match self.script.byte() {
-            n @ 0..0xF0 => n % 36,
-            n => n,
-        };
-        let mut sqe = Sqe {
-            opcode,
-            sqe_flags: SqeFlags::from_bits_retain(self.script.byte()).difference(SqeFlags::ONEWAY),
-            args: [id as u64, 0, 0, 0, 0, 0],
-            ..Sqe::default()
-        };
-        for argument in &mut sqe.args[3..] {
-            *argument = match self.script.byte() {
-                n @ 0..0xE0 => u64::from(n % 32),
-                _ => u64::from(self.script.word()) << (self.script.byte() % 33),
-            };
-        }
-        let in_memory = match Opcode::try_from_raw(opcode) {
-            // What the kernel model has to know of is made where all others of the kind are.
-            Some(Opcode::CloseMsg) => return close(self.kernel, id),
-            Some(Opcode::Cancel) => return cancel(self.kernel, id as u32),
-            Some(Opcode::Detach) => return pass_on(sqe, 0),
-            Some(Opcode::Fevent) => return self.subscribe(),
-            Some(Opcode::OpenAt) => return self.open(),
-            Some(Opcode::Read) if self.kernel.file(id).is_some_and(|open| open.is_data) => {
-                return self.read();
-            }
-            Some(Opcode::Write) if self.kernel.file(id).is_some_and(|open| open.is_data) => {
-                return self.write();
-            }
-            Some(
-                Opcode::Dup
-                | Opcode::Read
-                | Opcode::Write
-                | Opcode::Fpath
-                | Opcode::Fstat
-                | Opcode::Fstatvfs
-                | Opcode::Futimens
-                | Opcode::UnlinkAt
-                | Opcode::Flink
-                | Opcode::Frename
-                | Opcode::Getdents
-                | Opcode::Call
-                | Opcode::StdFsCall,
-            ) => true,
-            _ => false,
-        };
-        if !in_memory {
-            for argument in &mut sqe.args[1..3] {
-                *argument = u64::from(self.script.word()) << (self.script.byte() % 33);
-            }
-            return self.wait_without(sqe, Kind::Other, Buffer::default(), COST);
-        }
-        let len = match self.script.byte() {
-            n @ 0..0x80 => usize::from(n),
-            0x80..0xA0 => size_of::<Stat>(),
-            0xA0..0xB0 => size_of::<StatVfs>(),
-            0xB0..0xC0 => 2 * size_of::<TimeSpec>(),
-            _ => self.len(),
-        };
-        let offset = match self.script.byte() {
-            n @ 0..32 => n.into(),
-            _ => 0,
-        };
-        let mut bytes = vec![self.script.byte(); len];
-        for _ in 0..len.min(4) {
-            let n = self.script.below(len);
-            bytes[n] = self.script.byte();
-        }
-        let kind = match Opcode::try_from_raw(opcode) {
-            Some(Opcode::Read | Opcode::Fpath | Opcode::Getdents) => Kind::Bytes,
-            _ => Kind::Other,
-        };
-        self.wait(sqe, kind, Buffer::new(&bytes, offset), COST)
     }
 }

@@ -1,4 +1,4 @@
-//! What was on the wire and what clients wrote: frames that can be told from each other, byte by byte.
+//! Frames on the wire and those that clients wrote: each can be told from the others, byte by byte.
 
 use std::collections::VecDeque;
 
@@ -6,12 +6,12 @@ use std::collections::VecDeque;
 const FROM_WIRE: u8 = 0x5A;
 /// Ends every word of a frame that a client wrote.
 const FROM_CLIENT: u8 = 0xE7;
-/// Where a frame says who sent it: frames of a flood say the same.
+/// Position of the sender's address: frames of a flood have the same.
 const SENDER: std::ops::Range<usize> = 6..12;
 /// Frames are filled up with zeroes to this length.
 const PADDED_LEN: usize = 60;
 
-/// `len` bytes of frame `number`; each word of 8 bytes says which frame and which word it is.
+/// Makes `len` bytes of frame `number`; each word of 8 bytes has the numbers of frame and word.
 fn frame(number: u16, len: usize, origin: u8) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(len + 8);
     for n in 0..len.div_ceil(8) as u64 {
@@ -32,7 +32,7 @@ struct Received {
 }
 
 impl Received {
-    /// Its first `len` bytes.
+    /// First `len` bytes of the frame.
     fn bytes(self, len: usize) -> Vec<u8> {
         let mut bytes = frame(self.number, len.max(SENDER.end), FROM_WIRE);
         if self.of_flood {
@@ -43,7 +43,7 @@ impl Received {
     }
 }
 
-/// What a client was told of its frame.
+/// Answer to the write of a frame.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Verdict {
     Unknown,
@@ -69,21 +69,21 @@ impl Written {
     }
 }
 
-/// Both directions, and what has to hold for them.
+/// Both directions, and their invariants.
 pub struct Wire {
-    /// Nobody wrote to receive descriptors but an honest device, and each frame that was read is known.
+    /// Only an honest device wrote to receive descriptors, and each frame that was read is known.
     pub receives_honestly: bool,
-    /// A self-test could not end the loopback of a device that does not do as it is told.
+    /// A self-test could not end the loopback of a broken device.
     pub may_loop: bool,
-    /// What the device received and nobody read.
+    /// Frames that the device received and nobody read.
     received: VecDeque<Received>,
     next: u16,
-    /// Frames that were received since the last reset and passed over.
+    /// Frames that were received since the last reset and skipped.
     skipped: u64,
-    /// The first frame after the last reset, and how many the driver had dropped until then.
+    /// First frame after the last reset, and number of frames that the driver had dropped until then.
     since_reset: (u16, u64),
     written: Vec<Written>,
-    /// The first frame that may be sent next: they go out in the order in which they were written.
+    /// First frame that may be sent next: frames go out in the order in which they were written.
     next_sent: usize,
 }
 
@@ -101,7 +101,7 @@ impl Wire {
         }
     }
 
-    /// The next frame to arrive. `deliver` says whether the device took it.
+    /// The next frame arrives. `deliver` returns true if the device took it.
     pub fn arrive(&mut self, len: usize, of_flood: bool, deliver: impl FnOnce(&[u8]) -> bool) {
         let arrived = Received {
             number: self.next,
@@ -121,18 +121,18 @@ impl Wire {
         let is_foreign = |word: &[u8]| word[4..] == [0, 0, 0, FROM_CLIENT];
         let foreign = bytes.chunks_exact(8).any(is_foreign);
         if self.may_loop && (foreign || bytes.len() < 8) {
-            // So few bytes do not tell whether they came from the wire: no frame is followed from here on.
+            // So few bytes may be from anywhere: no frame is followed from here on.
             self.receives_honestly &= foreign;
             return;
         }
-        // Whatever it is, it came from the wire once.
+        // It came from the wire, once.
         assert!(!foreign, "what a client wrote");
         if !self.receives_honestly {
             return;
         }
         let may_be = |received: &&Received| received.number as u8 == bytes[0];
         if bytes.len() == 1 && self.received.iter().filter(may_be).count() > 1 {
-            // One byte does not tell which: no frame is followed from here on.
+            // One byte is not enough to find the frame: none is followed from here on.
             self.receives_honestly = false;
             return;
         }
@@ -154,13 +154,13 @@ impl Wire {
         }
     }
 
-    /// The device was reset: what nobody read is lost. The driver has dropped so many frames until now.
+    /// The device was reset: frames that nobody read are lost. The driver has dropped `dropped` until now.
     pub fn reset(&mut self, dropped: u64) {
         self.since_reset = (self.next, dropped);
         self.skipped = 0;
     }
 
-    /// Everything was read, and the driver counted so many frames as dropped.
+    /// Checks that all frames were read, but for `dropped` that the driver counted.
     pub fn all_was_read(&self, dropped: u64) {
         let (first, before) = self.since_reset;
         let left = self.received.iter().filter(|received| received.number >= first);
@@ -172,7 +172,7 @@ impl Wire {
         );
     }
 
-    /// A client writes a frame: its number and bytes.
+    /// A client writes a frame. Returns its number and bytes.
     pub fn write(&mut self, len: usize, ethertype: u16) -> (usize, Vec<u8>) {
         let number = self.written.len();
         let written = Written {
@@ -186,7 +186,7 @@ impl Wire {
         (number, bytes)
     }
 
-    /// The client was told whether its frame was taken.
+    /// The write of a frame was answered.
     pub fn answered(&mut self, number: usize, taken: bool) {
         let written = &mut self.written[number];
         assert!(taken || !written.sent, "frame {number} was sent and refused");
@@ -212,7 +212,7 @@ impl Wire {
         self.next_sent = number + 1;
     }
 
-    /// Nothing is under way: all frames that were taken were sent, but for those that the driver knows of.
+    /// Checks that all frames that were taken were sent, but for those that the driver knows of.
     pub fn all_was_sent(&self, dropped_or_held: u64) {
         let missing = |written: &&Written| written.verdict == Verdict::Taken && !written.sent;
         let missing = self.written.iter().filter(missing).count();

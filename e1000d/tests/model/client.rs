@@ -1,4 +1,4 @@
-//! A client of an event queue that reads until there is nothing more.
+//! A client of an event queue that reads until it finds no frame.
 
 use std::time::Duration;
 
@@ -6,13 +6,13 @@ use syscall::EventFlags;
 
 use super::Machine;
 
-/// What it takes from an event to the first read.
+/// Time from an event to the first read.
 const WAKE: Duration = Duration::from_micros(10);
 
 /// The client, which is alone.
 pub struct Reader {
     id: usize,
-    /// What a read takes.
+    /// Time of a read.
     read: Duration,
     /// It has an event and reads.
     awake: bool,
@@ -41,12 +41,12 @@ impl Reader {
         self.one_for_each_event = true;
     }
 
-    /// Does nothing until that time.
+    /// Makes the client do nothing until that time.
     pub fn is_late(&mut self, until: Duration) {
         self.busy_until = until;
     }
 
-    /// Reads what is there until `end`.
+    /// Lets the client read until `end`.
     pub fn run(&mut self, machine: &mut Machine, end: Duration) {
         let mut frame = [0; 2048];
         while machine.now() < end {
@@ -56,7 +56,7 @@ impl Reader {
             }
             if !self.awake {
                 if !machine.take_event(self.id) {
-                    machine.is_quiet();
+                    machine.poll_requests();
                     if !machine.take_event(self.id) {
                         machine.advance_to((machine.now() + WAKE).min(end));
                         continue;
@@ -77,7 +77,7 @@ impl Reader {
         self.frames
     }
 
-    /// Reads that found nothing.
+    /// Number of reads that found no frame.
     pub fn refusals(&self) -> u64 {
         self.refusals
     }

@@ -1,6 +1,6 @@
 //! A machine in virtual time: the driver, in one thread, the fake NIC, and clients.
 //!
-//! Requests take the time that their client says; the driver itself takes none. The kernel's timer ticks every 4 ms.
+//! A request takes the time that its client defines; the driver itself takes none. The kernel's timer ticks every 4 ms.
 
 mod client;
 mod stack;
@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use e1000_hw::chip::find;
 use e1000_hw::fake::{FakeMachine, FakeRegion, FakeRegisters, Faults};
-use e1000_hw::nic::{Nic, RingSizes};
+use e1000_hw::nic::{Config, Nic};
 use e1000_hw::platform::Clock;
 use e1000_hw::regs;
 use e1000d::driver::{AnswerSink, Driver, Next};
@@ -29,9 +29,9 @@ pub use stack::Stack;
 
 const TICK: Duration = Duration::from_millis(4);
 
-/// What the daemon said.
+/// Answers and events of the driver.
 #[derive(Default)]
-struct Said {
+struct Output {
     /// Results by tag.
     answers: BTreeMap<u32, Result<usize, i32>>,
     /// Events that nobody took yet, by handle.
@@ -39,19 +39,21 @@ struct Said {
 }
 
 #[derive(Clone, Default)]
-struct Kernel(Rc<RefCell<Said>>);
+struct Kernel(Rc<RefCell<Output>>);
 
 impl AnswerSink for Kernel {
     fn write(&mut self, out: &mut VecDeque<Response>) -> syscall::Result<()> {
-        let mut said = self.0.borrow_mut();
+        let mut output = self.0.borrow_mut();
         for response in out.drain(..) {
             // SAFETY: `Response` is `repr(transparent)` around `Cqe` (redox-scheme 0.12.0, lib.rs).
             let cqe = unsafe { *std::ptr::from_ref(&response).cast::<Cqe>() };
             if cqe.flags == CqeOpcode::SendFevent as u8 {
-                *said.events.entry(cqe.result as usize).or_default() += 1;
+                *output.events.entry(cqe.result as usize).or_default() += 1;
             } else {
                 let result = syscall::Error::demux(cqe.result as usize);
-                said.answers.insert(cqe.tag, result.map_err(|error| error.errno));
+                output
+                    .answers
+                    .insert(cqe.tag, result.map_err(|error| error.errno));
             }
         }
         Ok(())
@@ -84,24 +86,18 @@ pub struct Machine {
     timer: Option<Duration>,
     /// Frames that found no room.
     lost: u64,
-    /// Memory of requests that wait.
-    parked: Vec<Vec<u8>>,
+    /// Memory of pending requests.
+    pending: Vec<Vec<u8>>,
 }
 
 impl Machine {
-    /// With rings of the usual size, and nothing open.
+    /// Makes one with rings of the usual size, and nothing open.
     pub fn new() -> Self {
         let chip = find(0x8086, 0x100E).expect("82540EM");
         let fake = FakeMachine::new(chip);
-        let mut nic = Nic::bring_up(
-            fake.registers(),
-            chip,
-            RingSizes::default(),
-            &mut fake.dma(),
-            &fake,
-        )
-        .expect("bring-up");
-        nic.enable_interrupts();
+        let mut nic = Nic::bring_up(fake.registers(), chip, Config::default(), &mut fake.dma(), &fake)
+            .expect("bring-up");
+        nic.interrupts().enable();
         let (clock, kernel) = (VirtualClock::default(), Kernel::default());
         let description = Description::default();
         let mut scheme = NetworkScheme::new("network.model".to_owned(), nic, description, clock.clone());
@@ -116,7 +112,7 @@ impl Machine {
             tag: 0,
             timer: None,
             lost: 0,
-            parked: Vec::new(),
+            pending: Vec::new(),
         }
     }
 
@@ -128,7 +124,7 @@ impl Machine {
         self.fake.peek(register)
     }
 
-    /// From now on nothing is sent.
+    /// Stops sending.
     pub fn stall_transmitter(&mut self) {
         self.fake.set_faults(Faults {
             transmitter_stalled: true,
@@ -160,7 +156,7 @@ impl Machine {
         self.advance_to(self.now() + time);
     }
 
-    /// A frame arrives, whose first bytes are `head`. Returns whether there was room; raises the interrupt.
+    /// A frame arrives and raises an interrupt. Returns true if there was room.
     pub fn deliver_frame(&mut self, frame: &[u8]) -> bool {
         let received = self.fake.deliver(frame);
         self.lost += u64::from(!received);
@@ -176,24 +172,24 @@ impl Machine {
         self.deliver_frame(&vec![0; len])
     }
 
-    /// Frames that found no room.
+    /// Number of frames that found no room.
     pub fn lost(&self) -> u64 {
         self.lost
     }
 
     pub fn dropped_by_driver(&mut self) -> u64 {
-        self.driver.scheme().nic().rx_counters().dropped
+        self.driver.scheme().nic().state().rx_counters().dropped
     }
 
-    /// Whether frames wait to be read.
+    /// Returns true if frames wait to be read.
     pub fn has_backlog(&mut self) -> bool {
-        self.driver.scheme().nic().has_received(1)
+        self.driver.scheme().nic().rx().has_filled(1)
     }
 
     pub fn has_room(&mut self) -> bool {
         let nic = self.driver.scheme().nic();
-        let size = nic.ring_sizes().rx.get();
-        !nic.has_received(size - 1)
+        let size = nic.state().config().rx.get();
+        !nic.rx().has_filled(size - 1)
     }
 
     fn serve(&mut self, sqe: Sqe) -> Option<Result<usize, i32>> {
@@ -232,7 +228,7 @@ impl Machine {
         self.open_file("")
     }
 
-    /// Asks for events.
+    /// Subscribes to events.
     pub fn subscribe(&mut self, id: usize, flags: EventFlags) {
         let args = [id as u64, flags.bits() as u64, 0, 0, 0, 0];
         let now = self
@@ -244,7 +240,7 @@ impl Machine {
         }
     }
 
-    /// This process does nothing but read.
+    /// Takes the read budget from the process.
     pub fn has_no_budget(&mut self) {
         let filter = self.open_file("filter");
         self.write(filter, b"budget off");
@@ -255,14 +251,14 @@ impl Machine {
         self.kernel.0.borrow_mut().events.remove(&id).unwrap_or(0)
     }
 
-    /// Takes one of them.
+    /// Takes one event of a handle.
     pub fn take_event(&mut self, id: usize) -> bool {
-        let mut said = self.kernel.0.borrow_mut();
-        let left = said.events.get_mut(&id).filter(|left| **left > 0);
+        let mut output = self.kernel.0.borrow_mut();
+        let left = output.events.get_mut(&id).filter(|left| **left > 0);
         left.map(|left| *left -= 1).is_some()
     }
 
-    /// Reads a frame without waiting. None: there is none, it says.
+    /// Reads a frame without waiting. `None` if the read finds none.
     pub fn read(&mut self, id: usize, frame: &mut [u8]) -> Option<usize> {
         let address = frame.as_mut_ptr().expose_provenance() as u64;
         let args = [
@@ -280,13 +276,13 @@ impl Machine {
         }
     }
 
-    /// Nobody else asks for anything, as the thread that serves requests finds out.
-    pub fn is_quiet(&mut self) {
+    /// Lets the thread that serves requests poll, as in a yield to others. There are no requests.
+    pub fn poll_requests(&mut self) {
         while self.driver.note_idle_poll() == Next::YieldAndPoll {}
         self.arm();
     }
 
-    /// Writes. Returns the tag if it waits.
+    /// Writes. Returns the tag of a write that waits.
     pub fn write(&mut self, id: usize, bytes: &[u8]) -> Option<u32> {
         let bytes = bytes.to_vec();
         let address = bytes.as_ptr().expose_provenance() as u64;
@@ -297,13 +293,13 @@ impl Machine {
                 None
             }
             None => {
-                self.parked.push(bytes);
+                self.pending.push(bytes);
                 Some(self.tag)
             }
         }
     }
 
-    /// A signal for whoever waits with this tag.
+    /// The caller of a pending request gets a signal.
     pub fn cancel(&mut self, tag: u32) {
         let sqe = Sqe {
             opcode: Opcode::Cancel as u8,

@@ -11,48 +11,48 @@ const fn us(count: u64) -> Duration {
     Duration::from_micros(count)
 }
 
-/// smolnetd reads no more than this in one go.
+/// Most frames that smolnetd reads in one go.
 const AT_ONCE: usize = 128;
-/// Datagrams that one of its sockets keeps.
+/// Most datagrams that one of its sockets keeps.
 const SOCKET: usize = 128;
 /// Frames of a window of 64 KiB.
 const WINDOW: u64 = 44;
 const FRAME: usize = 1514;
-/// A frame on a wire of 1 Gbit/s.
+/// Time of a frame on a wire of 1 Gbit/s.
 const WIRE: Duration = us(12);
-/// From an acknowledgement to the first frame that it lets go.
+/// Time from an acknowledgement to the first frame that it allows.
 const ROUND_TRIP: Duration = us(100);
-/// What the stack does with a frame, and with a request of a program, without what the driver is asked.
+/// Time of the stack for a frame, and for a request of a program, without that of the driver.
 const PROCESS: Duration = us(5);
 const REQUEST: Duration = us(20);
-/// What a program does with what it got.
+/// Time of a program for the data of a request.
 const PROGRAM: Duration = us(10);
-/// Data of this many frames is taken by one request of a program.
+/// Frames whose data one request of a program takes.
 const TAKEN_AT_ONCE: u64 = 11;
 
 #[derive(Default)]
 struct Connection {
     /// Frames that the stack has and the program has not.
     unread: u64,
-    /// Room in the window that the sender was not told of.
+    /// Room in the window that was not announced to the sender.
     room: u64,
 }
 
 pub struct Stack {
     id: usize,
-    /// What a read takes.
+    /// Time of a read.
     read: Duration,
     connections: Vec<Connection>,
     /// Frames on their way, with the time at which each arrives.
     wire: VecDeque<(Duration, u8)>,
-    /// Frames of a flood come at this interval, the next one then.
+    /// Interval of the frames of a flood, and time of the next one.
     flood: Option<(Duration, Duration)>,
     next_ping: Duration,
     pings: (u64, u64),
     frames: u64,
 }
 
-/// A frame with the number of its connection, or of a flood or a ping.
+/// Makes a frame with the number of its connection, or of a flood or a ping.
 fn frame(kind: u8) -> Vec<u8> {
     const UDP: u8 = 17;
     const ICMP: u8 = 1;
@@ -91,12 +91,12 @@ impl Stack {
         machine.has_no_budget();
     }
 
-    /// Data that programs took.
+    /// Bytes that programs took.
     pub fn bytes(&self) -> u64 {
         self.frames * FRAME as u64
     }
 
-    /// Time passes, and what arrives meanwhile is received. A sender that finds no room is held back.
+    /// Lets time pass, and frames arrive. A sender that finds no room waits.
     fn pass(&mut self, machine: &mut Machine, time: Duration) {
         let end = machine.now() + time;
         loop {
@@ -128,7 +128,7 @@ impl Stack {
         machine.advance_to(end);
     }
 
-    /// Lets that many frames of a connection go.
+    /// Sends that many frames of a connection.
     fn send(&mut self, connection: usize, count: u64, now: Duration) {
         for _ in 0..count {
             let after = self.wire.back().map_or(Duration::ZERO, |(due, _)| *due + WIRE);
@@ -137,8 +137,8 @@ impl Stack {
         }
     }
 
-    /// Reads what there is, or as much as there is room for, processes it and opens windows. Datagrams of a flood go
-    /// to the first connection, whose socket drops what it cannot keep.
+    /// Reads frames as far as there are any and there is room, processes them and opens windows. Datagrams of a flood go
+    /// to the first connection, whose socket drops those that it cannot keep.
     fn poll(&mut self, machine: &mut Machine) {
         let mut bytes = [0; 2048];
         for _ in 0..AT_ONCE {
@@ -194,7 +194,7 @@ impl Stack {
                 }
             }
             if idle {
-                machine.is_quiet();
+                machine.poll_requests();
                 self.pass(machine, us(2));
             }
         }
@@ -209,15 +209,15 @@ impl Stack {
         self.carry_on(machine, machine.now() + time);
     }
 
-    /// More datagrams come than can be read, and now and then a ping. Returns how many requests of the program were
-    /// served.
+    /// More datagrams come than can be read, and now and then a ping. Returns the number of requests of the program that
+    /// were served.
     pub fn run_in_flood(&mut self, machine: &mut Machine, time: Duration) -> u64 {
         self.flood = Some((us(10), machine.now()));
         self.next_ping = machine.now();
         self.carry_on(machine, machine.now() + time)
     }
 
-    /// Pings that came, and those that were read.
+    /// Numbers of pings that came, and that were read.
     pub fn pings(&self) -> (u64, u64) {
         self.pings
     }

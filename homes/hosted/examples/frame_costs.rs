@@ -19,10 +19,10 @@ use e1000_hosted::machine::{Machine, MachineOptions, Netdev, NicModel};
 use e1000_hosted::memory::{RamRegion, SharedRam};
 use e1000_hosted::pci;
 use e1000_hosted::registers::QtestRegisters;
+use e1000_hw::RingSize;
 use e1000_hw::chip;
-use e1000_hw::nic::{Interrupt, Nic, RingSizes};
+use e1000_hw::nic::{Config, Interrupt, Nic};
 use e1000_hw::platform::Registers;
-use e1000_hw::ring::RingSize;
 use e1000d::redox::clock::SystemClock;
 use netstack_client::MacAddress;
 use netstack_client::benchmark::Generator;
@@ -128,7 +128,7 @@ impl Bench {
         let chip = chip::find(id.vendor, id.device).ok_or("an unknown chip")?;
         let ring = RingSize::new(RING).ok_or("not a ring size")?;
         let mut ram = SharedRam::map(&machine.ram()?, machine.ram_size())?;
-        let sizes = RingSizes { rx: ring, tx: ring };
+        let sizes = Config::with_rings(ring, ring);
         let clock = SystemClock::default();
         let nic = Nic::bring_up(Free(registers.clone()), chip, sizes, &mut ram, &clock)
             .map_err(|error| format!("bring-up: {error}"))?;
@@ -161,9 +161,9 @@ impl Bench {
             let Self { nic, frames, .. } = bench;
             for _ in 0..BURST {
                 let frame = frames.next_frame();
-                measured(|| nic.transmit(frame)).map_err(|error| format!("transmit: {error:?}"))?;
+                measured(|| nic.tx().send(frame)).map_err(|error| format!("transmit: {error:?}"))?;
             }
-            measured(|| nic.post());
+            measured(|| nic.tx().post());
             Ok(())
         })?;
         Ok(Counts {
@@ -178,7 +178,7 @@ impl Bench {
             self.socket.send_to(self.frames.next_frame(), self.address)?;
         }
         let start = Instant::now();
-        while !self.nic.has_received(count) {
+        while !self.nic.rx().has_filled(count) {
             if start.elapsed() > LIMIT {
                 return Err("no frame came in".into());
             }
@@ -194,7 +194,7 @@ impl Bench {
             self.socket.send_to(self.frames.next_frame(), self.address)?;
             let offered = Instant::now();
             while offered.elapsed() < RETRY {
-                if self.nic.receive(&mut [0; 2048]).is_some() {
+                if self.nic.rx().receive(&mut [0; 2048]).is_some() {
                     return Ok(());
                 }
                 thread::sleep(Duration::from_millis(1));
@@ -209,7 +209,7 @@ impl Bench {
         let bursts = self.count(FRAMES / BURST, |bench| {
             bench.arrive(BURST)?;
             for _ in 0..BURST {
-                measured(|| bench.nic.receive(&mut buffer)).ok_or("a frame is missing")?;
+                measured(|| bench.nic.rx().receive(&mut buffer)).ok_or("a frame is missing")?;
             }
             Ok(())
         })?;
@@ -223,23 +223,27 @@ impl Bench {
     fn interrupt(&mut self) -> Result<Counts> {
         self.warm_up()?;
         // What has come until now.
-        self.nic.interrupt(0);
-        self.nic.enable_interrupts();
+        self.nic.interrupts().acknowledge(0);
+        self.nic.interrupts().enable();
         let mut buffer = [0; 2048];
         let counts = self.count(INTERRUPTS, |bench| {
             bench.arrive(1)?;
             let nic = &mut bench.nic;
             measured(|| {
-                if !matches!(nic.interrupt(0), Interrupt::Causes(_)) {
+                if !matches!(nic.interrupts().acknowledge(0), Interrupt::Causes(_)) {
                     return Err("no interrupt");
                 }
-                nic.moderate();
-                nic.receive(&mut buffer).ok_or("a frame is missing")?;
-                nic.next_frame_len().map_or(Ok(()), |_| Err("a frame too many"))
+                nic.interrupts().moderate();
+                let mut rx = nic.rx();
+                rx.receive(&mut buffer).ok_or("a frame is missing")?;
+                if rx.next_len().is_some() || rx.complete() {
+                    return Err("a frame too many");
+                }
+                Ok(())
             })?;
             Ok(())
         });
-        self.nic.disable_interrupts();
+        self.nic.interrupts().disable();
         counts
     }
 }

@@ -19,7 +19,7 @@ fn chip(id: u16) -> &'static Chip {
 #[test]
 fn bring_up_meets_nothing_worth_telling() {
     for_each_model(|model| {
-        assert_eq!(Bench::new(model).bring_up(8, 8).notes(), Notes::empty());
+        assert_eq!(Bench::new(model).bring_up(8, 8).state().notes(), Notes::empty());
     });
 }
 
@@ -76,11 +76,11 @@ fn renegotiate(bench: &Bench, nic: &mut common::ModelNic) -> Link {
     for up in [false, true] {
         bench.machine.set_link(up).unwrap();
         common::wait_for("the link to change", || {
-            nic.refresh_link(&bench.clock);
-            (nic.link().is_up() == up).then_some(())
+            nic.link().refresh(&bench.clock);
+            (nic.state().link().is_up() == up).then_some(())
         });
     }
-    nic.link()
+    nic.state().link()
 }
 
 #[test]
@@ -88,12 +88,12 @@ fn pause_is_negotiated_with_the_partner_that_each_model_has() {
     for_each_model(|model| {
         let mut bench = Bench::new(model);
         let mut nic = bench.bring_up(64, 64);
-        println!("{model}: at power-on {}", nic.link());
+        println!("{model}: at power-on {}", nic.state().link());
         // The PHY of e1000e claims that its partner offers PAUSE (register 5 is 0x05E0), that of e1000 does not
         // (0x01E0).
         let offered = bench.chip.device_id == 0x10D3;
         for wanted in [Pause::RX, Pause::BOTH, Pause::TX, Pause::NONE, Pause::RX] {
-            nic.set_pause(wanted, &bench.clock);
+            nic.link().set_pause(wanted, &bench.clock);
             let link = renegotiate(&bench, &mut nic);
             println!("{model}: {wanted} wanted: {link}");
             // Without ASM_DIR, the partner agrees to both or none.

@@ -3,7 +3,7 @@
 mod common;
 
 use common::{Bench, for_each_model, number, numbered};
-use e1000_hw::ring::RingSize;
+use e1000_hw::RingSize;
 
 /// The usual ring.
 const RING: u32 = RingSize::DEFAULT.get();
@@ -17,10 +17,10 @@ fn burst_of_32_frames_out_is_one_register_write_and_no_read() {
             let mut frames = numbered(run, 100);
             let before = bench.registers.counts();
             for _ in 0..32 {
-                nic.transmit(frames.next_frame()).unwrap();
+                nic.tx().send(frames.next_frame()).unwrap();
             }
-            nic.post();
-            nic.post();
+            nic.tx().post();
+            nic.tx().post();
             let after = bench.registers.counts();
             assert_eq!((after.reads - before.reads, after.writes - before.writes), (0, 1));
             for sequence in 0..32 {

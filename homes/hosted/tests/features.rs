@@ -5,7 +5,8 @@ mod common;
 use std::time::Duration;
 
 use common::{MAC, OTHER, for_each_model, frame, receive, wait_for};
-use e1000_hw::tx::TransmitError;
+use e1000_hw::TransmitError;
+use e1000_hw::nic::SendOptions;
 
 /// `plain` with a VLAN tag.
 fn tagged(plain: &[u8], tag: u16) -> Vec<u8> {
@@ -22,27 +23,43 @@ fn vlan_tags_stay_in_the_frame_unless_asked_otherwise() {
         let plain = frame(MAC, 100, 1);
         bench.cable.send(&tagged(&plain, 0x2005));
         assert_eq!(receive(&mut nic), tagged(&plain, 0x2005));
-        assert_eq!(nic.received_tag(), None);
+        assert_eq!(nic.rx().tag(), None);
 
-        nic.set_vlan_offload(true);
+        nic.settings().set_vlan_offload(true);
         bench.cable.send(&tagged(&plain, 0x2005));
         assert_eq!(receive(&mut nic), plain);
-        assert_eq!(nic.received_tag(), Some(0x2005));
+        assert_eq!(nic.rx().tag(), Some(0x2005));
         bench.cable.send(&plain);
         assert_eq!(receive(&mut nic), plain);
-        assert_eq!(nic.received_tag(), None);
+        assert_eq!(nic.rx().tag(), None);
         let out = frame(OTHER, 100, 2);
-        nic.transmit_tagged(&out, Some(0x6007)).unwrap();
-        nic.transmit_tagged(&out, None).unwrap();
-        nic.post();
+        nic.tx()
+            .send_with(
+                &out,
+                SendOptions {
+                    tag: Some(0x6007),
+                    offload: None,
+                },
+            )
+            .unwrap();
+        nic.tx()
+            .send_with(
+                &out,
+                SendOptions {
+                    tag: None,
+                    offload: None,
+                },
+            )
+            .unwrap();
+        nic.tx().post();
         assert_eq!(bench.cable.receive(), tagged(&out, 0x6007));
         assert_eq!(bench.cable.receive(), out);
 
-        nic.set_vlan_offload(false);
+        nic.settings().set_vlan_offload(false);
         bench.cable.send(&tagged(&plain, 0x2005));
         assert_eq!(receive(&mut nic), tagged(&plain, 0x2005));
-        nic.transmit(&tagged(&out, 9)).unwrap();
-        nic.post();
+        nic.tx().send(&tagged(&out, 9)).unwrap();
+        nic.tx().post();
         assert_eq!(bench.cable.receive(), tagged(&out, 9));
     });
 }
@@ -52,7 +69,7 @@ fn vlan_filter_lets_its_vlans_and_untagged_frames_pass() {
     for_each_model(|model| {
         let mut bench = common::Bench::new(model);
         let mut nic = bench.bring_up_receiving(64, 64);
-        nic.set_vlan_filter(Some([5, 4094]));
+        nic.settings().set_vlan_filter(Some([5, 4094]));
         let plain = frame(MAC, 100, 1);
         for (vlan, passes) in [
             (5, true),
@@ -71,7 +88,7 @@ fn vlan_filter_lets_its_vlans_and_untagged_frames_pass() {
             }
             assert_eq!(received, plain);
         }
-        nic.set_vlan_filter(None::<[u16; 0]>);
+        nic.settings().set_vlan_filter(None::<[u16; 0]>);
         bench.cable.send(&tagged(&plain, 6));
         assert_eq!(receive(&mut nic), tagged(&plain, 6));
     });
@@ -82,11 +99,11 @@ fn longest_frames_of_each_chip_pass_in_both_directions() {
     for_each_model(|model| {
         let mut bench = common::Bench::new(model);
         let mut nic = bench.bring_up_receiving(64, 64);
-        let mtu = nic.max_mtu();
-        nic.set_mtu(mtu, &bench.clock).unwrap();
+        let mtu = nic.state().max_mtu();
+        nic.settings().set_mtu(mtu, &bench.clock).unwrap();
         wait_for("link", || {
-            nic.refresh_link(&bench.clock);
-            nic.link().is_up().then_some(())
+            nic.link().refresh(&bench.clock);
+            nic.state().link().is_up().then_some(())
         });
         println!("{model}: MTU up to {mtu}");
         let longest = mtu + 14;
@@ -98,8 +115,8 @@ fn longest_frames_of_each_chip_pass_in_both_directions() {
                 let seed = seed as u8 ^ round;
                 bench.cable.send(&frame(MAC, size, seed));
                 assert_eq!(receive(&mut nic), frame(MAC, size, seed), "{size} bytes in");
-                nic.transmit(&frame(OTHER, size, seed)).unwrap();
-                nic.post();
+                nic.tx().send(&frame(OTHER, size, seed)).unwrap();
+                nic.tx().post();
                 assert_eq!(
                     bench.cable.receive(),
                     frame(OTHER, size, seed),
@@ -108,13 +125,13 @@ fn longest_frames_of_each_chip_pass_in_both_directions() {
             }
         }
         assert_eq!(
-            nic.transmit(&frame(OTHER, longest + 1, 1)),
+            nic.tx().send(&frame(OTHER, longest + 1, 1)),
             Err(TransmitError::TooLong { limit: longest })
         );
-        nic.set_mtu(1500, &bench.clock).unwrap();
+        nic.settings().set_mtu(1500, &bench.clock).unwrap();
         wait_for("link", || {
-            nic.refresh_link(&bench.clock);
-            nic.link().is_up().then_some(())
+            nic.link().refresh(&bench.clock);
+            nic.state().link().is_up().then_some(())
         });
         bench.cable.send(&frame(MAC, 1600, 1));
         bench.cable.send(&frame(MAC, 60, 2));

@@ -8,11 +8,11 @@ use std::time::Duration;
 use common::{
     Bench, MAC, OTHER, WINDOW, for_each_model, frame, interrupt, number, numbered, receive, wait_for,
 };
+use e1000_hw::RingSize;
+use e1000_hw::TransmitError;
 use e1000_hw::link::Link;
 use e1000_hw::nic::Interrupt;
 use e1000_hw::regs::Causes;
-use e1000_hw::ring::RingSize;
-use e1000_hw::tx::TransmitError;
 
 const BROADCAST: [u8; 6] = [0xFF; 6];
 
@@ -23,8 +23,8 @@ const RING: u32 = RingSize::DEFAULT.get();
 fn mac_is_that_of_the_card() {
     for_each_model(|model| {
         let nic = Bench::new(model).bring_up(RING, RING);
-        assert_eq!(nic.mac().0, MAC);
-        assert!(nic.link().is_up());
+        assert_eq!(nic.state().mac().0, MAC);
+        assert!(nic.state().link().is_up());
     });
 }
 
@@ -40,7 +40,7 @@ fn default_rings_take_at_most_4_mib_of_dma_memory() {
             .given
             .iter()
             .map(|(address, length)| address + *length as u64);
-        assert_eq!(nic.end_address(), end.max().unwrap());
+        assert_eq!(nic.state().end_address(), end.max().unwrap());
     });
 }
 
@@ -58,7 +58,7 @@ fn frames_go_out_unchanged_and_padded_to_60_bytes() {
             (20_000, too_long),
         ] {
             assert_eq!(
-                nic.transmit(&frame(OTHER, length, 1)),
+                nic.tx().send(&frame(OTHER, length, 1)),
                 Err(error),
                 "{length} bytes"
             );
@@ -69,22 +69,22 @@ fn frames_go_out_unchanged_and_padded_to_60_bytes() {
             .enumerate()
         {
             let mut frame = frame(OTHER, length, seed as u8);
-            nic.transmit(&frame).unwrap();
-            nic.post();
+            nic.tx().send(&frame).unwrap();
+            nic.tx().post();
             frame.resize(length.max(60), 0);
             assert_eq!(bench.cable.receive(), frame, "{length} bytes");
         }
         let mut tagged = frame(OTHER, 1518, 7);
         tagged[12..14].copy_from_slice(&[0x81, 0x00]);
-        nic.transmit(&tagged).unwrap();
-        nic.post();
+        nic.tx().send(&tagged).unwrap();
+        nic.tx().post();
         assert_eq!(bench.cable.receive(), tagged);
         assert_eq!(
             bench.cable.try_receive(Duration::from_millis(20)),
             None,
             "nothing else came out"
         );
-        assert_eq!(nic.tx_counters().frames, 12);
+        assert_eq!(nic.state().tx_counters().frames, 12);
     });
 }
 
@@ -122,10 +122,10 @@ fn frames_come_in_unchanged() {
         bench.cable.send(&frame(MAC, 200, 1));
         bench.cable.send(&frame(MAC, 100, 2));
         let mut buffer = [0; 20];
-        assert_eq!(wait_for("frame", || nic.receive(&mut buffer)), 20);
+        assert_eq!(wait_for("frame", || nic.rx().receive(&mut buffer)), 20);
         assert_eq!(buffer, frame(MAC, 200, 1)[..20]);
         assert_eq!(receive(&mut nic), frame(MAC, 100, 2));
-        assert_eq!(nic.receive(&mut buffer), None);
+        assert_eq!(nic.rx().receive(&mut buffer), None);
     });
 }
 
@@ -138,7 +138,7 @@ fn small_rings_wrap_around_many_times() {
             let mut nic = bench.bring_up_receiving(size, size);
             bench.push_in(&mut nic, run, 61, 3000);
             bench.push_out(&mut nic, run + 1, 61, 3000, 7);
-            assert_eq!(nic.rx_counters().frames, 3001);
+            assert_eq!(nic.state().rx_counters().frames, 3001);
             nic.stop(&bench.clock);
         }
     });
@@ -161,7 +161,7 @@ fn overrun_receiver_recovers() {
             let mut buffer = [0; 2048];
             let mut idle = 0;
             while idle < 200 {
-                let Some(length) = nic.receive(&mut buffer) else {
+                let Some(length) = nic.rx().receive(&mut buffer) else {
                     idle += 1;
                     std::thread::sleep(Duration::from_millis(1));
                     continue;
@@ -234,23 +234,23 @@ fn link_changes_are_reported_and_frames_wait_for_the_link() {
         let mut bench = Bench::new(model);
         let mut nic = bench.bring_up_receiving(32, 32);
         interrupt(&mut nic);
-        nic.enable_interrupts();
-        assert_eq!(nic.refresh_link(&bench.clock), None);
+        nic.interrupts().enable();
+        assert_eq!(nic.link().refresh(&bench.clock), None);
         for round in 0..2 {
             bench.machine.set_link(false).unwrap();
             wait_for_link_change(&bench, &mut nic);
-            assert_eq!(nic.refresh_link(&bench.clock), Some(Link::Down));
-            nic.transmit(&frame(OTHER, 100, round)).unwrap();
-            nic.post();
-            assert_eq!(nic.held_frames(), 1);
+            assert_eq!(nic.link().refresh(&bench.clock), Some(Link::Down));
+            nic.tx().send(&frame(OTHER, 100, round)).unwrap();
+            nic.tx().post();
+            assert_eq!(nic.state().pending_frames(), 1);
 
             bench.machine.set_link(true).unwrap();
             let link = wait_for("link", || {
                 wait_for_link_change(&bench, &mut nic);
-                nic.refresh_link(&bench.clock)
+                nic.link().refresh(&bench.clock)
             });
             assert!(link.is_up());
-            assert_eq!(nic.held_frames(), 0);
+            assert_eq!(nic.state().pending_frames(), 0);
             assert_eq!(bench.cable.receive(), frame(OTHER, 100, round));
             bench.push_in(&mut nic, round.into(), 60, 100);
             interrupt(&mut nic);
@@ -275,13 +275,13 @@ fn frame_that_comes_while_the_link_negotiates_does_not_stop_reception() {
         let mut bench = Bench::new(model);
         let mut nic = bench.bring_up_receiving(32, 8);
         bench.machine.set_link(false).unwrap();
-        wait_for("link down", || nic.refresh_link(&bench.clock));
+        wait_for("link down", || nic.link().refresh(&bench.clock));
         bench.machine.set_link(true).unwrap();
         // QEMU negotiates for half a second (`e1000x_restart_autoneg` in its hw/net/e1000x_common.c). A frame that
         // comes in that time waits in QEMU, and all later ones behind it: its `e1000` looks for them when RDT is
         // written (`set_rdt` in hw/net/e1000.c), not when the link is there.
         bench.cable.send(&frame(MAC, 60, 1));
-        wait_for("link up", || nic.refresh_link(&bench.clock));
+        wait_for("link up", || nic.link().refresh(&bench.clock));
         bench.cable.send(&frame(MAC, 60, 2));
         while receive(&mut nic) != frame(MAC, 60, 2) {}
         bench.push_in(&mut nic, 1, 60, 100);
@@ -294,14 +294,17 @@ fn full_ring_without_link_drops_and_does_not_block() {
         let mut bench = Bench::new(model);
         let mut nic = bench.bring_up(8, 8);
         bench.machine.set_link(false).unwrap();
-        wait_for("link down", || nic.refresh_link(&bench.clock));
+        wait_for("link down", || nic.link().refresh(&bench.clock));
         for seed in 0..20 {
-            assert_eq!(nic.transmit(&frame(OTHER, 60, seed)), Ok(()));
-            nic.post();
+            assert_eq!(nic.tx().send(&frame(OTHER, 60, seed)), Ok(()));
+            nic.tx().post();
         }
-        assert_eq!((nic.held_frames(), nic.tx_counters().dropped), (7, 13));
+        assert_eq!(
+            (nic.state().pending_frames(), nic.state().tx_counters().dropped),
+            (7, 13)
+        );
         bench.machine.set_link(true).unwrap();
-        wait_for("link up", || nic.refresh_link(&bench.clock));
+        wait_for("link up", || nic.link().refresh(&bench.clock));
         for seed in 0..7 {
             assert_eq!(bench.cable.receive(), frame(OTHER, 60, seed));
         }
@@ -315,7 +318,7 @@ fn second_bring_up_works_like_the_first() {
         let mut bench = Bench::new(model);
         for run in 0..2 {
             let mut nic = bench.bring_up_receiving(64, 64);
-            assert_eq!(nic.mac().0, MAC);
+            assert_eq!(nic.state().mac().0, MAC);
             bench.push_in(&mut nic, 2 * run, 100, 100);
             bench.push_out(&mut nic, 2 * run + 1, 100, 100, 10);
             nic.stop(&bench.clock);
@@ -328,7 +331,7 @@ fn device_left_running_is_taken_over_and_leaves_the_old_memory_alone() {
     for_each_model(|model| {
         let mut bench = Bench::new(model);
         let mut old = bench.bring_up_receiving(64, 64);
-        old.enable_interrupts();
+        old.interrupts().enable();
         bench.push_in(&mut old, 1, 100, 10);
         // The end of a daemon that was killed: nothing is stopped, nothing is freed.
         std::mem::forget(old);
@@ -366,7 +369,7 @@ fn interrupt_is_raised_by_a_frame_and_lowered_by_one_register_read() {
         let mut nic = bench.bring_up_receiving(64, 64);
         interrupt(&mut nic);
         assert!(!bench.is_raised(), "causes are masked");
-        nic.enable_interrupts();
+        nic.interrupts().enable();
         for run in 0..3 {
             bench.wait_line(false);
             bench.cable.send(&frame(MAC, 60, run));
@@ -385,12 +388,12 @@ fn interrupt_is_raised_by_a_frame_and_lowered_by_one_register_read() {
         bench.push_out(&mut nic, 1, 60, 10, 1);
         assert!(!bench.is_raised());
         interrupt(&mut nic);
-        nic.set_transmit_interrupt(true);
+        nic.interrupts().set_transmit(true);
         bench.push_out(&mut nic, 2, 60, 10, 10);
         bench.wait_line(true);
         assert!(matches!(interrupt(&mut nic), Interrupt::Causes(causes) if causes.contains(Causes::TXDW)));
         bench.wait_line(false);
-        nic.set_transmit_interrupt(false);
+        nic.interrupts().set_transmit(false);
         bench.push_out(&mut nic, 3, 60, 10, 10);
         assert!(!bench.is_raised());
     });

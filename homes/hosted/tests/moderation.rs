@@ -32,7 +32,7 @@ struct Cost {
 /// Serves interrupts as the daemon does while frames of `size` bytes come in one every `gap`.
 fn serve(bench: &Bench, nic: &mut ModelNic, size: usize, gap: Duration, frames: u64) -> Cost {
     interrupt(nic);
-    nic.enable_interrupts();
+    nic.interrupts().enable();
     let ended = AtomicBool::new(false);
     let before = bench.registers.counts();
     let (mut interrupts, mut received) = (0, 0);
@@ -57,18 +57,18 @@ fn serve(bench: &Bench, nic: &mut ModelNic, size: usize, gap: Duration, frames: 
             }
             if let Interrupt::Causes(_) = interrupt(nic) {
                 interrupts += 1;
-                nic.moderate();
+                nic.interrupts().moderate();
             }
-            while nic.receive(&mut buffer).is_some() {
+            while nic.rx().receive(&mut buffer).is_some() {
                 received += 1;
             }
         }
     });
-    while nic.receive(&mut buffer).is_some() {
+    while nic.rx().receive(&mut buffer).is_some() {
         received += 1;
     }
     let whole = start.elapsed();
-    nic.disable_interrupts();
+    nic.interrupts().disable();
     Cost {
         interrupts,
         frames: received,
@@ -91,7 +91,7 @@ fn round_trips(bench: &Bench, nic: &mut ModelNic, pause: Duration, count: usize)
     interrupt(nic);
     let start = Instant::now();
     let mut interrupts = 0;
-    nic.enable_interrupts();
+    nic.interrupts().enable();
     let ended = AtomicBool::new(false);
     let mut buffer = [0; 2048];
     let mut times = thread::scope(|scope| {
@@ -114,17 +114,17 @@ fn round_trips(bench: &Bench, nic: &mut ModelNic, pause: Duration, count: usize)
             }
             if let Interrupt::Causes(_) = interrupt(nic) {
                 interrupts += 1;
-                nic.moderate();
+                nic.interrupts().moderate();
             }
-            while let Some(len) = nic.receive(&mut buffer) {
-                nic.transmit(&buffer[..len]).unwrap();
+            while let Some(len) = nic.rx().receive(&mut buffer) {
+                nic.tx().send(&buffer[..len]).unwrap();
             }
-            nic.post();
+            nic.tx().post();
         }
         peer.join().unwrap()
     });
     let whole = start.elapsed();
-    nic.disable_interrupts();
+    nic.interrupts().disable();
     times.sort();
     RoundTrips {
         median: times[count / 2],
@@ -140,7 +140,7 @@ fn answers_wait_for_the_interval_only_one_after_the_other() {
         let mut nic = bench.bring_up_receiving(512, 512);
         for pause in [0, 10] {
             for (name, policy) in POLICIES {
-                nic.set_moderation(policy);
+                nic.interrupts().set_moderation(policy);
                 let count = if pause == 0 { 1000 } else { 100 };
                 let found = round_trips(&bench, &mut nic, Duration::from_millis(pause), count);
                 println!(
@@ -151,7 +151,7 @@ fn answers_wait_for_the_interval_only_one_after_the_other() {
                     assert!(found.interrupts <= most, "{most} are allowed");
                 }
                 if policy == Policy::Adaptive {
-                    assert_eq!(nic.interrupt_interval(), Class::Lowest.interval());
+                    assert_eq!(nic.state().interrupt_interval(), Class::Lowest.interval());
                 }
             }
         }
@@ -179,7 +179,7 @@ fn interrupts_come_no_faster_than_the_interval() {
         let mut nic = bench.bring_up_receiving(512, 512);
         for (size, gap) in [(1514, 20), (1514, 50), (1514, 100), (100, 50), (100, 1000)] {
             for (name, policy) in POLICIES {
-                nic.set_moderation(policy);
+                nic.interrupts().set_moderation(policy);
                 let cost = serve(&bench, &mut nic, size, Duration::from_micros(gap), 100_000 / gap);
                 let rate = cost.interrupts as f64 / cost.took.as_secs_f64();
                 println!(

@@ -8,6 +8,7 @@ mod packet;
 use std::time::Duration;
 
 use common::{Bench, MAC, ModelNic, OTHER, for_each_model, receive};
+use e1000_hw::nic::SendOptions;
 use e1000_hw::offload::{
     Checked, Checksum, ChecksumResult, Headers, Ip, MAX_SEGMENTED, Offload, Offloads, Segmentation, Transport,
 };
@@ -20,7 +21,8 @@ fn with(bench: &mut Bench, wanted: Offloads, receiving: bool) -> ModelNic {
     } else {
         bench.bring_up(64, 512)
     };
-    nic.set_offloads(wanted & bench.chip.limits.offloads)
+    nic.settings()
+        .set_offloads(wanted & bench.chip.limits.offloads)
         .expect("the part can");
     nic
 }
@@ -44,8 +46,16 @@ fn cut(
     });
     let mut frame = whole.clone();
     offload.prepare(&mut frame).unwrap();
-    nic.transmit_offloaded(&frame, None, &offload).unwrap();
-    nic.post();
+    nic.tx()
+        .send_with(
+            &frame,
+            SendOptions {
+                tag: None,
+                offload: Some(&offload),
+            },
+        )
+        .unwrap();
+    nic.tx().post();
     let parts: Vec<&[u8]> = whole[header_len..].chunks(mss.into()).collect();
     if odd.fragments {
         return reassemble(bench, ip, &whole);
@@ -98,8 +108,16 @@ fn oddities(bench: &Bench, nic: &mut ModelNic) -> Oddities {
         mss: 1460,
     });
     offload.prepare(&mut frame).unwrap();
-    nic.transmit_offloaded(&frame, None, &offload).unwrap();
-    nic.post();
+    nic.tx()
+        .send_with(
+            &frame,
+            SendOptions {
+                tag: None,
+                offload: Some(&offload),
+            },
+        )
+        .unwrap();
+    nic.tx().post();
     let (first, last) = (bench.cable.receive(), bench.cable.receive());
     let more_fragments = number(&first, 20) & 0x2000 != 0;
     let found = Oddities {
@@ -145,7 +163,7 @@ fn one_long_tcp_segment_leaves_as_good_short_ones() {
                 Ip::V4 => Offloads::TSO_IPV4,
                 Ip::V6 => Offloads::TSO_IPV6,
             };
-            if !nic.offloads().contains(able) {
+            if !nic.state().offloads().contains(able) {
                 println!("{model}: {ip:?} not cut by this part");
                 continue;
             }
@@ -195,7 +213,7 @@ fn tag_is_inserted_into_every_part() {
         let mut bench = Bench::new(model);
         let mut nic = with(&mut bench, Offloads::TSO_IPV4 | Offloads::TX_CHECKSUM, false);
         let odd = oddities(&bench, &mut nic);
-        nic.set_vlan_offload(true);
+        nic.settings().set_vlan_offload(true);
         let mut frame = packet(OTHER, Ip::V4, Transport::Tcp, 0, 3000);
         let headers = Headers::find(&frame).unwrap();
         let offload = Offload::Segmentation(Segmentation {
@@ -204,8 +222,16 @@ fn tag_is_inserted_into_every_part() {
             mss: 1460,
         });
         offload.prepare(&mut frame).unwrap();
-        nic.transmit_offloaded(&frame, Some(0x2064), &offload).unwrap();
-        nic.post();
+        nic.tx()
+            .send_with(
+                &frame,
+                SendOptions {
+                    tag: Some(0x2064),
+                    offload: Some(&offload),
+                },
+            )
+            .unwrap();
+        nic.tx().post();
         for len in [1460, 1460, 80] {
             let mut part = bench.cable.receive();
             let tag: Vec<u8> = part.drain(12..16).collect();
@@ -238,8 +264,16 @@ fn checksums_are_filled_in() {
                         transport: true,
                     });
                     offload.prepare(&mut frame).unwrap();
-                    nic.transmit_offloaded(&frame, None, &offload).unwrap();
-                    nic.post();
+                    nic.tx()
+                        .send_with(
+                            &frame,
+                            SendOptions {
+                                tag: None,
+                                offload: Some(&offload),
+                            },
+                        )
+                        .unwrap();
+                    nic.tx().post();
                     let mut sent = bench.cable.receive();
                     let padding = sent.split_off(good.len().min(sent.len()));
                     assert_eq!(sent, good, "{ip:?} {transport:?} {payload}");
@@ -273,7 +307,7 @@ fn received_checksums_are_judged_by_models_that_do() {
                     }
                     bench.cable.send(&frame);
                     assert_eq!(receive(&mut nic), frame, "bad or not, it is handed on");
-                    let found = nic.received_checksums();
+                    let found = nic.rx().checksums();
                     println!("{model}: {ip:?} {transport:?} {bad_ip} {bad_transport}: {found:?}");
                     let judge = |bad| match (looks, bad) {
                         (false, _) => Checked::No,
@@ -293,12 +327,12 @@ fn received_checksums_are_judged_by_models_that_do() {
         arp[12..14].copy_from_slice(&[0x08, 0x06]);
         bench.cable.send(&arp);
         assert_eq!(receive(&mut nic), arp);
-        assert_eq!(nic.received_checksums(), ChecksumResult::default());
-        nic.set_offloads(Offloads::empty()).unwrap();
+        assert_eq!(nic.rx().checksums(), ChecksumResult::default());
+        nic.settings().set_offloads(Offloads::empty()).unwrap();
         let frame = packet(MAC, Ip::V4, Transport::Tcp, 0, 100);
         bench.cable.send(&frame);
         assert_eq!(receive(&mut nic), frame);
-        assert_eq!(nic.received_checksums(), ChecksumResult::default(), "off");
+        assert_eq!(nic.rx().checksums(), ChecksumResult::default(), "off");
         nic.stop(&bench.clock);
     });
 }

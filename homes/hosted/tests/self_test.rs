@@ -10,16 +10,15 @@ use e1000_hw::self_test::{Failure, Outcome, Report};
 
 /// Runs the self-test as the daemon does; interrupts arrive when the line is raised.
 fn run(bench: &Bench, nic: &mut ModelNic) -> Report {
-    nic.start_self_test(true, &bench.clock);
+    nic.diagnostics().start_self_test(true, &bench.clock);
     loop {
-        match nic.continue_self_test(&bench.clock) {
+        match nic.diagnostics().continue_self_test(&bench.clock) {
             SelfTest::Done(report) => return report,
             SelfTest::Wait(delay) => {
                 // The test server says what changed before it answers the next command.
                 bench.machine.qtest().inb(0x80);
                 if bench.is_raised() {
                     common::interrupt(nic);
-                    nic.note_test_interrupt();
                 } else {
                     bench.clock.sleep(delay);
                 }
@@ -43,8 +42,8 @@ fn run_until_passed(bench: &Bench, nic: &mut ModelNic) -> Report {
 
 fn wait_for_link(bench: &Bench, nic: &mut ModelNic) {
     wait_for("link", || {
-        nic.refresh_link(&bench.clock);
-        nic.link().is_up().then_some(())
+        nic.link().refresh(&bench.clock);
+        nic.state().link().is_up().then_some(())
     });
 }
 
@@ -53,7 +52,7 @@ fn every_part_passes_and_the_nic_works_as_before() {
     for_each_model(|model| {
         let mut bench = Bench::new(model);
         let mut nic = bench.bring_up_receiving(64, 64);
-        nic.enable_interrupts();
+        nic.interrupts().enable();
         for round in 0..2 {
             let report = run_until_passed(&bench, &mut nic);
             println!("{model}: {report:?}");
@@ -65,8 +64,8 @@ fn every_part_passes_and_the_nic_works_as_before() {
             for size in [60, 1514] {
                 bench.cable.send(&frame(MAC, size, round));
                 assert_eq!(receive(&mut nic), frame(MAC, size, round));
-                nic.transmit(&frame(OTHER, size, round)).unwrap();
-                nic.post();
+                nic.tx().send(&frame(OTHER, size, round)).unwrap();
+                nic.tx().post();
                 assert_eq!(
                     bench.cable.receive(),
                     frame(OTHER, size, round),
@@ -83,11 +82,11 @@ fn without_a_cable_the_link_fails_and_frames_do_not_loop_in_qemu() {
     for_each_model(|model| {
         let mut bench = Bench::new(model);
         let mut nic = bench.bring_up_receiving(64, 64);
-        nic.enable_interrupts();
+        nic.interrupts().enable();
         bench.machine.set_link(false).unwrap();
         wait_for("loss of the link", || {
-            nic.refresh_link(&bench.clock);
-            (!nic.link().is_up()).then_some(())
+            nic.link().refresh(&bench.clock);
+            (!nic.state().link().is_up()).then_some(())
         });
         let report = run(&bench, &mut nic);
         println!("{model}: {report:?}");
@@ -109,17 +108,17 @@ fn driver_that_was_killed_meanwhile_leaves_no_loop_to_the_next() {
     for_each_model(|model| {
         let mut bench = Bench::new(model);
         let mut nic = bench.bring_up_receiving(64, 64);
-        nic.start_self_test(false, &bench.clock);
+        nic.diagnostics().start_self_test(false, &bench.clock);
         // Link, registers, NVM, loopback on.
         for _ in 0..4 {
-            nic.continue_self_test(&bench.clock);
+            nic.diagnostics().continue_self_test(&bench.clock);
         }
-        assert!(nic.is_testing());
+        assert!(nic.state().is_testing());
         std::mem::forget(nic);
         let mut nic = bench.bring_up(64, 64);
         wait_for_link(&bench, &mut nic);
-        nic.transmit(&frame(OTHER, 100, 1)).unwrap();
-        nic.post();
+        nic.tx().send(&frame(OTHER, 100, 1)).unwrap();
+        nic.tx().post();
         assert_eq!(bench.cable.receive(), frame(OTHER, 100, 1));
         bench.cable.send(&frame(MAC, 100, 2));
         assert_eq!(receive(&mut nic), frame(MAC, 100, 2), "and not what was sent");

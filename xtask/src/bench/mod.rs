@@ -11,7 +11,6 @@ use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};
 use lab_host::bench::{self, Options, Part};
 use lab_host::system::accelerator::Accelerator;
-use lab_host::system::boot::QEMU;
 
 use crate::process::target;
 use crate::programs::{self, Programs};
@@ -150,19 +149,22 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         let baseline = arguments.baseline.clone().unwrap_or_else(counts::baseline);
         return counts::check(&baseline, arguments.write_baseline);
     };
-    let accelerator = Accelerator::choose(arguments.accel, QEMU, steps.lab())?;
+    let accelerator = Accelerator::choose(arguments.accel, steps.lab())?;
     let place = arguments.output.clone().unwrap_or_else(|| target().join("bench"));
     fs::create_dir_all(&place).with_context(|| format!("cannot create {}", place.display()))?;
     let kind = programs::inspect(image, &place.join("scratch.img"), &steps)?;
-    if !kind.architecture.is_x86() {
-        bail!("QEMU for x86 cannot boot an image for {}", kind.architecture);
+    if !kind.target.architecture.is_x86() {
+        bail!(
+            "QEMU for x86 cannot boot an image for {}",
+            kind.target.architecture
+        );
     }
     let choices = if arguments.drivers.is_empty() {
         Choice::usual()
     } else {
         arguments.drivers.clone()
     };
-    let programs = Programs::new(kind.architecture, &steps);
+    let programs = Programs::new(kind.target, &steps);
     let sources = choices
         .iter()
         .map(|choice| choice.source(&programs))

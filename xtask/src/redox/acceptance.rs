@@ -7,7 +7,6 @@ use anyhow::{Context, Result, bail};
 use lab_host::program::Architecture;
 use lab_host::report::{self, Header, Matrix, Options};
 use lab_host::system::accelerator::Accelerator;
-use lab_host::system::boot::QEMU;
 
 use super::Arguments;
 use crate::process::{output, root, target};
@@ -19,16 +18,16 @@ use crate::tools;
 pub fn run(arguments: &Arguments) -> Result<()> {
     let steps = Steps::new(false);
     steps.step("QEMU", || tools::qemu().map(|()| ((), String::new())))?;
-    let accelerator = Accelerator::choose(arguments.accel, QEMU, steps.lab())?;
+    let accelerator = Accelerator::choose(arguments.accel, steps.lab())?;
     let place = target().join("redox/report");
     let kind = programs::inspect(&arguments.image, &place.join("scratch.img"), &steps)?;
-    if kind.architecture != Architecture::X86_64 {
+    if kind.target.architecture != Architecture::X86_64 {
         bail!(
             "--report boots images for x86_64, this one is for {}",
-            kind.architecture
+            kind.target.architecture
         );
     }
-    let programs = Programs::new(kind.architecture, &steps);
+    let programs = Programs::new(kind.target, &steps);
     let driver = programs.get("e1000d", arguments.driver.as_deref())?;
     let agent = programs.get("lab-agent", arguments.agent.as_deref())?;
     let (header, matrix) = report::run(&Options {

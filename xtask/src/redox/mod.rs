@@ -11,15 +11,15 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 use lab_host::image::locate::{self, Location};
 use lab_host::image::volume::Volume;
-use lab_host::image::{copy, swap};
+use lab_host::image::{Kind, copy, swap};
 use lab_host::system;
 use lab_host::system::accelerator::Accelerator;
-use lab_host::system::boot::{Configuration, Machine, QEMU};
+use lab_host::system::boot::{Configuration, Machine};
 use lab_host::system::console::Findings;
 use lab_host::units::mebibytes;
 
 use crate::process::target;
-use crate::programs::Programs;
+use crate::programs::{self, Programs};
 use crate::steps::Steps;
 use crate::tools;
 use report::{Report, Run};
@@ -166,7 +166,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let steps = Steps::new(json);
     let accelerator = if arguments.run {
         steps.step("QEMU", || tools::qemu().map(|()| ((), String::new())))?;
-        Some(Accelerator::choose(arguments.accel, QEMU, steps.lab())?)
+        Some(Accelerator::choose(arguments.accel, steps.lab())?)
     } else {
         None
     };
@@ -207,22 +207,22 @@ fn on_copy(
     output: &Path,
 ) -> Result<Report> {
     let open = |place: &Location| Ok::<_, anyhow::Error>(Volume::open(copy.try_clone()?, place)?);
-    let (place, architecture, mut volume) = steps.step("RedoxFS", || {
+    let (kind, mut volume) = steps.step("RedoxFS", || {
         let place = locate::locate(copy)?;
         let mut volume = open(&place)?;
-        let architecture = swap::architecture(&mut volume)?;
-        let word = format!(
-            "at {}, {}, {architecture}, {} free",
-            mebibytes(place.start),
-            place.layout.name(),
-            mebibytes(volume.free())
-        );
-        Ok(((place, architecture, volume), word))
+        let target = swap::target(&mut volume)?;
+        let kind = Kind { place, target };
+        let word = format!("{}, {} free", programs::describe(&kind), mebibytes(volume.free()));
+        Ok(((kind, volume), word))
     })?;
-    if arguments.run && !architecture.is_x86() {
-        bail!("--run can boot x86_64 and i586 images, this one is for {architecture}");
+    let Kind { place, target } = kind;
+    if arguments.run && !target.architecture.is_x86() {
+        bail!(
+            "--run can boot x86_64 and i586 images, this one is for {}",
+            target.architecture
+        );
     }
-    let programs = Programs::new(architecture, steps);
+    let programs = Programs::new(target, steps);
     let driver = if arguments.undo {
         None
     } else {
@@ -256,7 +256,8 @@ fn on_copy(
         output: None,
         layout: place.layout.name(),
         offset: place.start,
-        architecture: architecture.to_string(),
+        architecture: target.architecture.to_string(),
+        abi: target.abi,
         driver: if driver.is_some() {
             swap::DRIVER_NAME
         } else {

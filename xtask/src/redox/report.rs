@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::{Result, bail};
+use lab_host::program::Abi;
 use lab_host::system::accelerator::Accelerator;
 use lab_host::system::boot::Machine;
 use lab_host::system::console::{Driver, Findings, Network};
@@ -23,6 +24,9 @@ pub struct Report {
     /// Where the file system begins, in bytes.
     pub offset: u64,
     pub architecture: String,
+    /// Which of Redox's two kinds of systems is on the image, if that is known.
+    #[serde(serialize_with = "abi_text")]
+    pub abi: Option<Abi>,
     /// Which driver pcid-spawner will start on the copy.
     pub driver: &'static str,
     /// Free in the file system.
@@ -159,6 +163,10 @@ impl Report {
                 ),
             ),
         ];
+        if let Some(abi) = self.abi {
+            rows.push(("system", abi.to_string()));
+            rows.push(("programs for it need", abi.library().to_owned()));
+        }
         if self.output.is_some() && self.run.is_some() {
             rows.push((
                 "report unit",
@@ -193,6 +201,11 @@ impl Report {
     }
 }
 
+/// The kind of system in words, or null.
+fn abi_text<S: serde::Serializer>(abi: &Option<Abi>, serializer: S) -> Result<S::Ok, S::Error> {
+    abi.map(|abi| abi.to_string()).serialize(serializer)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -218,6 +231,7 @@ mod tests {
             layout: "no partitions",
             offset: 0,
             architecture: "x86_64".to_owned(),
+            abi: None,
             driver: "e1000d-new",
             free_bytes: 0,
             run: Some(run),

@@ -41,8 +41,8 @@ impl Interrupts {
             },
             Self::MsiX(_) | Self::Msi(_) => {
                 for _ in 0..MESSAGES {
-                    nic.enable_interrupts();
-                    nic.raise_test_interrupt();
+                    nic.interrupts().enable();
+                    nic.interrupts().raise_test();
                     if !self.message_arrives(nic, events)? {
                         return Ok(Some("a test interrupt did not arrive"));
                     }
@@ -62,7 +62,9 @@ impl Interrupts {
                 return Ok(false);
             };
             let mut ours = false;
-            self.service(|| ours |= vector == 0 && matches!(nic.interrupt(vector), Interrupt::Causes(_)))?;
+            self.service(|| {
+                ours |= vector == 0 && matches!(nic.interrupts().acknowledge(vector), Interrupt::Causes(_))
+            })?;
             if ours {
                 return Ok(true);
             }
@@ -81,19 +83,19 @@ impl<R: Registers, D: DmaRegion> line_test::Line for TestedLine<'_, R, D> {
     type Error = InterruptError;
 
     fn mask(&mut self) {
-        self.nic.disable_interrupts();
+        self.nic.interrupts().disable();
     }
 
     fn raise(&mut self) {
-        self.nic.enable_interrupts();
-        self.nic.raise_test_interrupt();
+        self.nic.interrupts().enable();
+        self.nic.interrupts().raise_test();
     }
 
     fn poll(&mut self) -> Result<Option<bool>, InterruptError> {
         let mut ours = false;
         let serviced = self
             .line
-            .service(|| ours |= matches!(self.nic.interrupt(0), Interrupt::Causes(_)))?;
+            .service(|| ours |= matches!(self.nic.interrupts().acknowledge(0), Interrupt::Causes(_)))?;
         Ok((serviced != Serviced::Nothing).then_some(ours))
     }
 }

@@ -138,14 +138,14 @@ impl Interrupts {
                     .watch(fd, Source::Interrupt(vector))
                     .doing("watch an interrupt")?;
             }
-            nic.enable_interrupts();
+            nic.interrupts().enable();
             let Some(failure) = interrupts.test(nic, events, limits, clock)? else {
                 // Test interrupts may have masked themselves.
-                nic.enable_interrupts();
+                nic.interrupts().enable();
                 return Ok(interrupts);
             };
             log::warn!("{kind} was set up, but {failure}");
-            nic.disable_interrupts();
+            nic.interrupts().disable();
             kind.switch_off(channel);
         }
         Ok(Self::Polling)
@@ -157,7 +157,7 @@ impl Interrupts {
         function: &PciFunction,
         nic: &mut Nic<R, D>,
     ) -> Result<Self, SetUpError> {
-        let chip = nic.chip();
+        let chip = nic.state().chip();
         let (interrupts, routing) = match kind {
             Kind::MsiX => {
                 let choose = |vectors| Routing::for_vectors(chip, vectors).map_or(0, Routing::vectors);
@@ -175,7 +175,7 @@ impl Interrupts {
             Kind::Polling => (Self::Polling, Routing::Single),
         };
         set_intx(channel, kind == Kind::Line)?;
-        nic.route_interrupts(routing);
+        nic.interrupts().route(routing);
         Ok(interrupts)
     }
 

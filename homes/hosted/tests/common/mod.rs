@@ -12,10 +12,10 @@ use e1000_hosted::machine::{Machine, MachineOptions, NicModel};
 use e1000_hosted::memory::{RamRegion, SharedRam};
 use e1000_hosted::pci;
 use e1000_hosted::registers::QtestRegisters;
+use e1000_hw::RingSize;
 use e1000_hw::chip::{self, Chip};
-use e1000_hw::nic::{Interrupt, Nic, RingSizes};
+use e1000_hw::nic::{Config, Interrupt, Nic};
 use e1000_hw::platform::{Clock, DmaAllocator, DmaRegion, Registers as _};
-use e1000_hw::ring::RingSize;
 use netstack_client::MacAddress;
 use netstack_client::benchmark::{Generator, Parsed, parse};
 
@@ -201,10 +201,7 @@ impl Bench {
 
     /// A NIC with rings of these sizes that can transmit, and cannot yet receive on QEMU's `e1000`.
     pub fn bring_up(&mut self, rx: u32, tx: u32) -> ModelNic {
-        let sizes = RingSizes {
-            rx: RingSize::new(rx).unwrap(),
-            tx: RingSize::new(tx).unwrap(),
-        };
+        let sizes = Config::with_rings(RingSize::new(rx).unwrap(), RingSize::new(tx).unwrap());
         Nic::bring_up(
             self.registers.clone(),
             self.chip,
@@ -261,10 +258,10 @@ impl Bench {
         while received < count {
             let end = count.min(sent + batch.min(WINDOW));
             while sent < end {
-                nic.transmit(frames.next_frame()).expect("QEMU sends at once");
+                nic.tx().send(frames.next_frame()).expect("QEMU sends at once");
                 sent += 1;
             }
-            nic.post();
+            nic.tx().post();
             while received < sent {
                 let frame = self.cable.receive();
                 assert_eq!((number(&frame, run), frame.len()), (Some(received), size));
@@ -292,12 +289,12 @@ impl Bench {
 /// The next frame of the NIC.
 pub fn receive(nic: &mut ModelNic) -> Vec<u8> {
     let mut buffer = vec![0; 20_000];
-    let length = wait_for("frame", || nic.receive(&mut buffer));
+    let length = wait_for("frame", || nic.rx().receive(&mut buffer));
     buffer.truncate(length);
     buffer
 }
 
 /// Reads what the interrupt is about, which acknowledges it.
 pub fn interrupt(nic: &mut ModelNic) -> Interrupt {
-    nic.interrupt(0)
+    nic.interrupts().acknowledge(0)
 }

@@ -1,11 +1,11 @@
 //! Carries out a step: all that this test knows of the core's API.
 
+use e1000_hw::RingSize;
 use e1000_hw::ethernet::MacAddress;
-use e1000_hw::nic::{Interrupt, Nic, RingSizes};
+use e1000_hw::nic::{Config, Interrupt, Nic, SendOptions};
 use e1000_hw::offload::{Checksum, ChecksumResult, Headers, Offload, Offloads, Segmentation, Transport};
 use e1000_hw::platform::DmaAllocator;
 use e1000_hw::regs::{self, Ctrl};
-use e1000_hw::ring::RingSize;
 
 use crate::frames::{Body, Frame, GROUPS, To, packet};
 use crate::script::{Script, Step};
@@ -65,10 +65,7 @@ impl<'a, W: World> Driver<'a, W> {
     /// Brings the NIC up, and forgets what there was to see until then.
     pub fn new(world: &'a mut W, script: &Script) -> Self {
         let size = |size| RingSize::new(size).expect("a ring size");
-        let sizes = RingSizes {
-            rx: size(script.rx),
-            tx: size(script.tx),
-        };
+        let sizes = Config::with_rings(size(script.rx), size(script.tx));
         let nic = Nic::bring_up(
             world.registers(),
             world.chip(),
@@ -78,10 +75,10 @@ impl<'a, W: World> Driver<'a, W> {
         );
         let mut nic = nic.expect("the NIC comes up");
         world.settle();
-        nic.refresh_link(world.clock());
+        nic.link().refresh(world.clock());
         world.take_sent();
-        nic.disable_interrupts();
-        nic.collect_statistics();
+        nic.interrupts().disable();
+        nic.diagnostics().collect_statistics();
         Self { world, nic }
     }
 
@@ -90,10 +87,10 @@ impl<'a, W: World> Driver<'a, W> {
         let mut frame = vec![0; 1 << 16];
         loop {
             self.world.settle();
-            if self.nic.receive(&mut frame).is_none() {
+            if self.nic.rx().receive(&mut frame).is_none() {
                 break;
             }
-            while self.nic.receive(&mut frame).is_some() {}
+            while self.nic.rx().receive(&mut frame).is_some() {}
         }
         self.stop();
     }
@@ -115,14 +112,14 @@ impl<'a, W: World> Driver<'a, W> {
             .collect();
         seen.line = self.world.line();
         let nic = &mut self.nic;
-        seen.link = format!("{:?}", nic.link());
+        seen.link = format!("{:?}", nic.state().link());
         seen.counters = format!(
             "{:?} {:?} held {} MTU {} interval {}",
-            nic.rx_counters(),
-            nic.tx_counters(),
-            nic.held_frames(),
-            nic.mtu(),
-            nic.interrupt_interval()
+            nic.state().rx_counters(),
+            nic.state().tx_counters(),
+            nic.state().pending_frames(),
+            nic.state().mtu(),
+            nic.state().interrupt_interval()
         );
         seen
     }
@@ -134,15 +131,24 @@ impl<'a, W: World> Driver<'a, W> {
             Step::Transmit { frame, count, post } => {
                 let bytes = frame.bytes(false);
                 for _ in 0..*count {
-                    seen.answer += &format!("{:?} ", nic.transmit(&bytes));
+                    seen.answer += &format!("{:?} ", nic.tx().send(&bytes));
                 }
                 if *post {
-                    nic.post();
+                    nic.tx().post();
                 }
             }
             Step::TransmitTagged { frame, tag } => {
-                seen.answer = format!("{:?}", nic.transmit_tagged(&frame.bytes(false), Some(*tag)));
-                nic.post();
+                seen.answer = format!(
+                    "{:?}",
+                    nic.tx().send_with(
+                        &frame.bytes(false),
+                        SendOptions {
+                            tag: Some(*tag),
+                            offload: None
+                        }
+                    )
+                );
+                nic.tx().post();
             }
             Step::TransmitChecksums {
                 frame,
@@ -160,9 +166,15 @@ impl<'a, W: World> Driver<'a, W> {
                 let prepared = offload.prepare(&mut bytes);
                 seen.answer = format!(
                     "{prepared:?} {:?}",
-                    nic.transmit_offloaded(&bytes, *tag, &offload)
+                    nic.tx().send_with(
+                        &bytes,
+                        SendOptions {
+                            tag: *tag,
+                            offload: Some(&offload)
+                        }
+                    )
                 );
-                nic.post();
+                nic.tx().post();
             }
             Step::Segment {
                 ip,
@@ -188,11 +200,17 @@ impl<'a, W: World> Driver<'a, W> {
                 let prepared = offload.prepare(&mut bytes);
                 seen.answer = format!(
                     "{prepared:?} {:?}",
-                    nic.transmit_offloaded(&bytes, *tag, &offload)
+                    nic.tx().send_with(
+                        &bytes,
+                        SendOptions {
+                            tag: *tag,
+                            offload: Some(&offload)
+                        }
+                    )
                 );
-                nic.post();
+                nic.tx().post();
             }
-            Step::Post => nic.post(),
+            Step::Post => nic.tx().post(),
             Step::Arrive(frames) => {
                 // As many as may wait at once.
                 let sent = frames
@@ -203,56 +221,58 @@ impl<'a, W: World> Driver<'a, W> {
             Step::Receive(count) => {
                 let mut frame = vec![0; 1 << 16];
                 for _ in 0..*count {
-                    let Some(len) = nic.receive(&mut frame) else { break };
+                    let Some(len) = nic.rx().receive(&mut frame) else {
+                        break;
+                    };
                     seen.received.push(Received {
                         bytes: frame[..len].to_vec(),
-                        tag: nic.received_tag(),
-                        checksums: nic.received_checksums(),
+                        tag: nic.rx().tag(),
+                        checksums: nic.rx().checksums(),
                     });
                 }
             }
-            Step::Discard => seen.answer = nic.discard().to_string(),
-            Step::DiscardAll => seen.answer = nic.discard_all().to_string(),
+            Step::Discard => seen.answer = nic.rx().discard().to_string(),
+            Step::DiscardAll => seen.answer = nic.rx().discard_all().to_string(),
             Step::SetFilter {
                 promiscuous,
                 all_multicast,
                 groups,
             } => {
                 let groups = groups.iter().map(|n| MacAddress(GROUPS[usize::from(*n)]));
-                nic.set_filter(*promiscuous, *all_multicast, groups);
+                nic.settings().set_filter(*promiscuous, *all_multicast, groups);
             }
-            Step::SetVlanFilter(vlans) => nic.set_vlan_filter(vlans.clone()),
-            Step::SetVlanOffload(on) => nic.set_vlan_offload(*on),
+            Step::SetVlanFilter(vlans) => nic.settings().set_vlan_filter(vlans.clone()),
+            Step::SetVlanOffload(on) => nic.settings().set_vlan_offload(*on),
             Step::SetOffloads(bits) => {
-                let wanted = Offloads::from_bits_truncate(*bits) & nic.chip().limits.offloads;
-                seen.answer = format!("{:?}", nic.set_offloads(wanted));
+                let wanted = Offloads::from_bits_truncate(*bits) & nic.state().chip().limits.offloads;
+                seen.answer = format!("{:?}", nic.settings().set_offloads(wanted));
             }
-            Step::SetMtu(mtu) => seen.answer = format!("{:?}", nic.set_mtu(*mtu, clock)),
-            Step::EnableInterrupts => nic.enable_interrupts(),
-            Step::DisableInterrupts => nic.disable_interrupts(),
-            Step::Interrupt => match nic.interrupt(0) {
+            Step::SetMtu(mtu) => seen.answer = format!("{:?}", nic.settings().set_mtu(*mtu, clock)),
+            Step::EnableInterrupts => nic.interrupts().enable(),
+            Step::DisableInterrupts => nic.interrupts().disable(),
+            Step::Interrupt => match nic.interrupts().acknowledge(0) {
                 Interrupt::Causes(causes) => {
                     seen.answer = "causes".into();
                     seen.causes = causes.bits();
                 }
                 other => seen.answer = format!("{other:?}"),
             },
-            Step::TransmitInterrupt(wanted) => nic.set_transmit_interrupt(*wanted),
-            Step::TestInterrupt => nic.raise_test_interrupt(),
-            Step::FramesLeftWaiting => nic.frames_left_waiting(),
-            Step::SetModeration(policy) => nic.set_moderation(*policy),
-            Step::Moderate => nic.moderate(),
+            Step::TransmitInterrupt(wanted) => nic.interrupts().set_transmit(*wanted),
+            Step::TestInterrupt => nic.interrupts().raise_test(),
+            Step::FramesLeftWaiting => nic.rx().hold_off_interrupts(),
+            Step::SetModeration(policy) => nic.interrupts().set_moderation(*policy),
+            Step::Moderate => nic.interrupts().moderate(),
             Step::Link(up) => self.world.set_link(*up),
-            Step::RefreshLink => seen.answer = format!("{:?}", nic.refresh_link(clock)),
-            Step::SetPause(pause) => seen.answer = format!("{:?}", nic.set_pause(*pause, clock)),
-            Step::Watch => seen.answer = format!("{:?}", nic.watch(clock)),
-            Step::Restart => seen.answer = format!("{:?}", nic.restart(clock)),
+            Step::RefreshLink => seen.answer = format!("{:?}", nic.link().refresh(clock)),
+            Step::SetPause(pause) => seen.answer = format!("{:?}", nic.link().set_pause(*pause, clock)),
+            Step::Watch => seen.answer = format!("{:?}", nic.recovery().watch(clock)),
+            Step::Restart => seen.answer = format!("{:?}", nic.recovery().restart(clock)),
             Step::Statistics => {
-                nic.collect_statistics();
-                seen.statistics = nic.statistics().values().collect();
+                nic.diagnostics().collect_statistics();
+                seen.statistics = nic.state().statistics().values().collect();
             }
-            Step::FlushBuffers => nic.flush_buffers(),
-            Step::DropHeldFrames => seen.answer = nic.drop_held_frames().to_string(),
+            Step::FlushBuffers => nic.rx().flush(),
+            Step::DropHeldFrames => seen.answer = nic.tx().drop_pending().to_string(),
         }
     }
 }

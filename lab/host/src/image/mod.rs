@@ -13,7 +13,7 @@ use std::path::Path;
 use indicatif::ProgressBar;
 
 use crate::file::FileError;
-use crate::program::Architecture;
+use crate::program::Target;
 pub use error::{Error, Result};
 use locate::Location;
 use volume::Volume;
@@ -50,16 +50,16 @@ impl Copied {
 pub struct Kind {
     /// Its file system.
     pub place: Location,
-    /// What its programs are for.
-    pub architecture: Architecture,
+    /// The programs that it runs.
+    pub target: Target,
 }
 
 /// Looks at an image by way of a copy, since a file system is changed by being opened.
 pub fn inspect(original: &Path, scratch: &Path) -> Result<Kind> {
     let copied = Copied::make(original, scratch)?;
-    let architecture = swap::architecture(&mut copied.open()?)?;
+    let target = swap::target(&mut copied.open()?)?;
     Ok(Kind {
         place: copied.place,
-        architecture,
+        target,
     })
 }

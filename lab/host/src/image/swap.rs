@@ -8,7 +8,7 @@ use lab_protocol::REPORT_MARKER;
 
 use super::error::{Error, Result};
 use super::volume::{NewFile, Volume};
-use crate::program::{self, Architecture};
+use crate::program::{self, Abi, Target};
 
 /// Our driver's name on the image. The stock driver's is `e1000d`.
 pub const DRIVER_NAME: &str = "e1000d-new";
@@ -30,6 +30,8 @@ const OUR_MATCH_FILE: &str = include_str!(concat!(
 const STOCK_COMMAND: &str = "command = [\"e1000d\"]";
 /// First line of the match file on the image, by which it is known again.
 const SIGNATURE: &str = "# Put here by `cargo xtask redox`. Without this file the stock driver is used.\n";
+/// The C library that programs share, for images whose programs are not static.
+const LIBRARY: &str = "/usr/lib/libc.so";
 /// Programs that tell an image's architecture, the likeliest first.
 const PROGRAMS: [&str; 5] = [
     "/usr/lib/drivers/e1000d",
@@ -55,14 +57,28 @@ fn match_file_with(arguments: &[&str]) -> String {
     format!("{SIGNATURE}{}", OUR_MATCH_FILE.replace(STOCK_COMMAND, &command))
 }
 
-/// What the image's programs are for.
-pub fn architecture(volume: &mut Volume) -> Result<Architecture> {
-    for path in PROGRAMS {
-        if let Some(program) = volume.read(path)? {
-            return Ok(program::architecture(path, &program)?);
+/// The programs that the image runs, by those that are on it.
+pub fn target(volume: &mut Volume) -> Result<Target> {
+    let mut architecture = None;
+    for path in PROGRAMS.iter().chain([&LIBRARY]) {
+        let Some(program) = volume.read(path)? else {
+            continue;
+        };
+        let architecture = match architecture {
+            Some(architecture) => architecture,
+            None => *architecture.insert(program::architecture(path, &program)?),
+        };
+        if let abi @ Some(_) = Abi::of(&program) {
+            return Ok(Target { architecture, abi });
         }
     }
-    Err(Error::NoProgram(PROGRAMS.join(", ")))
+    match architecture {
+        Some(architecture) => Ok(Target {
+            architecture,
+            abi: None,
+        }),
+        None => Err(Error::NoProgram(PROGRAMS.join(", "))),
+    }
 }
 
 /// Puts our driver beside the stock one and makes pcid-spawner take it.

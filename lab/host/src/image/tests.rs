@@ -90,7 +90,10 @@ fn driver_is_swapped_in_and_back_in_both_layouts() {
         let driver = fake_program(2, 62, 300_000);
         let mut volume = open(&image).unwrap();
         let free = volume.free();
-        assert_eq!(swap::architecture(&mut volume).unwrap(), Architecture::X86_64);
+        assert_eq!(
+            swap::target(&mut volume).unwrap().architecture,
+            Architecture::X86_64
+        );
         swap::install(&mut volume, &driver).unwrap();
         drop(volume);
 
@@ -272,7 +275,7 @@ fn full_file_system_stays_as_it_was_and_says_what_is_free() {
 fn image_without_known_program_names_what_was_looked_for() {
     let image = empty(8 * MIB);
     format(&image, 2 * MIB, 6 * MIB, None);
-    let error = swap::architecture(&mut open(&image).unwrap()).unwrap_err();
+    let error = swap::target(&mut open(&image).unwrap()).unwrap_err();
     assert!(error.to_string().contains("/usr/bin/pcid-spawner"), "{error}");
 }
 
@@ -296,7 +299,7 @@ fn size_that_an_image_claims_is_not_allocated() {
         let image = raw_image();
         let mut volume = open(&image).unwrap();
         volume.forge_size(STOCK, size);
-        let error = swap::architecture(&mut volume).unwrap_err();
+        let error = swap::target(&mut volume).unwrap_err();
         assert!(
             matches!(&error, Error::FileTooLarge { path, size: told, .. } if path == STOCK && *told == size),
             "{error}"

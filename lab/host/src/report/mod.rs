@@ -113,12 +113,7 @@ pub fn run(options: &Options<'_>) -> Result<(Header, Matrix)> {
     let header = Header {
         date: date(SystemTime::now()),
         command: options.command.clone(),
-        image: format!(
-            "{}, {}, {}",
-            options.kind.architecture,
-            options.kind.place.layout.name(),
-            kernel.as_deref().unwrap_or("kernel unknown")
-        ),
+        image: image_text(&options.kind, kernel.as_deref()),
         qemu: boot::version()
             .map(|version| format!("{version}, {}", options.accelerator))
             .unwrap_or_default(),
@@ -126,6 +121,17 @@ pub fn run(options: &Options<'_>) -> Result<(Header, Matrix)> {
         minutes: start.elapsed().as_secs().div_ceil(60),
     };
     Ok((header, matrix))
+}
+
+/// The image in a few words.
+fn image_text(kind: &Kind, kernel: Option<&str>) -> String {
+    let mut words = vec![
+        kind.target.architecture.to_string(),
+        kind.place.layout.name().to_owned(),
+    ];
+    words.extend(kind.target.abi.map(|abi| format!("system {abi}")));
+    words.push(kernel.unwrap_or("kernel unknown").to_owned());
+    words.join(", ")
 }
 
 /// Plays jobs, so many at the same time, each player on an image of its own.

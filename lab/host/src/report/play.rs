@@ -157,7 +157,9 @@ impl Player<'_> {
             if step.outcome == Outcome::End {
                 break;
             }
-            act(job.host, &step, &mut machine);
+            if let Err(error) = act(job.host, &step, &mut machine) {
+                stuck = Some(stopped(&machine, &error));
+            }
         }
         let findings = machine.findings();
         Ok(Boot {
@@ -203,25 +205,26 @@ fn stopped(machine: &Machine, error: &system::Error) -> (String, String) {
 }
 
 /// What the host does when the scenario comes to a step.
-fn act(host: Host, step: &Step, machine: &mut Machine) {
+fn act(host: Host, step: &Step, machine: &mut Machine) -> system::Result<()> {
     match (host, step.step.as_str(), step.outcome) {
         (Host::LateLink, "address", Outcome::Begin) => {
             std::thread::sleep(LATE);
-            machine.set_link(0, true);
+            machine.set_link(0, true)
         }
         (Host::Link, "flaps", Outcome::Begin) => {
             // The scenario sends traffic by now.
             std::thread::sleep(FLAP * 3);
             for _ in 0..FLAPS {
-                machine.set_link(0, false);
+                machine.set_link(0, false)?;
                 std::thread::sleep(FLAP);
-                machine.set_link(0, true);
+                machine.set_link(0, true)?;
                 std::thread::sleep(FLAP);
             }
+            Ok(())
         }
         (Host::Link, "down", Outcome::Begin) => machine.set_link(0, false),
         (Host::Link, "down", _) => machine.set_link(0, true),
-        _ => {}
+        _ => Ok(()),
     }
 }
 

@@ -3,10 +3,11 @@
 use std::fmt;
 use std::io::Write;
 use std::path::Path;
-use std::process::{Command, ExitStatus, Stdio};
-use std::time::{Duration, Instant};
+use std::process::ExitStatus;
+use std::time::Duration;
 
 use clap::ValueEnum;
+use qemu_process::{Launch, PROGRAM, QemuError};
 use serde::Serialize;
 
 use crate::file::FileError;
@@ -15,8 +16,6 @@ use crate::steps::Steps;
 /// How long QEMU may take for the [`PROBE`], its own start included. A processor takes less than 0.1 s for it; one that
 /// is emulated instruction by instruction, as KVM does inside some virtual machines, half a minute.
 const LIMIT: Duration = Duration::from_secs(5);
-/// How often the end of the probe is looked for.
-const INTERVAL: Duration = Duration::from_millis(10);
 /// What the probe writes to QEMU's isa-debug-exit.
 const VALUE: u8 = 0x21;
 /// The exit status that QEMU makes of it (hw/misc/debugexit.c: debug_exit_write).
@@ -61,6 +60,9 @@ pub enum Error {
     /// The probe could not be made.
     #[error(transparent)]
     File(#[from] FileError),
+    /// QEMU cannot be started.
+    #[error(transparent)]
+    Qemu(#[from] QemuError),
     /// KVM was asked for.
     #[error("KVM {0}; --accel tcg, or no --accel, does without")]
     NoKvm(String),
@@ -101,9 +103,9 @@ impl Accelerator {
     /// # Errors
     ///
     /// [`Error::NoKvm`] if KVM was asked for and does not.
-    pub fn choose(wanted: Option<Self>, qemu: &str, steps: &Steps) -> Result<Self> {
+    pub fn choose(wanted: Option<Self>, steps: &Steps) -> Result<Self> {
         steps.step("accelerator", || {
-            let probe = || probe(&mut command(qemu, Self::Kvm)?, LIMIT);
+            let probe = || probe(&mut launch(Self::Kvm)?, LIMIT);
             let (accelerator, reason) = decide(wanted, probe)?;
             let word = match reason {
                 Some(reason) => format!("{accelerator}; KVM {reason}"),
@@ -133,19 +135,19 @@ fn decide(
 }
 
 /// QEMU with the probe in place of a BIOS, which it finds by the number of its standard input.
-fn command(qemu: &str, accelerator: Accelerator) -> Result<Command> {
+fn launch(accelerator: Accelerator) -> Result<Launch> {
     let failed = |doing| FileError::new(doing, Path::new("the probe"));
     // Without a name, so that nothing is left behind.
     let mut file = tempfile::tempfile().map_err(failed("create"))?;
     file.write_all(&image()).map_err(failed("write"))?;
-    let mut command = Command::new(qemu);
-    command
+    let mut launch = Launch::of_program(PROGRAM);
+    launch
         .args(["-machine", "pc", "-accel", accelerator.name(), "-cpu", "max"])
         .args(["-m", "16", "-nodefaults", "-display", "none", "-no-reboot"])
         .args(["-bios", "/proc/self/fd/0"])
         .args(["-device", "isa-debug-exit,iobase=0xf4,iosize=1"])
-        .stdin(file);
-    Ok(command)
+        .input(file);
+    Ok(launch)
 }
 
 /// The BIOS image.
@@ -157,29 +159,15 @@ fn image() -> Vec<u8> {
     image
 }
 
-/// Runs the command, not longer than `limit`, and looks at how it ended.
-fn probe(command: &mut Command, limit: Duration) -> Result<Result<(), Refusal>> {
-    let path = command.get_program().to_owned();
-    let failed = |doing| FileError::new(doing, Path::new(&path));
-    let mut child = command
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .map_err(failed("start"))?;
-    let start = Instant::now();
-    loop {
-        if let Some(status) = child.try_wait().map_err(failed("wait for"))? {
-            return Ok(verdict(status));
-        }
-        if start.elapsed() >= limit {
-            let _ = child.kill();
-            let _ = child.wait();
-            return Ok(Err(format!(
-                "opens, but did not execute a short loop within {} s",
-                limit.as_secs()
-            )));
-        }
-        std::thread::sleep(INTERVAL);
+/// Starts QEMU, waits for its end, not longer than `limit`, and looks at how it ended.
+fn probe(launch: &mut Launch, limit: Duration) -> Result<Result<(), Refusal>> {
+    match launch.start()?.wait(limit) {
+        Ok(status) => Ok(verdict(status)),
+        Err(QemuError::TimedOut { .. }) => Ok(Err(format!(
+            "opens, but did not execute a short loop within {} s",
+            limit.as_secs()
+        ))),
+        Err(error) => Err(error.into()),
     }
 }
 
@@ -198,10 +186,10 @@ mod tests {
     /// Much more than it takes, also on a machine that has a lot to do.
     const LONG: Duration = Duration::from_secs(300);
 
-    fn shell(script: &str) -> Command {
-        let mut command = Command::new("sh");
-        command.args(["-c", script]);
-        command
+    fn shell(script: &str) -> Launch {
+        let mut launch = Launch::of_program("sh");
+        launch.args(["-c", script]);
+        launch
     }
 
     #[test]
@@ -216,15 +204,16 @@ mod tests {
 
     #[test]
     fn probe_that_does_not_end_is_ended() {
-        let mut command = shell("exec sleep 600");
-        let refusal = probe(&mut command, Duration::from_secs(1)).unwrap().unwrap_err();
+        let refusal = probe(&mut shell("exec sleep 600"), Duration::from_secs(1))
+            .unwrap()
+            .unwrap_err();
         assert!(refusal.contains("within 1 s"), "{refusal}");
     }
 
     #[test]
     fn probe_is_executed_by_qemu() {
-        let mut command = command("qemu-system-x86_64", Accelerator::Tcg).unwrap();
-        assert_eq!(probe(&mut command, LONG).unwrap(), Ok(()));
+        let mut launch = launch(Accelerator::Tcg).unwrap();
+        assert_eq!(probe(&mut launch, LONG).unwrap(), Ok(()));
     }
 
     #[test]

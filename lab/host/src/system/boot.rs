@@ -2,22 +2,20 @@
 
 use std::collections::VecDeque;
 use std::fs::File;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
-use std::process::{Child, ChildStderr, Command, Stdio};
+use std::process::Command;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
+
+use qemu_process::{Launch, Monitor, PROGRAM, Qemu, QemuError};
 
 use super::accelerator::Accelerator;
 use super::console::{Findings, plain};
 use super::error::{Error, Result};
 use super::hardware::{Hardware, Nic, nic_id};
-use super::monitor::Monitor;
 use crate::file::FileError;
 
-/// The program that runs systems.
-pub const QEMU: &str = "qemu-system-x86_64";
 /// How many lines of the console a message repeats.
 const LAST_LINES: usize = 15;
 /// What each line of the kernel's log begins with. From there on the boot loader asks no more.
@@ -26,10 +24,12 @@ const KERNEL: &str = "kernel::";
 const KEY_INTERVAL: Duration = Duration::from_secs(2);
 /// How long QEMU may take until its monitor is there.
 const MONITOR_LIMIT: Duration = Duration::from_secs(10);
+/// How long QEMU may take to end when its console has.
+const END_LIMIT: Duration = Duration::from_secs(10);
 
 /// QEMU's version, as it says it; `None` if it cannot be started.
 pub fn version() -> Option<String> {
-    let output = Command::new(QEMU).arg("--version").output().ok()?;
+    let output = Command::new(PROGRAM).arg("--version").output().ok()?;
     let text = String::from_utf8_lossy(&output.stdout);
     text.lines().next().map(str::to_owned)
 }
@@ -56,8 +56,7 @@ pub struct Configuration<'a> {
 
 /// A running machine. It ends with this value.
 pub struct Machine {
-    child: Child,
-    stderr: Option<JoinHandle<String>>,
+    qemu: Qemu,
     lines: Receiver<String>,
     last: VecDeque<String>,
     findings: Findings,
@@ -92,36 +91,29 @@ impl Machine {
 
     /// Starts QEMU.
     pub fn boot(hardware: &Hardware<'_>, place: &Path) -> Result<Self> {
-        let monitor = place.join("monitor");
-        let mut command = Command::new(QEMU);
-        command.args(hardware.arguments(&monitor));
-        command
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
-        let mut child = command
-            .spawn()
-            .map_err(FileError::new("start", Path::new(QEMU)))?;
-        let log = File::create(hardware.log).map_err(FileError::new("create", hardware.log));
-        let stderr = child.stderr.take().map(collect);
+        let mut log = File::create(hardware.log).map_err(FileError::new("create", hardware.log))?;
+        let mut qemu = Launch::new()
+            .args(hardware.arguments())
+            .monitor(place.join("monitor"))
+            .console()
+            .start()?;
+        let console = qemu.take_console();
+        let monitor = qemu.monitor(MONITOR_LIMIT)?;
         let (sender, lines) = mpsc::channel();
-        let stdout = child.stdout.take();
         let mut machine = Self {
-            child,
-            stderr,
+            qemu,
             lines,
-            last: VecDeque::new(),
+            last: VecDeque::with_capacity(LAST_LINES),
             findings: Findings::default(),
             start: Instant::now(),
             spawned: None,
-            monitor: Monitor::new(&monitor),
+            monitor,
             accelerator: hardware.accelerator(),
             loading: true,
         };
-        let mut log = log?;
-        if let Some(stdout) = stdout {
+        if let Some(console) = console {
             std::thread::spawn(move || {
-                for line in BufReader::new(stdout).split(b'\n').map_while(|line| line.ok()) {
+                for line in BufReader::new(console).split(b'\n').map_while(|line| line.ok()) {
                     let line = plain(&line);
                     // The log is a help only; the run goes on without.
                     let _ = writeln!(log, "{line}");
@@ -131,23 +123,20 @@ impl Machine {
                 }
             });
         }
-        machine.last.reserve(LAST_LINES);
         if hardware.links_down().next().is_some() {
             // It waits for that, stopped.
-            machine.monitor.connect(MONITOR_LIMIT);
-            hardware
-                .links_down()
-                .for_each(|number| machine.set_link(number, false));
-            machine.monitor.command("cont");
+            for number in hardware.links_down() {
+                machine.set_link(number, false)?;
+            }
+            machine.monitor.go_on().map_err(QemuError::from)?;
         }
         Ok(machine)
     }
 
     /// Connects the card with that number, or pulls the plug.
-    pub fn set_link(&mut self, number: usize, up: bool) {
-        let state = if up { "on" } else { "off" };
-        self.monitor
-            .command(&format!("set_link {} {state}", nic_id(number)));
+    pub fn set_link(&mut self, number: usize, up: bool) -> Result<()> {
+        let done = self.monitor.set_link(&nic_id(number), up);
+        Ok(done.map_err(QemuError::from)?)
     }
 
     /// When pcid-spawner started a driver for a NIC, since the start.
@@ -193,8 +182,8 @@ impl Machine {
                 Ok(line) => self.line(line),
                 Err(RecvTimeoutError::Timeout) => {
                     if self.loading {
-                        // Most systems do not ask.
-                        self.monitor.command("sendkey ret");
+                        // Most systems do not ask. That QEMU is gone is seen at the end of its console.
+                        let _ = self.monitor.press("ret");
                     }
                 }
                 Err(RecvTimeoutError::Disconnected) => return Err(self.ended()),
@@ -236,36 +225,11 @@ impl Machine {
 
     /// QEMU's output is at its end, and so is QEMU.
     fn ended(&mut self) -> Error {
-        let status = self
-            .child
-            .wait()
-            .map_or_else(|error| error.to_string(), |status| status.to_string());
-        let reason = self
-            .stderr
-            .take()
-            .and_then(|thread| thread.join().ok())
-            .unwrap_or_default();
-        self.died(
-            format!("QEMU ended ({status}) {}", reason.trim())
-                .trim_end()
-                .to_owned(),
-        )
+        let status = match self.qemu.wait(END_LIMIT) {
+            Ok(status) => status.to_string(),
+            Err(error) => error.to_string(),
+        };
+        let what = format!("QEMU ended ({status}) {}", self.qemu.messages());
+        self.died(what.trim_end().to_owned())
     }
-}
-
-impl Drop for Machine {
-    fn drop(&mut self) {
-        // What the system wrote goes with it.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-/// Reads to the end, on a thread of its own so that QEMU is not held up.
-fn collect(mut stderr: ChildStderr) -> JoinHandle<String> {
-    std::thread::spawn(move || {
-        let mut text = Vec::new();
-        let _ = stderr.read_to_end(&mut text);
-        String::from_utf8_lossy(&text).into_owned()
-    })
 }

@@ -1,5 +1,7 @@
 //! What can go wrong with a system in QEMU.
 
+use qemu_process::QemuError;
+
 use crate::file::FileError;
 use crate::system::accelerator::Accelerator;
 
@@ -12,6 +14,9 @@ pub enum Error {
     /// The operating system of this machine refused something.
     #[error(transparent)]
     File(#[from] FileError),
+    /// QEMU cannot be started, or does not answer.
+    #[error(transparent)]
+    Qemu(#[from] QemuError),
     /// The system did not get as far as it should.
     #[error("{what} within {seconds} s under {accelerator}; the console ended with:\n{console}")]
     Stuck {

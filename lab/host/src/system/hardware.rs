@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use qemu_process::escape;
+
 use super::accelerator::Accelerator;
 
 /// Memory of the machine, in MiB.
@@ -45,21 +47,20 @@ pub const HUB: &str = "hubport,hubid=0";
 
 impl Hardware<'_> {
     /// QEMU's command line.
-    pub fn arguments(&self, monitor: &Path) -> Vec<String> {
+    pub fn arguments(&self) -> Vec<String> {
         let accelerator = self.accelerator().name();
         let mut arguments: Vec<String> = [
             &["-machine", self.machine, "-accel", accelerator, "-cpu", "max"][..],
             &["-m", MEMORY, "-smp", &self.smp.to_string()],
             // A screen that nobody sees: boot loader and system expect one.
             &["-nodefaults", "-display", "none", "-vga", "std", "-no-reboot"],
-            &["-serial", "stdio", "-monitor"],
+            &["-serial", "stdio"],
         ]
         .concat()
         .into_iter()
         .map(str::to_owned)
         .collect();
-        let (image, monitor) = (escape(self.image), escape(monitor));
-        arguments.push(format!("unix:{monitor},server,nowait"));
+        let image = escape(self.image);
         let mut add = |option: &str, value: String| arguments.extend([option.to_owned(), value]);
         add(
             "-drive",
@@ -106,11 +107,6 @@ pub fn nic_id(number: usize) -> String {
     format!("nic{number}")
 }
 
-/// In QEMU's options a comma ends a value unless it is doubled.
-fn escape(path: &Path) -> String {
-    path.to_string_lossy().replace(',', ",,")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -125,7 +121,7 @@ mod tests {
             accelerator: Accelerator::Kvm,
             log: Path::new("log"),
         };
-        hardware.arguments(Path::new("place/monitor")).join(" ")
+        hardware.arguments().join(" ")
     }
 
     #[test]
@@ -139,7 +135,7 @@ mod tests {
             accelerator: Accelerator::Kvm,
             log: Path::new("log"),
         };
-        let arguments = hardware.arguments(Path::new("monitor")).join(" ");
+        let arguments = hardware.arguments().join(" ");
         assert!(arguments.contains("-accel tcg "), "{arguments}");
     }
 
@@ -153,7 +149,6 @@ mod tests {
         }]);
         for part in [
             "-machine q35 -accel kvm -cpu max -m 1024 -smp 4 ",
-            "-monitor unix:place/monitor,server,nowait ",
             "file=a,,b.img,",
             "-netdev user,id=net0 -device e1000e,netdev=net0,id=nic0",
         ] {

@@ -5,6 +5,5 @@ pub mod boot;
 pub mod console;
 mod error;
 pub mod hardware;
-mod monitor;
 
 pub use error::{Error, Result};

@@ -1,6 +1,13 @@
-//! What kind of program a file is, from its ELF headers.
+//! Programs for an image: for which architecture, static or not, against which system's C library.
+
+mod abi;
 
 use std::fmt;
+
+use object::read::elf::{FileHeader, ProgramHeader};
+use object::{Endianness, FileKind, elf};
+
+pub use abi::Abi;
 
 /// The result of a look at a program.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -15,6 +22,16 @@ pub enum Error {
         name: String,
         /// What is wrong with it.
         why: String,
+    },
+    /// A program with the C library of another time.
+    #[error("{name} is for systems {found}, the image is one {wanted}: link it against {}", wanted.library())]
+    Abi {
+        /// The program.
+        name: String,
+        /// The kind of systems that it is for.
+        found: Abi,
+        /// The image's.
+        wanted: Abi,
     },
     /// A program for another architecture.
     #[error("{name} is for {found}, the image for {wanted}")]
@@ -73,129 +90,119 @@ impl fmt::Display for Architecture {
 ///
 /// [`Error::NotAProgram`] if it is no ELF executable of one of Redox's architectures.
 pub fn architecture(name: &str, program: &[u8]) -> Result<Architecture> {
-    let refuse = |why: &str| {
-        Err(Error::NotAProgram {
-            name: name.to_owned(),
-            why: why.to_owned(),
-        })
-    };
-    let Some(header) = program.first_chunk::<20>() else {
-        return refuse("too short for an ELF header");
-    };
-    if !header.starts_with(b"\x7fELF") {
-        return refuse("no ELF file");
-    }
-    // e_ident: class (1: 32 bits, 2: 64 bits) and byte order (1: little-endian); e_type and e_machine follow.
-    let (class, order) = (header[4], header[5]);
-    let kind = u16::from_le_bytes([header[16], header[17]]);
-    let machine = u16::from_le_bytes([header[18], header[19]]);
-    if order != 1 {
-        return refuse("big-endian");
-    }
-    // The operating system in e_ident tells nothing: linkers write 0 (System V) or 3 (GNU) for Redox and for Linux, the
-    // latter where a program has GNU's extensions, rust-lld 22 more often.
-    if is_for_linux(program) {
-        return refuse("built for Linux");
-    }
-    if !matches!(kind, 2 | 3) {
-        return refuse("no executable (an object file or a core dump)");
-    }
-    match (class, machine) {
-        (2, 62) => Ok(Architecture::X86_64),
-        (2, 183) => Ok(Architecture::Aarch64),
-        (2, 243) => Ok(Architecture::Riscv64),
-        (1, 3) => Ok(Architecture::I586),
-        _ => refuse(&format!("ELF machine {machine} is none of Redox's")),
-    }
+    Ok(Headers::parse(name, program)?.architecture)
 }
 
-/// Demands that a program is for `wanted`, and static: those of Redox's drivers are, and Linux's mostly are not.
-pub fn require(name: &str, program: &[u8], wanted: Architecture) -> Result<()> {
-    let found = architecture(name, program)?;
-    if found != wanted {
+/// The kind of programs that an image runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Target {
+    /// Its architecture.
+    pub architecture: Architecture,
+    /// Its system's kind, if that is known.
+    pub abi: Option<Abi>,
+}
+
+/// Demands that a program is one for `target`, and static: those of Redox's drivers are, and Linux's mostly are not.
+pub fn require(name: &str, program: &[u8], target: &Target) -> Result<()> {
+    let headers = Headers::parse(name, program)?;
+    if headers.architecture != target.architecture {
         return Err(Error::Architecture {
+            name: name.to_owned(),
+            found: headers.architecture,
+            wanted: target.architecture,
+        });
+    }
+    if let Some(interpreter) = headers.interpreter {
+        return Err(Error::NotAProgram {
+            name: name.to_owned(),
+            why: format!("not static, it needs {interpreter}"),
+        });
+    }
+    match (Abi::of(program), target.abi) {
+        (Some(found), Some(wanted)) if found != wanted => Err(Error::Abi {
             name: name.to_owned(),
             found,
             wanted,
-        });
-    }
-    match interpreter(program) {
-        Some(interpreter) => Err(Error::NotAProgram {
-            name: name.to_owned(),
-            why: format!("not static, it needs {interpreter}"),
         }),
-        None => Ok(()),
+        _ => Ok(()),
     }
 }
 
-/// The dynamic linker that a program asks for.
-fn interpreter(program: &[u8]) -> Option<String> {
-    let path = segments(program, PT_INTERP).next()?;
-    Some(String::from_utf8_lossy(path).trim_end_matches('\0').to_owned())
+/// Facts from the headers of a program.
+struct Headers {
+    architecture: Architecture,
+    /// The dynamic linker that the program asks for.
+    interpreter: Option<String>,
 }
 
-/// Types of program headers.
-const PT_INTERP: usize = 3;
-const PT_NOTE: usize = 4;
-/// The note in which glibc's start files say for which kernel they are (LSB Core, "ABI note tag"): its type, and Linux.
-const NT_GNU_ABI_TAG: usize = 1;
-const ABI_LINUX: usize = 0;
-
-/// Whether a program has glibc's note that it is for Linux.
-fn is_for_linux(program: &[u8]) -> bool {
-    segments(program, PT_NOTE).any(|mut notes| {
-        // Length of the name and of the rest, and the type; both are padded.
-        while let (Some(name), Some(rest), Some(kind)) =
-            (number(notes, 0, 4), number(notes, 4, 4), number(notes, 8, 4))
-        {
-            let place = name
-                .checked_next_multiple_of(4)
-                .and_then(|name| name.checked_add(12));
-            let Some(place) = place else { break };
-            if kind == NT_GNU_ABI_TAG && notes[12..].starts_with(b"GNU\0") {
-                return number(notes, place, 4) == Some(ABI_LINUX);
+impl Headers {
+    fn parse(name: &str, program: &[u8]) -> Result<Self> {
+        let parsed = if !program.starts_with(&elf::ELFMAG) {
+            Err("no ELF file".to_owned())
+        } else {
+            match FileKind::parse(program) {
+                Ok(FileKind::Elf64) => Self::of::<elf::FileHeader64<Endianness>>(program),
+                Ok(FileKind::Elf32) => Self::of::<elf::FileHeader32<Endianness>>(program),
+                _ => Err("too short for an ELF header".to_owned()),
             }
-            let next = rest
-                .checked_next_multiple_of(4)
-                .and_then(|rest| place.checked_add(rest));
-            let Some(left) = next.and_then(|next| notes.get(next..)) else {
-                break;
-            };
-            notes = left;
+        };
+        parsed.map_err(|why| Error::NotAProgram {
+            name: name.to_owned(),
+            why,
+        })
+    }
+
+    fn of<E: FileHeader<Endian = Endianness>>(program: &[u8]) -> Result<Self, String> {
+        let header = E::parse(program).map_err(|error| error.to_string())?;
+        let endian = header.endian().map_err(|error| error.to_string())?;
+        if endian != Endianness::Little {
+            return Err("big-endian".to_owned());
         }
-        false
-    })
+        // A table with senseless numbers tells nothing, like none.
+        let segments = header.program_headers(endian, program).unwrap_or_default();
+        // The operating system in e_ident tells nothing: linkers write 0 (System V) or 3 (GNU) for Redox and for Linux, the
+        // latter where a program has GNU's extensions, rust-lld 22 more often.
+        if segments
+            .iter()
+            .any(|segment| is_for_linux(segment, endian, program))
+        {
+            return Err("built for Linux".to_owned());
+        }
+        if !matches!(header.e_type(endian), elf::ET_EXEC | elf::ET_DYN) {
+            return Err("no executable (an object file or a core dump)".to_owned());
+        }
+        let architecture = match (header.is_class_64(), header.e_machine(endian)) {
+            (true, elf::EM_X86_64) => Architecture::X86_64,
+            (true, elf::EM_AARCH64) => Architecture::Aarch64,
+            (true, elf::EM_RISCV) => Architecture::Riscv64,
+            (false, elf::EM_386) => Architecture::I586,
+            (_, machine) => return Err(format!("ELF machine {machine} is none of Redox's")),
+        };
+        let interpreter = segments
+            .iter()
+            .find_map(|segment| segment.interpreter(endian, program).ok().flatten());
+        Ok(Self {
+            architecture,
+            interpreter: interpreter.map(|path| String::from_utf8_lossy(path).into_owned()),
+        })
+    }
 }
 
-/// A number of so many bytes.
-fn number(bytes: &[u8], offset: usize, width: usize) -> Option<usize> {
-    let bytes = bytes.get(offset..offset.checked_add(width)?)?;
-    let value = bytes
-        .iter()
-        .rev()
-        .fold(0_u64, |value, byte| value << 8 | u64::from(*byte));
-    usize::try_from(value).ok()
-}
-
-/// What the program headers of a type point to.
-fn segments(program: &[u8], kind: usize) -> impl Iterator<Item = &[u8]> {
-    // Where these numbers are, and how wide, depends on the class.
-    let wide = program.get(4) == Some(&2);
-    let pick = move |wide_one, narrow_one| if wide { wide_one } else { narrow_one };
-    let word = pick(8, 4);
-    let table = number(program, pick(32, 28), word).unwrap_or(usize::MAX);
-    let size = number(program, pick(54, 42), 2).unwrap_or(0);
-    let count = number(program, pick(56, 44), 2).unwrap_or(0);
-    let headers = (0..count).filter_map(move |index| table.checked_add(index * size));
-    headers.filter_map(move |header| {
-        if number(program, header, 4) != Some(kind) {
-            return None;
+/// Whether a segment has the note in which glibc's start files say that they are for Linux (LSB Core, "ABI note tag").
+fn is_for_linux<P: ProgramHeader<Endian = Endianness>>(
+    segment: &P,
+    endian: Endianness,
+    program: &[u8],
+) -> bool {
+    let Ok(Some(mut notes)) = segment.notes(endian, program) else {
+        return false;
+    };
+    while let Ok(Some(note)) = notes.next() {
+        if note.name() == elf::ELF_NOTE_GNU && note.n_type(endian) == elf::NT_GNU_ABI_TAG {
+            return note.desc().starts_with(&elf::ELF_NOTE_OS_LINUX.to_le_bytes());
         }
-        // p_offset and p_filesz.
-        let start = number(program, header.checked_add(pick(8, 4))?, word)?;
-        let length = number(program, header.checked_add(pick(32, 16))?, word)?;
-        program.get(start..start.checked_add(length)?)
-    })
+    }
+    false
 }
 
 /// The start of a program, for tests.
@@ -211,6 +218,14 @@ pub fn fake_program(class: u8, machine: u16, length: usize) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// That architecture, and a system of unknown kind.
+    fn on(architecture: Architecture) -> Target {
+        Target {
+            architecture,
+            abi: None,
+        }
+    }
 
     #[test]
     fn all_architectures_of_redox_are_told_apart() {
@@ -254,7 +269,7 @@ mod tests {
         ] {
             let program = with_notes(3, notes);
             assert_eq!(architecture("x", &program).unwrap(), Architecture::X86_64);
-            require("x", &program, Architecture::X86_64).unwrap();
+            require("x", &program, &on(Architecture::X86_64)).unwrap();
         }
     }
 
@@ -306,22 +321,47 @@ mod tests {
         (narrow[68], narrow[80]) = (200, 8);
         narrow[200..208].copy_from_slice(b"/lib/ld\0");
         for (program, wanted) in [(wide, Architecture::X86_64), (narrow, Architecture::I586)] {
-            let error = require("x", &program, wanted).unwrap_err().to_string();
+            let error = require("x", &program, &on(wanted)).unwrap_err().to_string();
             assert_eq!(error, "x: not a program for Redox: not static, it needs /lib/ld");
         }
-        require("x", &fake_program(2, 62, 64), Architecture::X86_64).unwrap();
+        require("x", &fake_program(2, 62, 64), &on(Architecture::X86_64)).unwrap();
     }
 
     #[test]
     fn header_with_senseless_numbers_does_no_harm() {
         let mut program = fake_program(2, 62, 64);
         program[32..64].fill(0xFF);
-        require("x", &program, Architecture::X86_64).unwrap();
+        require("x", &program, &on(Architecture::X86_64)).unwrap();
     }
 
     #[test]
     fn wrong_architecture_names_both() {
-        let error = require("driver", &fake_program(2, 183, 64), Architecture::X86_64).unwrap_err();
+        let error = require("driver", &fake_program(2, 183, 64), &on(Architecture::X86_64)).unwrap_err();
         assert_eq!(error.to_string(), "driver is for aarch64, the image for x86_64");
+    }
+
+    #[test]
+    fn program_for_the_other_kind_of_system_is_refused() {
+        let mut program = fake_program(2, 62, 64);
+        program.extend(b"redox-rt/src/signal.rs");
+        for (abi, refused) in [
+            (None, false),
+            (Some(Abi::Kernel), false),
+            (Some(Abi::UserSpace), true),
+        ] {
+            let target = Target {
+                abi,
+                ..on(Architecture::X86_64)
+            };
+            let result = require("driver", &program, &target);
+            assert_eq!(result.is_err(), refused);
+            if let Err(error) = result {
+                assert_eq!(
+                    error.to_string(),
+                    "driver is for systems from before July 2026, the image is one from July 2026 or later: link it against \
+                     relibc from July 2026 or later, without stand-ins"
+                );
+            }
+        }
     }
 }

@@ -10,11 +10,11 @@ use std::time::Duration;
 use e1000_hw::chip::{CHIPS, Media};
 use e1000_hw::fake::{FAKE_PHY, FakeMachine, FakeRegion, FakeRegisters, Faults};
 use e1000_hw::link::Link;
-use e1000_hw::nic::{Interrupt, MtuError, Nic, RingSizes};
+use e1000_hw::nic::{Config, Interrupt, MtuError, Nic};
 use e1000_hw::phy::register;
 use e1000_hw::platform::Clock;
 use e1000_hw::regs::{self, Ctrl, Rctl};
-use e1000_hw::watchdog::Finding;
+use e1000_hw::watchdog::Outcome;
 use recorder::mdio::Mdio;
 use recorder::{Recorder, chip};
 
@@ -30,25 +30,25 @@ fn start(id: u16) -> (FakeMachine, FakeNic) {
 
 fn bring_up(machine: &FakeMachine, id: u16) -> FakeNic {
     let dma = &mut machine.dma();
-    let nic = Nic::bring_up(machine.registers(), chip(id), RingSizes::default(), dma, machine);
+    let nic = Nic::bring_up(machine.registers(), chip(id), Config::default(), dma, machine);
     let mut nic = nic.expect("bring-up");
-    nic.enable_interrupts();
+    nic.interrupts().enable();
     nic
 }
 
 /// A second passes.
-fn tick(machine: &FakeMachine, nic: &mut FakeNic) -> Finding {
+fn tick(machine: &FakeMachine, nic: &mut FakeNic) -> Outcome {
     machine.sleep(SECOND);
-    let finding = nic.watch(machine);
-    nic.refresh_link(machine);
+    let finding = nic.recovery().watch(machine);
+    nic.link().refresh(machine);
     finding
 }
 
 /// Sends a frame, and looks after it a second later.
-fn send(machine: &FakeMachine, nic: &mut FakeNic) -> Finding {
-    nic.transmit(&[1; 60]).expect("room");
-    nic.post();
-    assert!(nic.needs_watching(), "a frame was just sent");
+fn send(machine: &FakeMachine, nic: &mut FakeNic) -> Outcome {
+    nic.tx().send(&[1; 60]).expect("room");
+    nic.tx().post();
+    assert!(nic.state().needs_watching(), "a frame was just sent");
     tick(machine, nic)
 }
 
@@ -58,21 +58,21 @@ fn idle_nic_with_a_steady_link_needs_no_watching() {
         let (machine, mut nic) = start(chip.device_id);
         send(&machine, &mut nic);
         for _ in 0..12 {
-            if nic.needs_watching() {
+            if nic.state().needs_watching() {
                 assert_ne!(chip.media, Media::Copper, "{}", chip.name);
                 tick(&machine, &mut nic);
             }
         }
-        assert!(!nic.needs_watching(), "{}", chip.name);
+        assert!(!nic.state().needs_watching(), "{}", chip.name);
         // Nor for ever without a link.
         machine.set_link(false);
-        nic.refresh_link(&machine);
+        nic.link().refresh(&machine);
         for _ in 0..12 {
-            if nic.needs_watching() {
+            if nic.state().needs_watching() {
                 tick(&machine, &mut nic);
             }
         }
-        assert!(!nic.needs_watching(), "{} without a link", chip.name);
+        assert!(!nic.state().needs_watching(), "{} without a link", chip.name);
     }
 }
 
@@ -84,40 +84,43 @@ fn reset_that_failed_for_the_mtu_is_tried_again_until_it_works() {
             reset_stuck: true,
             ..Faults::default()
         });
-        assert!(matches!(nic.set_mtu(9000, &machine), Err(MtuError::Reset(_))));
+        assert!(matches!(
+            nic.settings().set_mtu(9000, &machine),
+            Err(MtuError::Reset(_))
+        ));
         assert_eq!(
             machine.peek(regs::RCTL) & Rctl::EN.bits() != 0,
             id == 0x10D3,
             "off, or about to be"
         );
-        assert!(nic.needs_watching(), "though no frame was sent");
+        assert!(nic.state().needs_watching(), "though no frame was sent");
         assert_eq!(
-            nic.refresh_link(&machine),
+            nic.link().refresh(&machine),
             Some(Link::Down),
             "frames wait as for a link"
         );
-        nic.transmit(&[1; 60]).expect("it waits");
-        nic.post();
-        assert_eq!(nic.held_frames(), 1);
+        nic.tx().send(&[1; 60]).expect("it waits");
+        nic.tx().post();
+        assert_eq!(nic.state().pending_frames(), 1);
         // Ever more rarely, while it does not help.
-        let before = nic.recoveries().failed_resets;
+        let before = nic.state().recoveries().failed_resets;
         for _ in 0..60 {
-            assert_eq!(tick(&machine, &mut nic), Finding::Hung);
+            assert_eq!(tick(&machine, &mut nic), Outcome::Hung);
         }
-        let attempts = nic.recoveries().failed_resets - before;
+        let attempts = nic.state().recoveries().failed_resets - before;
         assert!((3..=6).contains(&attempts), "{attempts} attempts in a minute");
         machine.set_faults(Faults::default());
         machine.poke(regs::CTRL, 0);
         let found = (0..70)
             .map(|_| tick(&machine, &mut nic))
-            .find(|finding| *finding != Finding::Hung);
-        assert_eq!(found, Some(Finding::Reset));
-        assert!(nic.link().is_up() && nic.mtu() == 9000);
+            .find(|finding| *finding != Outcome::Hung);
+        assert_eq!(found, Some(Outcome::Reset));
+        assert!(nic.state().link().is_up() && nic.state().mtu() == 9000);
         assert!(machine.deliver(&[0xFF; 5000]), "it receives, with the new MTU");
-        assert_eq!(nic.receive(&mut [0; 6000]), Some(5000));
+        assert_eq!(nic.rx().receive(&mut [0; 6000]), Some(5000));
         assert_ne!(machine.peek(regs::IMS), 0, "interrupts are on as before");
-        nic.transmit(&[1; 60]).expect("room");
-        nic.post();
+        nic.tx().send(&[1; 60]).expect("room");
+        nic.tx().post();
         assert_eq!(machine.take_sent().len(), 1);
     }
 }
@@ -129,23 +132,23 @@ fn nic_that_is_removed_while_it_is_off_is_gone_for_good() {
         reset_stuck: true,
         ..Faults::default()
     });
-    assert!(nic.set_mtu(9000, &machine).is_err());
+    assert!(nic.settings().set_mtu(9000, &machine).is_err());
     let gone = Faults {
         gone: true,
         ..Faults::default()
     };
     machine.set_faults(gone);
-    assert_eq!(tick(&machine, &mut nic), Finding::DeviceGone);
-    assert!(nic.is_gone() && !nic.needs_watching());
-    let before = nic.statistics().clone();
-    nic.collect_statistics();
+    assert_eq!(tick(&machine, &mut nic), Outcome::DeviceGone);
+    assert!(nic.state().is_gone() && !nic.state().needs_watching());
+    let before = nic.state().statistics().clone();
+    nic.diagnostics().collect_statistics();
     assert_eq!(
         before.values().collect::<Vec<_>>(),
-        nic.statistics().values().collect::<Vec<_>>(),
+        nic.state().statistics().values().collect::<Vec<_>>(),
         "ones are not counted"
     );
     machine.take_accesses();
-    assert_eq!(nic.watch(&machine), Finding::DeviceGone);
+    assert_eq!(nic.recovery().watch(&machine), Outcome::DeviceGone);
     assert_eq!(machine.take_accesses(), Default::default(), "it is not touched");
 }
 
@@ -156,16 +159,16 @@ fn every_way_of_finding_out_that_the_nic_is_gone_counts() {
         ..Faults::default()
     };
     let ways: [fn(&FakeMachine, &mut FakeNic); 3] = [
-        |_, nic| assert_eq!(nic.interrupt(0), Interrupt::DeviceGone),
-        |machine, nic| assert_eq!(nic.refresh_link(machine), Some(Link::Down)),
-        |_, nic| nic.collect_statistics(),
+        |_, nic| assert_eq!(nic.interrupts().acknowledge(0), Interrupt::DeviceGone),
+        |machine, nic| assert_eq!(nic.link().refresh(machine), Some(Link::Down)),
+        |_, nic| nic.diagnostics().collect_statistics(),
     ];
     for way in ways {
         let (machine, mut nic) = start(0x100E);
         machine.set_faults(gone);
-        assert!(!nic.is_gone());
+        assert!(!nic.state().is_gone());
         way(&machine, &mut nic);
-        assert!(nic.is_gone());
+        assert!(nic.state().is_gone());
     }
 }
 
@@ -179,26 +182,26 @@ fn hang_phy(machine: &FakeMachine, hung: bool) {
 fn hung_phy_of_82574_is_found_while_frames_are_sent_and_reset() {
     let (machine, mut nic) = start(0x10D3);
     hang_phy(&machine, true);
-    assert!(!nic.needs_watching(), "an idle NIC is not asked");
-    assert_eq!(send(&machine, &mut nic), Finding::Idle);
+    assert!(!nic.state().needs_watching(), "an idle NIC is not asked");
+    assert_eq!(send(&machine, &mut nic), Outcome::Idle);
     assert!(
-        nic.needs_watching(),
+        nic.state().needs_watching(),
         "one look is no proof, and the second is due"
     );
-    assert_eq!(tick(&machine, &mut nic), Finding::Idle, "two seconds apart");
-    assert_eq!(tick(&machine, &mut nic), Finding::Reset);
-    let recoveries = nic.recoveries();
+    assert_eq!(tick(&machine, &mut nic), Outcome::Idle, "two seconds apart");
+    assert_eq!(tick(&machine, &mut nic), Outcome::Reset);
+    let recoveries = nic.state().recoveries();
     assert_eq!(
         (recoveries.phy_hangs, recoveries.resets, recoveries.hangs),
         (1, 1, 0)
     );
-    assert!(nic.last_hang().is_some());
+    assert!(nic.state().last_hang().is_some());
     hang_phy(&machine, false);
     for _ in 0..10 {
-        assert_eq!(send(&machine, &mut nic), Finding::Idle);
+        assert_eq!(send(&machine, &mut nic), Outcome::Idle);
     }
-    assert_eq!(nic.recoveries().phy_hangs, 1);
-    assert!(!nic.needs_watching());
+    assert_eq!(nic.state().recoveries().phy_hangs, 1);
+    assert!(!nic.state().needs_watching());
 }
 
 #[test]
@@ -208,9 +211,9 @@ fn one_suspicious_look_is_forgotten() {
     send(&machine, &mut nic);
     hang_phy(&machine, false);
     tick(&machine, &mut nic);
-    assert_eq!(tick(&machine, &mut nic), Finding::Idle);
-    assert!(!nic.needs_watching());
-    assert_eq!(nic.recoveries().phy_hangs, 0);
+    assert_eq!(tick(&machine, &mut nic), Outcome::Idle);
+    assert!(!nic.state().needs_watching());
+    assert_eq!(nic.state().recoveries().phy_hangs, 0);
 }
 
 #[test]
@@ -240,7 +243,7 @@ fn phy_that_hangs_for_ever_is_reset_ever_more_rarely() {
     for _ in 0..300 {
         send(&machine, &mut nic);
     }
-    let resets = nic.recoveries().resets;
+    let resets = nic.state().recoveries().resets;
     assert!((5..=9).contains(&resets), "{resets} resets in five minutes");
 }
 
@@ -260,27 +263,27 @@ fn mac_of_82543_learns_the_speed_of_each_link() {
         })
     });
     machine.set_link(false);
-    let sizes = RingSizes::default();
+    let sizes = Config::default();
     let mut nic =
         Nic::bring_up(recorder, chip(0x1004), sizes, &mut machine.dma(), &machine).expect("bring-up");
-    assert!(!nic.needs_watching());
+    assert!(!nic.state().needs_watching());
     // Speed and duplex as the PHY says: bits 15:14, 13, and 11 for resolved; what CTRL has to say.
     for (status, speed, full) in [(0x6800, 1, true), (0xA800, 2, true), (0x0800, 0, false)] {
         resolved.set(status);
         machine.set_link(true);
-        assert!(nic.refresh_link(&machine).is_some());
+        assert!(nic.link().refresh(&machine).is_some());
         let ctrl = machine.peek(regs::CTRL);
         let forced = (Ctrl::FRCSPD | Ctrl::FRCDPX | Ctrl::SLU).bits();
         assert_eq!(ctrl & forced, forced);
         assert_eq!((ctrl >> 8 & 3, ctrl & 1 != 0), (speed, full));
         machine.set_link(false);
-        nic.refresh_link(&machine);
+        nic.link().refresh(&machine);
     }
     // Parts that detect the speed are not asked.
     let (machine, mut nic) = start(0x100C);
     machine.set_link(false);
-    nic.refresh_link(&machine);
+    nic.link().refresh(&machine);
     machine.set_link(true);
-    nic.refresh_link(&machine);
-    assert!(!nic.needs_watching());
+    nic.link().refresh(&machine);
+    assert!(!nic.state().needs_watching());
 }

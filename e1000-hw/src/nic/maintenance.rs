@@ -1,6 +1,6 @@
-//! What a link needs besides being looked at: to be forced on fiber, the PHY of 82574.
+//! Link maintenance: forcing a link on fiber, and the PHY of 82574, which may hang.
 //!
-//! All of it is done in [`Nic::watch`], and only when something has happened since: an idle NIC whose link is steady is
+//! All of it is done in [`Recovery::watch`](super::Recovery::watch), and only when something has happened since: an idle NIC whose link is steady is
 //! left alone.
 
 use core::time::Duration;
@@ -11,28 +11,28 @@ use crate::fiber::FiberLink;
 use crate::phy::{HangCheck, Phy};
 use crate::platform::{Clock, DmaRegion, Registers};
 use crate::regs::{self, Causes};
-use crate::watchdog::{Backoff, Finding};
+use crate::watchdog::{Backoff, Outcome};
 
-/// How often the PHY of 82574 is asked (HF 5.3).
+/// Time between two questions to the PHY of 82574 (Linux e1000e, `e1000_watchdog_task`, which runs every 2 s).
 const PHY_INTERVAL: Duration = Duration::from_secs(2);
 
-/// What is known of the link beyond what STATUS says.
+/// State of the link beyond what STATUS says.
 #[derive(Debug, Default)]
-pub(super) struct Upkeep {
+pub(super) struct Maintenance {
     fiber: FiberLink,
     phy: HangCheck,
-    /// When the PHY was last asked.
+    /// Time at which the PHY was last asked.
     asked: Option<Duration>,
     /// Resets for the sake of the PHY.
     resets: Backoff,
 }
 
-impl Upkeep {
+impl Maintenance {
     /// For a NIC that was just reset.
     pub(super) fn new(chip: &Chip) -> Self {
-        let mut upkeep = Self::default();
-        upkeep.was_reset(chip);
-        upkeep
+        let mut maintenance = Self::default();
+        maintenance.was_reset(chip);
+        maintenance
     }
 
     /// The device was reset.
@@ -68,22 +68,26 @@ pub(super) fn wanted_causes(chip: &Chip) -> Causes {
 }
 
 impl<R: Registers, D: DmaRegion> Nic<R, D> {
-    /// Whether [`Self::look_after_link`] has something to do even if no frame moves. Not for long.
+    /// Returns true if [`Self::maintain_link`] has something to do even if no frame moves. Not for long.
     pub(super) fn link_needs_help(&self) -> bool {
-        self.upkeep.fiber.is_worth_a_look()
-            || self.upkeep.phy.is_suspicious()
-            || self.device.chip.media != Media::Copper && !self.link.is_up() && self.held_frames() > 0
+        self.maintenance.fiber.is_worth_a_look()
+            || self.maintenance.phy.is_suspicious()
+            || self.device.chip.media != Media::Copper && !self.link.is_up() && self.tx.pending() > 0
     }
 
-    /// Does what is due; what the caller of `watch` has to know of it.
-    pub(super) fn look_after_link(&mut self, clock: &impl Clock) -> Option<Finding> {
+    /// Does what is due. Returns what the caller of `watch` has to know of it, if anything.
+    pub(super) fn maintain_link(&mut self, clock: &impl Clock) -> Option<Outcome> {
         let (registers, chip) = (&self.device.registers, self.device.chip);
         if chip.media != Media::Copper {
             if registers.read(regs::STATUS) == regs::ALL_ONES {
                 self.gone = true;
-                return Some(Finding::DeviceGone);
+                return Some(Outcome::DeviceGone);
             }
-            return self.upkeep.fiber.look(registers, chip).then_some(Finding::Link);
+            return self
+                .maintenance
+                .fiber
+                .look(registers, chip)
+                .then_some(Outcome::LinkHelped);
         }
         self.phy_hangs(clock).then(|| {
             self.watchdog.recoveries.phy_hangs += 1;
@@ -92,7 +96,7 @@ impl<R: Registers, D: DmaRegion> Nic<R, D> {
         })
     }
 
-    /// Asks the PHY of 82574 whether it hangs, if two seconds have passed; whether it does, and a reset is due.
+    /// Asks the PHY of 82574 whether it hangs, if two seconds have passed. Returns true if it does and a reset is due.
     ///
     /// A semaphore and one PHY access, 0.1 ms, in two seconds.
     fn phy_hangs(&mut self, clock: &impl Clock) -> bool {
@@ -102,17 +106,17 @@ impl<R: Registers, D: DmaRegion> Nic<R, D> {
         }
         let now = clock.now();
         if self
-            .upkeep
+            .maintenance
             .asked
             .is_some_and(|asked| now.saturating_sub(asked) < PHY_INTERVAL)
         {
             return false;
         }
-        self.upkeep.asked = Some(now);
-        let hangs = Phy::open(registers, chip, clock).and_then(|phy| self.upkeep.phy.look(&phy));
-        if !self.upkeep.phy.is_suspicious() {
-            self.upkeep.resets.helped();
+        self.maintenance.asked = Some(now);
+        let hangs = Phy::open(registers, chip, clock).and_then(|phy| self.maintenance.phy.look(&phy));
+        if !self.maintenance.phy.is_suspicious() {
+            self.maintenance.resets.helped();
         }
-        hangs.unwrap_or(false) && self.upkeep.resets.may_reset(now)
+        hangs.unwrap_or(false) && self.maintenance.resets.may_reset(now)
     }
 }

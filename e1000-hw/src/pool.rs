@@ -1,0 +1,145 @@
+//! Buffers of the core's own in DMA memory, for frames that are copied in and out.
+//!
+//! A layer above the descriptors, which know addresses only: the copying receiver and transmitter have the device work on
+//! buffer `n` with descriptor `n`, so that a buffer is free whenever its descriptor is. Frame bytes are copied through raw
+//! pointers; no reference to DMA memory ever exists.
+
+use core::mem::ManuallyDrop;
+use core::ptr::{self, NonNull};
+
+use crate::platform::{DmaAllocator, DmaRegion};
+use crate::ring::{OutOfDmaMemory, RingSize};
+
+/// Bytes of one buffer; also what RCTL.BSIZE is programmed for.
+pub const BUFFER_LEN: usize = 2048;
+/// Blocks of DMA memory that a pool may be spread over.
+const MAX_BLOCKS: usize = 16;
+/// Largest block asked for: large enough for a few calls, small enough to be found in fragmented memory.
+const MAX_BLOCK_LEN: usize = 1 << 20;
+
+/// Buffers of [`BUFFER_LEN`] bytes, carved from a few large blocks.
+///
+/// They are aligned to their own size, so none crosses a 64 KiB boundary, where early 82545 and 82546 fail (Linux e1000,
+/// `e1000_check_64k_bound`).
+///
+/// Dropping it leaks its memory: freeing memory that the device may still write is worse. Only [`Self::free`] frees it.
+pub(crate) struct Pool<D: DmaRegion> {
+    blocks: ManuallyDrop<[Option<D>; MAX_BLOCKS]>,
+    /// A block has `1 << block_shift` buffers.
+    block_shift: u32,
+}
+
+impl<D: DmaRegion> Pool<D> {
+    /// A pool without buffers.
+    pub const fn empty() -> Self {
+        Self {
+            blocks: ManuallyDrop::new([const { None }; MAX_BLOCKS]),
+            block_shift: 0,
+        }
+    }
+
+    /// Returns true if there is no buffer.
+    pub fn is_empty(&self) -> bool {
+        self.blocks.first().is_none_or(Option::is_none)
+    }
+
+    /// Allocates as many buffers as a ring of `size` has descriptors, in as few blocks as memory allows. The pool is empty.
+    pub fn allocate<A>(&mut self, allocator: &mut A, size: RingSize) -> Result<(), OutOfDmaMemory>
+    where
+        A: DmaAllocator<Region = D>,
+    {
+        let total = size.get() as usize * BUFFER_LEN;
+        let smallest = (total / MAX_BLOCKS).max(4096);
+        let mut block_len = total.min(MAX_BLOCK_LEN);
+        loop {
+            let count = total / block_len;
+            let complete = self.blocks.iter_mut().take(count).all(|block| {
+                *block = allocator
+                    .allocate(block_len)
+                    .filter(|region| region.len() >= block_len);
+                block.is_some()
+            });
+            if complete {
+                self.block_shift = (block_len / BUFFER_LEN).ilog2();
+                return Ok(());
+            }
+            // Blocks of a size that could not be had everywhere are freed again; no device knows them yet.
+            self.blocks.fill_with(|| None);
+            if block_len <= smallest {
+                return Err(OutOfDmaMemory { wanted: block_len });
+            }
+            block_len /= 2;
+        }
+    }
+
+    /// The block of buffer `index` and the buffer's offset in it.
+    fn locate(&self, index: u32) -> Option<(&D, usize)> {
+        let block = self.blocks.get((index >> self.block_shift) as usize)?.as_ref()?;
+        let index_in_block = index & ((1 << self.block_shift) - 1);
+        Some((block, index_in_block as usize * BUFFER_LEN))
+    }
+
+    /// First byte of buffer `index` as the CPU and as the device see it.
+    fn buffer(&self, index: u32) -> Option<(NonNull<u8>, u64)> {
+        let (block, offset) = self.locate(index)?;
+        // SAFETY: `locate` gives an offset below `BUFFER_LEN << block_shift`, the length that `allocate` checked each
+        // block to have, in whole buffers: the buffer lies inside the block.
+        let pointer = unsafe { block.as_ptr().add(offset) };
+        Some((pointer, block.bus_address() + offset as u64))
+    }
+
+    /// Address at which the device finds buffer `index`.
+    pub fn bus_address(&self, index: u32) -> Option<u64> {
+        self.buffer(index).map(|(_, address)| address)
+    }
+
+    /// Highest address of all buffers as the device sees them, exclusive; 0 without buffers.
+    pub fn end_address(&self) -> u64 {
+        self.blocks
+            .iter()
+            .flatten()
+            .map(|block| block.bus_address() + block.len() as u64)
+            .max()
+            .unwrap_or(0)
+    }
+
+    /// Copies the first bytes of buffer `index` into `out`: as many as `out`, the buffer and `len` all have. Returns that
+    /// number.
+    pub fn copy_out(&self, index: u32, len: usize, out: &mut [u8]) -> usize {
+        let Some((source, _)) = self.buffer(index) else {
+            return 0;
+        };
+        let len = len.min(BUFFER_LEN).min(out.len());
+        // SAFETY: source is valid for BUFFER_LEN bytes, `out` for its length, `len` is at most both. `out` is an
+        // exclusive reference and DMA regions are reachable by no reference, so they do not overlap. The device
+        // owns the buffer no more (DD was seen); should it write all the same, the bytes are arbitrary, not
+        // undefined: plain byte copies with no decision taken on them.
+        unsafe { ptr::copy_nonoverlapping(source.as_ptr(), out.as_mut_ptr(), len) };
+        len
+    }
+
+    /// Copies `frame` into buffer `index` and fills up with zeroes to `padded` bytes; both at most [`BUFFER_LEN`]. Returns
+    /// the buffer's address and the number of bytes now valid, or `None` if they do not fit or there is no such buffer.
+    pub fn copy_in(&self, index: u32, frame: &[u8], padded: usize) -> Option<(u64, usize)> {
+        let (target, address) = self.buffer(index)?;
+        let len = frame.len().max(padded);
+        if len > BUFFER_LEN {
+            return None;
+        }
+        // SAFETY: the buffer is valid for BUFFER_LEN bytes, `frame.len() <= len <= BUFFER_LEN`; `frame` is an
+        // ordinary reference and cannot point into DMA memory. The device is not told of the buffer yet.
+        unsafe { ptr::copy_nonoverlapping(frame.as_ptr(), target.as_ptr(), frame.len()) };
+        // SAFETY: bytes frame.len()..len of the same buffer, see above.
+        unsafe { ptr::write_bytes(target.as_ptr().add(frame.len()), 0, len - frame.len()) };
+        Some((address, len))
+    }
+
+    /// Frees the memory; the pool is empty afterwards.
+    ///
+    /// # Safety
+    ///
+    /// The device no longer accesses the buffers.
+    pub unsafe fn free(&mut self) {
+        self.blocks.fill_with(|| None);
+    }
+}

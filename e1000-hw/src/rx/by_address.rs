@@ -1,0 +1,149 @@
+//! Receiving into buffers of the owner's, by bus address.
+
+use core::fmt;
+
+use super::assembly::Verdict;
+use super::{ChecksumResult, Receiver};
+use crate::Token;
+use crate::platform::{DmaRegion, Registers};
+use crate::pool::BUFFER_LEN;
+
+/// Reason why a buffer was not taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProvideError {
+    /// Each descriptor has a buffer, or buffers wait to be taken back after a reset.
+    Full,
+    /// The NIC copies out of buffers of its own.
+    OwnBuffers,
+}
+
+impl fmt::Display for ProvideError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Full => "no descriptor is free for the buffer",
+            Self::OwnBuffers => "the NIC receives into buffers of its own",
+        })
+    }
+}
+
+impl core::error::Error for ProvideError {}
+
+/// A buffer that comes back from the device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ReceivedBuffer {
+    /// Tells which one it is.
+    pub token: Token,
+    /// Bytes that the device says it wrote, at most [`BUFFER_LEN`]; with the FCS on parts that cannot strip it.
+    pub len: usize,
+    /// Its place in a frame.
+    pub status: BufferStatus,
+}
+
+/// Place of a buffer in a frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BufferStatus {
+    /// The beginning or the middle of a frame: the next buffer goes on with it.
+    More,
+    /// The end of a good frame, which may have begun in the buffers before.
+    End {
+        /// Bytes of the whole frame, without FCS.
+        frame_len: usize,
+        /// The VLAN tag that the device stripped from it.
+        tag: Option<u16>,
+        /// The result of checking its checksums.
+        checksums: ChecksumResult,
+    },
+    /// Part of a bad frame, which is dropped with what the buffers before had of it.
+    Bad,
+    /// Nothing: the device was reset. What the buffers before had of a frame is dropped.
+    Unused,
+}
+
+/// Numbers of the buffers that the device has: the next one to come back, the next one to be given.
+#[derive(Debug, Default)]
+pub(super) struct Tokens {
+    back: u32,
+    next: u32,
+    /// The device was reset: those that it had come back unused.
+    returned: bool,
+}
+
+impl Tokens {
+    /// The device was reset.
+    pub fn return_all(&mut self) {
+        self.returned = self.back != self.next;
+    }
+
+    fn give(&mut self) -> Token {
+        let token = Token::new(self.next);
+        self.next = self.next.wrapping_add(1);
+        token
+    }
+
+    fn take(&mut self) -> Token {
+        let token = Token::new(self.back);
+        self.back = self.back.wrapping_add(1);
+        self.returned &= self.back != self.next;
+        token
+    }
+}
+
+impl<D: DmaRegion> Receiver<D> {
+    /// Gives the device a buffer of [`BUFFER_LEN`] bytes at `address`. The hardware is told once a batch is together.
+    ///
+    /// The caller of the unsafe function on top of this answers for the address.
+    pub fn provide(&mut self, registers: &impl Registers, address: u64) -> Result<Token, ProvideError> {
+        if !self.pool.is_empty() {
+            return Err(ProvideError::OwnBuffers);
+        }
+        if self.ring.is_full() || self.tokens.returned {
+            return Err(ProvideError::Full);
+        }
+        self.ring.provide(address);
+        self.ring.publish_batch(registers);
+        Ok(self.tokens.give())
+    }
+
+    /// Tells the hardware of all buffers given.
+    pub fn publish(&mut self, registers: &impl Registers) {
+        self.ring.publish(registers);
+    }
+
+    /// The next buffer that comes back, if there is one; `pcie` is the part's.
+    pub fn next_buffer(&mut self, pcie: bool) -> Option<ReceivedBuffer> {
+        if !self.pool.is_empty() {
+            return None;
+        }
+        if self.tokens.returned {
+            return Some(ReceivedBuffer {
+                token: self.tokens.take(),
+                len: 0,
+                status: BufferStatus::Unused,
+            });
+        }
+        let done = self.ring.done(0)?;
+        let status = match self.assembly.judge(done, &mut self.counters) {
+            Verdict::More => BufferStatus::More,
+            Verdict::Frame(frame_len) => {
+                self.assembly.next_frame();
+                self.counters.frames += 1;
+                self.counters.bytes += frame_len as u64;
+                BufferStatus::End {
+                    frame_len,
+                    tag: done.tag(),
+                    checksums: done.checksums(pcie),
+                }
+            }
+            Verdict::Drop => {
+                self.assembly.next_frame();
+                BufferStatus::Bad
+            }
+        };
+        self.ring.consume();
+        Some(ReceivedBuffer {
+            token: self.tokens.take(),
+            len: done.len.min(BUFFER_LEN),
+            status,
+        })
+    }
+}

@@ -1,0 +1,229 @@
+//! The receive ring: its counters, and when RDT is written.
+//!
+//! Hardware owns the descriptors from RDH up to, not including, RDT (8254x manual, 3.2.6). Counters run free and
+//! never wrap at the ring's size: `consumed` is the next descriptor to look at, `provided` the next one to get a buffer,
+//! `tail` the value last written to RDT. All descriptors may have a buffer, but only `size - 1` are with the hardware,
+//! because equal head and tail mean that it owns nothing.
+
+use core::sync::atomic::{Ordering, fence};
+
+use crate::offload::ChecksumResult;
+use crate::platform::{DmaRegion, Registers};
+use crate::pool::BUFFER_LEN;
+use crate::regs;
+use crate::ring::{DescriptorRing, DescriptorStatus, RingSize};
+
+/// Status byte, bits 7:0 of the high word: descriptor done.
+const DD: u32 = 1 << 0;
+/// Status byte: last descriptor of the frame.
+const EOP: u32 = 1 << 1;
+/// Status byte: the frame carried a VLAN tag, which was stripped and is in bits 31:16 of the high word.
+const VP: u32 = 1 << 3;
+/// Error byte, bits 15:8 of the high word: CE, SE, SEQ, CXE and RXE make a frame bad. TCPE and IPE do not, they
+/// only say that a checksum is not good.
+const FRAME_ERRORS: u32 = (1 << 0 | 1 << 1 | 1 << 2 | 1 << 4 | 1 << 7) << 8;
+/// Buffers told to the hardware with one write of RDT.
+const TAIL_BATCH: u32 = 16;
+
+/// Buffers that a ring of `size` tells of at once.
+fn batch(size: RingSize) -> u32 {
+    TAIL_BATCH.min(size.get() / 2)
+}
+
+/// Longest frame that a ring of `size` can always take: hardware with fewer descriptors than a frame needs waits
+/// for more, and would wait for ever.
+pub(crate) fn capacity(size: RingSize) -> usize {
+    (size.get() - batch(size)) as usize * BUFFER_LEN
+}
+
+/// A descriptor that the device reports as done. The copy is decoded, so that it does not matter what the device does to
+/// the descriptor meanwhile.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Done {
+    /// Bytes in the buffer, as the device says.
+    pub len: usize,
+    high: u32,
+}
+
+impl Done {
+    /// Returns true if the frame ends in this buffer.
+    pub fn end_of_frame(self) -> bool {
+        self.high & EOP != 0
+    }
+
+    /// Returns true if the frame that ends here has an error.
+    pub fn is_bad(self) -> bool {
+        self.high & FRAME_ERRORS != 0
+    }
+
+    /// The VLAN tag that was stripped from the frame that ends here.
+    pub fn tag(self) -> Option<u16> {
+        (self.high & VP != 0).then_some((self.high >> 16) as u16)
+    }
+
+    /// The result of checking the checksums of the frame that ends here; `pcie` is the part's.
+    pub fn checksums(self, pcie: bool) -> ChecksumResult {
+        ChecksumResult::from_descriptor(self.high, pcie)
+    }
+}
+
+/// The receive ring.
+pub(super) struct RxRing<D: DmaRegion> {
+    descriptors: DescriptorRing<D>,
+    consumed: u32,
+    provided: u32,
+    tail: u32,
+    /// Value of `tail` when the device was last known to have seen it.
+    seen_tail: u32,
+}
+
+impl<D: DmaRegion> RxRing<D> {
+    pub fn new(descriptors: DescriptorRing<D>) -> Self {
+        Self {
+            descriptors,
+            consumed: 0,
+            provided: 0,
+            tail: 0,
+            seen_tail: 0,
+        }
+    }
+
+    /// Programs base, length, head and tail. No descriptor has a buffer afterwards.
+    pub fn program(&mut self, registers: &impl Registers) {
+        for slot in 0..self.size().get() {
+            self.descriptors.fill(slot, 0, DescriptorStatus::default());
+        }
+        (self.consumed, self.provided, self.tail, self.seen_tail) = (0, 0, 0, 0);
+        let base = self.descriptors.bus_address();
+        registers.write(regs::RDBAL, base as u32);
+        registers.write(regs::RDBAH, (base >> 32) as u32);
+        registers.write(regs::RDLEN, self.descriptors.byte_len());
+        registers.write(regs::RDH, 0);
+        registers.write(regs::RDT, 0);
+    }
+
+    /// Number of descriptors.
+    pub fn size(&self) -> RingSize {
+        self.descriptors.size()
+    }
+
+    /// Highest address of the descriptors, exclusive.
+    pub fn end_address(&self) -> u64 {
+        self.descriptors.end_address()
+    }
+
+    /// Next descriptor to look at, and the value last written to RDT.
+    pub fn position(&self) -> (u32, u32) {
+        (self.consumed, self.tail)
+    }
+
+    /// The second half of descriptor `counter`.
+    pub fn status(&self, counter: u32) -> DescriptorStatus {
+        self.descriptors.status(counter)
+    }
+
+    /// Returns true if each descriptor has a buffer.
+    pub fn is_full(&self) -> bool {
+        self.provided.wrapping_sub(self.consumed) >= self.size().get()
+    }
+
+    /// Points the next descriptor at a buffer of [`BUFFER_LEN`] bytes. The ring must not be full.
+    pub fn provide(&mut self, address: u64) {
+        self.descriptors
+            .fill(self.provided, address, DescriptorStatus::default());
+        self.provided = self.provided.wrapping_add(1);
+    }
+
+    /// The descriptor `ahead` of the next one, if the device has filled it.
+    pub fn done(&self, ahead: u32) -> Option<Done> {
+        let position = self.consumed.wrapping_add(ahead);
+        if position == self.tail {
+            return None;
+        }
+        let high = self.descriptors.high(position);
+        if high & DD == 0 {
+            return None;
+        }
+        // Bits 31:16 of the low word are the packet checksum, which nobody asked for.
+        let len = usize::from(self.descriptors.low(position) as u16);
+        Some(Done { len, high })
+    }
+
+    /// Returns true if the device has filled at least `count` descriptors that were not consumed. Looks at one of them.
+    pub fn has_done(&self, count: u32) -> bool {
+        let last = self.consumed.wrapping_add(count.saturating_sub(1));
+        self.tail.wrapping_sub(self.consumed) >= count && self.descriptors.high(last) & DD != 0
+    }
+
+    /// Takes the next descriptor from the ring. Its buffer is its owner's again.
+    pub fn consume(&mut self) {
+        self.consumed = self.consumed.wrapping_add(1);
+    }
+
+    /// Takes the next descriptor and gives it back with the same buffer; only if each descriptor has one.
+    pub fn recycle(&mut self) {
+        // The address survives write-back of a legacy descriptor; everything else must be cleared: QEMU leaves the error
+        // byte as it was when it writes a descriptor back (hw/net/e1000.c, `e1000_receive_iov`).
+        self.descriptors
+            .set_status(self.consumed, DescriptorStatus::default());
+        self.consumed = self.consumed.wrapping_add(1);
+        self.provided = self.provided.wrapping_add(1);
+    }
+
+    /// End of the descriptors that the hardware may have.
+    fn published(&self) -> u32 {
+        let size = self.size().get();
+        let outstanding = self.provided.wrapping_sub(self.consumed).min(size - 1);
+        self.consumed.wrapping_add(outstanding)
+    }
+
+    /// Tells the hardware of new buffers if a batch of them is together.
+    pub fn publish_batch(&mut self, registers: &impl Registers) {
+        let published = self.published();
+        if published.wrapping_sub(self.tail) >= batch(self.size()) {
+            self.write_tail(registers, published);
+        }
+    }
+
+    /// Tells the hardware of all new buffers; touches no register if there are none.
+    pub fn publish(&mut self, registers: &impl Registers) {
+        let published = self.published();
+        if published != self.tail {
+            self.write_tail(registers, published);
+        }
+    }
+
+    fn write_tail(&mut self, registers: &impl Registers, tail: u32) {
+        self.tail = tail;
+        fence(Ordering::Release);
+        registers.write(regs::RDT, self.size().slot(tail));
+    }
+
+    /// A register was accessed that no hypervisor holds back: the device has seen all that was written before.
+    pub fn note_flush(&mut self) {
+        self.seen_tail = self.tail;
+    }
+
+    /// Returns true if a hypervisor may not have told the device of all buffers.
+    ///
+    /// KVM collects writes of registers that QEMU names (coalesced MMIO; hw/net/e1000.c, `e1000_mmio_setup`), RDT among
+    /// them, and hands them over at the next access of another one.
+    pub fn has_unseen(&self) -> bool {
+        self.tail != self.seen_tail
+    }
+
+    /// Returns true if the device may run out of buffers for want of those.
+    pub fn may_starve(&self) -> bool {
+        self.has_unseen() && self.seen_tail.wrapping_sub(self.consumed) <= self.size().get() / 2
+    }
+
+    /// Frees the memory.
+    ///
+    /// # Safety
+    ///
+    /// As for [`DescriptorRing::free`].
+    pub unsafe fn free(&mut self) {
+        // SAFETY: as the caller promises.
+        unsafe { self.descriptors.free() };
+    }
+}

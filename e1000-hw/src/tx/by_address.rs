@@ -1,0 +1,145 @@
+//! Transmitting from the owner's memory, by bus address.
+
+use super::ring::Mark;
+use super::{PADDED_LEN, TransmitError, Transmitter, check_len};
+use crate::Token;
+use crate::offload::{Offload, OffloadError};
+use crate::platform::DmaRegion;
+
+/// A piece of a frame, as the device sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Segment {
+    /// First byte.
+    pub address: u64,
+    /// Number of bytes.
+    pub len: usize,
+}
+
+/// A frame in the owner's memory that the device has done with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SentFrame {
+    /// Tells which one it is.
+    pub token: Token,
+    /// False if it was dropped: the device was reset, or the link was down for too long.
+    pub was_sent: bool,
+}
+
+/// Numbers of frames in the owner's memory, in order: those from `back` to `done` were sent, those from there to `dropped`
+/// are in the ring, those from there to `next` were dropped; all but the ones in the ring are to be taken back.
+#[derive(Debug, Default)]
+pub(super) struct Tokens {
+    back: u32,
+    done: u32,
+    dropped: u32,
+    next: u32,
+}
+
+impl Tokens {
+    /// The oldest `count` that are in the ring were sent.
+    pub fn done(&mut self, count: u32) {
+        self.done = self.done.wrapping_add(count);
+    }
+
+    /// The newest `count` that are in the ring were dropped.
+    pub fn drop_last(&mut self, count: u32) {
+        self.dropped = self.dropped.wrapping_sub(count);
+    }
+
+    /// All that are in the ring were dropped.
+    pub fn drop_all(&mut self) {
+        self.dropped = self.done;
+    }
+
+    /// Returns true if another frame may be given. Not while dropped ones wait to be taken back, nor while a ring full of
+    /// them does: whoever has a table of frames needs no more entries than the ring has descriptors.
+    fn has_room(&self, size: u32) -> bool {
+        self.dropped == self.next && self.next.wrapping_sub(self.back) < size
+    }
+
+    fn give(&mut self) -> Token {
+        let token = Token::new(self.next);
+        self.next = self.next.wrapping_add(1);
+        self.dropped = self.next;
+        token
+    }
+
+    fn take(&mut self) -> Option<SentFrame> {
+        let was_sent = self.back != self.done;
+        if !was_sent {
+            if self.done != self.dropped || self.dropped == self.next {
+                return None;
+            }
+            self.done = self.done.wrapping_add(1);
+            self.dropped = self.done;
+        }
+        let token = Token::new(self.back);
+        self.back = self.back.wrapping_add(1);
+        Some(SentFrame { token, was_sent })
+    }
+}
+
+impl<D: DmaRegion> Transmitter<D> {
+    /// Takes one frame in the owner's memory into the ring, with a VLAN tag to insert and with what the hardware is to do
+    /// to it, if there is anything. `head` is the beginning of the frame, as far as its length and `offload` need it. The
+    /// hardware learns of it with the next [`Self::post`].
+    ///
+    /// The caller of the unsafe function on top of this answers for the addresses.
+    pub fn send_segments(
+        &mut self,
+        segments: &[Segment],
+        head: &[u8],
+        tag: Option<u16>,
+        offload: Option<&Offload>,
+    ) -> Result<Token, OffloadError> {
+        let len = segments
+            .iter()
+            .try_fold(0usize, |sum, segment| sum.checked_add(segment.len))
+            .unwrap_or(usize::MAX);
+        let context = match offload {
+            Some(offload) => Some(offload.context(head, len, self.max_len)?),
+            None => {
+                check_len(len, head, self.max_len)?;
+                None
+            }
+        };
+        if len < PADDED_LEN {
+            return Err(TransmitError::TooShort.into());
+        }
+        if !self.tokens.has_room(self.size().get()) {
+            return Err(TransmitError::Full.into());
+        }
+        let cut = self.cut(context.as_ref());
+        let needed = u32::from(context.is_some()) + cut.count_segments(segments, len);
+        if needed >= self.size().get() {
+            return Err(TransmitError::TooManySegments.into());
+        }
+        self.make_room(needed)?;
+        let (mut next, options) = self.put_context(context.as_ref(), tag);
+        let mut rest = len;
+        for Segment { mut address, mut len } in segments.iter().copied() {
+            while len > 0 {
+                let piece = cut.piece(address, len, rest);
+                rest -= piece;
+                let mark = if rest == 0 {
+                    Mark::ByAddressEnd
+                } else {
+                    Mark::Middle
+                };
+                self.ring.put(next, address, piece, options, mark);
+                next = next.wrapping_add(1);
+                len -= piece;
+                address = address.wrapping_add(piece as u64);
+            }
+        }
+        self.commit(next, len, context.as_ref());
+        Ok(self.tokens.give())
+    }
+
+    /// The next frame of the owner's memory that the device has done with, if there is one.
+    pub fn next_sent(&mut self) -> Option<SentFrame> {
+        self.tokens.take().or_else(|| {
+            self.reclaim();
+            self.tokens.take()
+        })
+    }
+}

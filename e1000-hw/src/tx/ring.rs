@@ -1,0 +1,219 @@
+//! The transmit ring: its counters, the ends of frames, and when TDT is written.
+//!
+//! Hardware owns the descriptors from TDH up to, not including, TDT (8254x manual, 3.4). Counters run free: descriptors
+//! from `reclaimed` to `posted` are with the hardware, those from `posted` to `filled` wait for the next write of TDT.
+//! One slot stays unused, because equal head and tail mean empty.
+//!
+//! A frame may take several descriptors, all posted with the same write of TDT, and taken back together when the last one
+//! is done.
+
+use core::sync::atomic::{Ordering, fence};
+
+use crate::platform::{DmaRegion, Registers};
+use crate::regs;
+use crate::ring::{DescriptorRing, DescriptorStatus, MAX_DESCRIPTORS, RingSize};
+
+/// Command byte, bits 31:24 of the low word: end of packet.
+const EOP: u32 = 1 << 24;
+/// Command byte: insert the FCS. QEMU appends none either way, real parts send none without it.
+const IFCS: u32 = 1 << 25;
+/// Command byte: report status, sets DD when done. On every descriptor that has bytes of a frame.
+const RS: u32 = 1 << 27;
+/// Status, bits 3:0 of the high word: descriptor done.
+const DD: u32 = 1 << 0;
+
+/// Options of all descriptors of a frame.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Options {
+    /// Bits of the low word.
+    pub command: u32,
+    /// The high word.
+    pub high: u32,
+}
+
+/// Place of a descriptor in its frame, and where the frame came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Mark {
+    /// Not the last one.
+    Middle,
+    /// The last one of a frame that was copied.
+    CopiedEnd,
+    /// The last one of a frame in the owner's memory.
+    ByAddressEnd,
+}
+
+/// Marks of all descriptors, two bits each. What the device writes must not change them, so they are not in the ring.
+struct Marks([u32; MAX_DESCRIPTORS as usize / 16]);
+
+impl Marks {
+    fn set(&mut self, slot: u32, mark: Mark) {
+        if let Some(word) = self.0.get_mut((slot / 16) as usize) {
+            let shift = slot % 16 * 2;
+            *word = *word & !(0b11 << shift) | (mark as u32) << shift;
+        }
+    }
+
+    fn get(&self, slot: u32) -> Mark {
+        let word = self.0.get((slot / 16) as usize).copied().unwrap_or_default();
+        match word >> (slot % 16 * 2) & 0b11 {
+            0 => Mark::Middle,
+            1 => Mark::CopiedEnd,
+            _ => Mark::ByAddressEnd,
+        }
+    }
+}
+
+/// The transmit ring.
+pub(super) struct TxRing<D: DmaRegion> {
+    descriptors: DescriptorRing<D>,
+    reclaimed: u32,
+    posted: u32,
+    filled: u32,
+    /// Frames, not descriptors, from `posted` to `filled`.
+    pending: u32,
+    marks: Marks,
+}
+
+impl<D: DmaRegion> TxRing<D> {
+    pub fn new(descriptors: DescriptorRing<D>) -> Self {
+        Self {
+            descriptors,
+            reclaimed: 0,
+            posted: 0,
+            filled: 0,
+            pending: 0,
+            marks: Marks([0; MAX_DESCRIPTORS as usize / 16]),
+        }
+    }
+
+    /// Programs base, length, head and tail. The ring is empty afterwards.
+    pub fn program(&mut self, registers: &impl Registers) {
+        (self.reclaimed, self.posted, self.filled, self.pending) = (0, 0, 0, 0);
+        let base = self.descriptors.bus_address();
+        registers.write(regs::TDBAL, base as u32);
+        registers.write(regs::TDBAH, (base >> 32) as u32);
+        registers.write(regs::TDLEN, self.descriptors.byte_len());
+        registers.write(regs::TDH, 0);
+        registers.write(regs::TDT, 0);
+    }
+
+    /// Number of descriptors.
+    pub fn size(&self) -> RingSize {
+        self.descriptors.size()
+    }
+
+    /// Highest address of the descriptors, exclusive.
+    pub fn end_address(&self) -> u64 {
+        self.descriptors.end_address()
+    }
+
+    /// Oldest descriptor with the hardware, first that it was not told of, first free one.
+    pub fn position(&self) -> (u32, u32, u32) {
+        (self.reclaimed, self.posted, self.filled)
+    }
+
+    /// The second half of descriptor `counter`.
+    pub fn status(&self, counter: u32) -> DescriptorStatus {
+        self.descriptors.status(counter)
+    }
+
+    /// Descriptors that are free now.
+    pub fn space(&self) -> u32 {
+        self.size().get() - 1 - self.filled.wrapping_sub(self.reclaimed)
+    }
+
+    /// Descriptors that the hardware was told of and that were not taken back.
+    pub fn in_flight(&self) -> u32 {
+        self.posted.wrapping_sub(self.reclaimed)
+    }
+
+    /// Frames that the hardware was told of and that were not taken back.
+    pub fn frames_in_flight(&self) -> u32 {
+        let ends = |n: &u32| self.mark(self.reclaimed.wrapping_add(*n)) != Mark::Middle;
+        (0..self.in_flight()).filter(ends).count() as u32
+    }
+
+    /// Frames that the hardware was not told of.
+    pub fn pending(&self) -> u32 {
+        self.pending
+    }
+
+    fn mark(&self, counter: u32) -> Mark {
+        self.marks.get(self.size().slot(counter))
+    }
+
+    /// Puts `len` bytes of a frame at `address` into descriptor `counter`, which is free.
+    pub fn put(&mut self, counter: u32, address: u64, len: usize, options: Options, mark: Mark) {
+        let end = if mark == Mark::Middle { 0 } else { EOP };
+        let status = DescriptorStatus {
+            low: len as u32 | IFCS | RS | options.command | end,
+            high: options.high,
+        };
+        self.descriptors.fill(counter, address, status);
+        self.marks.set(self.size().slot(counter), mark);
+    }
+
+    /// Puts something that is no part of a frame into descriptor `counter`, which is free.
+    pub fn put_raw(&mut self, counter: u32, first: u64, second: DescriptorStatus) {
+        self.descriptors.fill(counter, first, second);
+        self.marks.set(self.size().slot(counter), Mark::Middle);
+    }
+
+    /// The descriptors up to `end` make a frame.
+    pub fn commit(&mut self, end: u32) {
+        self.filled = end;
+        self.pending = self.pending.wrapping_add(1);
+    }
+
+    /// Tells the hardware of every frame since the last time, with one write of TDT; with none if there is nothing to
+    /// tell. Returns true if it was written.
+    pub fn post(&mut self, registers: &impl Registers) -> bool {
+        if self.posted == self.filled {
+            return false;
+        }
+        self.posted = self.filled;
+        self.pending = 0;
+        fence(Ordering::Release);
+        registers.write(regs::TDT, self.size().slot(self.posted));
+        true
+    }
+
+    /// Takes back the descriptors of frames whose last one the hardware reports as done: others may be reported before
+    /// they were fetched (8254x, segmentation). Only posted ones count, whatever the device writes elsewhere. Returns how
+    /// many frames of the owner's memory are among them.
+    pub fn reclaim(&mut self) -> u32 {
+        let (mut next, mut by_address) = (self.reclaimed, 0);
+        while next != self.posted {
+            let mark = self.mark(next);
+            if mark != Mark::Middle && self.descriptors.high(next) & DD == 0 {
+                break;
+            }
+            next = next.wrapping_add(1);
+            if mark != Mark::Middle {
+                self.reclaimed = next;
+                by_address += u32::from(mark == Mark::ByAddressEnd);
+            }
+        }
+        by_address
+    }
+
+    /// Drops the frames that the hardware was not told of. Returns how many, and how many of the owner's memory are among
+    /// them.
+    pub fn drop_pending(&mut self) -> (u32, u32) {
+        let unposted = self.filled.wrapping_sub(self.posted);
+        let by_address = |n: &u32| self.mark(self.posted.wrapping_add(*n)) == Mark::ByAddressEnd;
+        let by_address = (0..unposted).filter(by_address).count() as u32;
+        self.filled = self.posted;
+        (core::mem::take(&mut self.pending), by_address)
+    }
+
+    /// Frees the memory.
+    ///
+    /// # Safety
+    ///
+    /// As for [`DescriptorRing::free`].
+    pub unsafe fn free(&mut self) {
+        // SAFETY: as the caller promises.
+        unsafe { self.descriptors.free() };
+    }
+}
