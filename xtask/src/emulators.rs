@@ -80,8 +80,8 @@ pub struct Arguments {
     #[arg(long, value_name = "NIC", num_args = 1.., value_parser = NICS)]
     nic: Vec<String>,
 
-    /// Keep the good results of earlier runs (target/emulators/table.json), and try only what is not among them. Several
-    /// commands with this may run at the same time.
+    /// Keep the good results of earlier runs (target/emulators/table.json), and try only what is not among them.
+    /// Several commands with this may run at the same time.
     #[arg(long)]
     resume: bool,
 
@@ -556,7 +556,8 @@ mod tests {
 
     #[test]
     fn command_in_the_document_has_no_place_of_this_machine() {
-        let line = "x --image June=/home/me/redox.img --driver /d --only redox tests --emulator Bochs --patience 9 --resume";
+        let line = "x --image June=/home/me/redox.img --driver /d --only redox tests --emulator Bochs --patience 9 \
+                    --resume";
         assert_eq!(
             arguments(line).command(),
             "cargo xtask emulators --image June=redox.img --only redox tests --emulator Bochs --patience 9 --resume"

@@ -16,7 +16,7 @@ pub enum File {
     Stats,
     /// The MTU and its limits; a write sets it.
     Mtu,
-    /// The receive mode; a write makes a request ([`super::receive_mode`]).
+    /// The receive mode; a write makes a request (`receive_mode`).
     Filter,
     /// Recoveries from hangs, and a snapshot of the last one.
     Hang,

@@ -175,8 +175,8 @@ impl Configuration<'_> {
     fn text(&self) -> String {
         let share = self.tree.join("usr/share/bochs");
         let (share, disk, place) = (share.display(), self.disk.display(), self.place.display());
-        // rfb is the display that needs neither a terminal nor somebody who looks. The guest's clock counts instructions
-        // and must not run ahead of the world, where the other end of a connection lives.
+        // rfb is the display that needs neither a terminal nor somebody who looks. The guest's clock counts
+        // instructions and must not run ahead of the host's, by which the other end of a connection goes.
         format!(
             "config_interface: textconfig\n\
              display_library: rfb, options=\"timeout=0\"\n\

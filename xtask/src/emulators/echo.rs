@@ -14,7 +14,8 @@ const BYTES: usize = 1 << 20;
 /// Longest silence of a client. Systems on a busy machine are slow.
 const SILENCE: Duration = Duration::from_secs(600);
 
-/// Gives back what each client of the scenario "transfer" sends, after all of it has come. Ends with the program; its port.
+/// Gives back what each client of the scenario "transfer" sends, after all of it has come. Ends with the program.
+/// Returns its port.
 pub fn start() -> Result<u16> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("cannot listen on the loopback")?;
     let port = listener.local_addr()?.port();

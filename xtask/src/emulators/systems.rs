@@ -27,8 +27,8 @@ const BOOTS: usize = 3;
 const IN_QEMU: &[&str] = &["boot", "transfer"];
 /// What it plays in Bochs.
 const IN_BOCHS: &[&str] = &["boot", "transfer", "restart"];
-/// The router of Bochs's network, which its DHCP server names only if asked (iodev/network/slirp/bootp.cc, bootp_reply).
-/// dhcpd does not ask.
+/// The router of Bochs's network, which its DHCP server names only if asked (iodev/network/slirp/bootp.cc,
+/// bootp_reply). dhcpd does not ask.
 const ROUTER: &str = "10.0.2.2";
 
 /// The image of a system, and what to put on it.
