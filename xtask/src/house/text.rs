@@ -154,7 +154,7 @@ mod tests {
     #[test]
     fn documents_that_are_not_here_are_not_cited() {
         for (text, cited) in [
-            (concat!("// see (", "HF 12)"), Some(concat!("HF", " 12"))),
+            (concat!("// see (HF", " 12)"), Some(concat!("HF", " 12"))),
             (concat!("// RC", " 3.4"), Some(concat!("RC", " 3"))),
             ("// HFC 12, ARC 3, HF next", None),
             (
