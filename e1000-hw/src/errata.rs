@@ -1,8 +1,9 @@
-//! What a part's errata demand: register bits to clear and to set after a reset, worked off in order, and the parts
-//! that are refused because a work-around is missing.
+//! Demands of errata: register bits to clear and to set after a reset, worked off in order, and the parts that are
+//! refused because a work-around is missing.
 //!
 //! Sources: Linux e1000 (`e1000_reset_hw`, `e1000_init_hw`) and e1000e (`e1000_initialize_hw_bits_82571`,
-//! `e1000_initialize_hw_bits_ich8lan`). TXDCTL, RFCTL, TIPG and ITR are not among the steps: they are programmed as a whole.
+//! `e1000_initialize_hw_bits_ich8lan`). TXDCTL, RFCTL, TIPG and ITR are not among the steps: they are programmed as a
+//! whole.
 
 use crate::chip::{Chip, MacType, MacTypes, Quirks};
 use crate::platform::Registers;
@@ -71,8 +72,8 @@ static STEPS: &[Step] = &[
     types(MANAGED, regs::MANC, regs::MANC_ARP_EN, 0),
     // Linux e1000, `e1000_init_hw`; e1000e, `e1000_init_hw_ich8lan`.
     with(Quirks::RELAXED_ORDERING, regs::CTRL_EXT, 0, CTRL_EXT_RO_DIS),
-    // Arbitration between the transmit queues, without a reason given. Bit 28 of TARC1 is the opposite of TCTL.MULR, which is
-    // set on all parts that have a TARC1. From here on Linux e1000e, `e1000_initialize_hw_bits_82571`.
+    // Arbitration between the transmit queues, without a reason given. Bit 28 of TARC1 is the opposite of TCTL.MULR,
+    // which is set on all parts that have a TARC1. From here on Linux e1000e, `e1000_initialize_hw_bits_82571`.
     types(I82571_TO_82583, regs::TARC0, 0b1111 << 27, 0),
     types(I82571_AND_82572, regs::TARC0, 0, 0b1111 << 23),
     types(I82571_AND_82572, regs::TARC1, 0b111 << 28, 0b111 << 24 | 1 << 22),
@@ -124,8 +125,8 @@ pub(crate) fn rfctl(chip: &Chip) -> u32 {
 }
 
 impl Chip {
-    /// Returns the reason not to drive this part as it is now: a work-around is missing without which it is known to hang or
-    /// to reach into memory that is not its own. `None` for almost all parts.
+    /// Returns the reason not to drive this part as it is now: a work-around is missing without which it is known to
+    /// hang or to reach into memory that is not its own. `None` for almost all parts.
     ///
     /// These work-arounds could not be tried on the parts; better none than a wrong one.
     pub fn hazard(&self) -> Option<&'static str> {

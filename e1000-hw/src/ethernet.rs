@@ -1,4 +1,4 @@
-//! What the wire prescribes: addresses, and the lengths of header, VLAN tag and frame check sequence.
+//! Ethernet frames: addresses, and the lengths of header, VLAN tag and frame check sequence.
 //!
 //! Sources: IEEE 802.3, clause 3 (frames), IEEE 802.1Q, clause 9 (tags).
 

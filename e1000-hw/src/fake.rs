@@ -6,6 +6,7 @@
 
 mod checksums;
 mod device;
+pub mod mdio;
 mod memory;
 mod oddities;
 mod receive;
@@ -22,9 +23,11 @@ pub use memory::FakeRegion;
 use memory::Regions;
 pub use oddities::Oddities;
 
-use crate::chip::{Chip, Nvm};
+use crate::chip::{Chip, Nvm, VENDOR_INTEL, find};
 use crate::platform::{Clock, Registers};
-use crate::regs::{self, Causes, Status};
+pub use crate::recorder::Accesses;
+use crate::recorder::{Log, Recorder};
+use crate::regs::{self, Causes, REGISTERS, Status};
 
 /// Time that the PHY negotiates when it is told to start anew, if not said otherwise.
 const NEGOTIATION: Duration = Duration::from_millis(2500);
@@ -45,7 +48,16 @@ pub const FAKE_PHY: [u16; 32] = {
     phy
 };
 
-/// How the NVM of the fake answers.
+/// Returns the chip with this PCI id, which has to be in the table.
+#[expect(clippy::expect_used, reason = "a test that names an unknown chip is wrong")]
+pub fn chip(id: u16) -> &'static Chip {
+    find(VENDOR_INTEL, id).expect("a chip of the table")
+}
+
+/// A fake machine, with everything that is done to it recorded.
+pub type RecordedMachine = Recorder<FakeMachine>;
+
+/// Answers of the NVM of the fake.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FakeEeprom {
     /// Not at all, like 82543 and 82544.
@@ -56,7 +68,7 @@ pub enum FakeEeprom {
     Large,
 }
 
-/// What the fake does wrong.
+/// Faults of the fake.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Faults {
     /// Every register reads as all ones, writes are lost.
@@ -73,15 +85,15 @@ pub struct Faults {
     pub nvm_checksum_wrong: bool,
     /// The NVM has deep smart power down on.
     pub deep_smart_power_down: bool,
-    /// What is sent in loopback does not come back.
+    /// A frame that is sent in loopback does not come back.
     pub loopback_loses: bool,
-    /// What is sent in loopback comes back with its last byte changed.
+    /// A frame that is sent in loopback comes back with its last byte changed.
     pub loopback_damages: bool,
     /// Frames are sent, but that descriptors are done is written only when TIDV.FPD asks for it.
     pub writes_back_late: bool,
 }
 
-/// What became of a frame on the wire.
+/// The fate of a frame on the wire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Arrival {
     /// It is in the ring.
@@ -96,15 +108,6 @@ pub enum Arrival {
     TooLong,
     /// There are too few descriptors (RNBC, MPC, RXO).
     NoBuffer,
-}
-
-/// Register accesses since the last [`FakeMachine::take_accesses`].
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Accesses {
-    /// Offsets read, in order.
-    pub reads: Vec<u32>,
-    /// Offsets and values written, in order.
-    pub writes: Vec<(u32, u32)>,
 }
 
 struct Inner {
@@ -124,7 +127,9 @@ struct Inner {
     negotiation: Duration,
     faults: Faults,
     oddities: Oddities,
-    accesses: Accesses,
+    log: Log,
+    /// Offsets of registers that reading clears.
+    cleared_by_reading: Vec<u32>,
     time: Duration,
     regions: Rc<RefCell<Regions>>,
     next_bus_address: u64,
@@ -173,7 +178,12 @@ impl FakeMachine {
             negotiation: NEGOTIATION,
             faults: Faults::default(),
             oddities: Oddities::default(),
-            accesses: Accesses::default(),
+            log: Log::default(),
+            cleared_by_reading: REGISTERS
+                .iter()
+                .filter(|register| register.access.clears_on_read())
+                .map(|register| register.offset)
+                .collect(),
             time: Duration::from_secs(1),
             regions: Rc::default(),
             next_bus_address: FIRST_BUS_ADDRESS,
@@ -183,9 +193,20 @@ impl FakeMachine {
             context: transmit::Context::default(),
             options: 0,
         };
+        inner.log.start();
         let machine = Self(Rc::new(RefCell::new(inner)));
         machine.power_on();
         machine
+    }
+
+    /// The same machine with all accesses to its NIC and all waits recorded.
+    pub fn recorded(chip: &'static Chip) -> RecordedMachine {
+        Recorder::new(Self::new(chip))
+    }
+
+    /// The chip of the NIC.
+    pub fn chip(&self) -> &'static Chip {
+        self.0.borrow().chip
     }
 
     fn power_on(&self) {
@@ -301,7 +322,7 @@ impl FakeMachine {
 
     /// Register accesses since the last time.
     pub fn take_accesses(&self) -> Accesses {
-        core::mem::take(&mut self.0.borrow_mut().accesses)
+        self.0.borrow().log.take().into_iter().collect()
     }
 
     /// Frames that the NIC put on the wire since the last time.
@@ -330,7 +351,7 @@ impl FakeMachine {
         self.0.borrow_mut().arrive(frame)
     }
 
-    /// Whether the interrupt line is asserted: a cause is pending that is not masked.
+    /// Returns true if the interrupt line is asserted: a cause is pending that is not masked.
     pub fn interrupt_line(&self) -> bool {
         self.0.borrow().interrupts()
     }
@@ -364,13 +385,13 @@ impl FakeMachine {
     }
 }
 
-impl Registers for FakeRegisters {
+impl Registers for FakeMachine {
     fn read(&self, offset: u32) -> u32 {
         assert!(
             offset.is_multiple_of(4) && (offset as usize) < regs::BAR_LEN,
             "register {offset:#x}"
         );
-        self.0.0.borrow_mut().read(offset)
+        self.0.borrow_mut().read(offset)
     }
 
     fn write(&self, offset: u32, value: u32) {
@@ -378,7 +399,17 @@ impl Registers for FakeRegisters {
             offset.is_multiple_of(4) && (offset as usize) < regs::BAR_LEN,
             "register {offset:#x}"
         );
-        self.0.0.borrow_mut().write(offset, value);
+        self.0.borrow_mut().write(offset, value);
+    }
+}
+
+impl Registers for FakeRegisters {
+    fn read(&self, offset: u32) -> u32 {
+        self.0.read(offset)
+    }
+
+    fn write(&self, offset: u32, value: u32) {
+        self.0.write(offset, value);
     }
 }
 

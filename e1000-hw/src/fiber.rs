@@ -1,50 +1,50 @@
 //! Fiber and serdes: a link that is forced where the partner does not negotiate, and negotiated again once it does.
 //!
-//! Sources: Linux e1000 (`e1000_check_for_link`, `e1000_check_for_serdes_link_generic`) and e1000e
-//! (`e1000_check_for_fiber_link`, `e1000_check_for_serdes_link_82571`). HF 5.3.
+//! Sources: 8254x manual, 8.6; Linux e1000 (`e1000_check_for_link`, `e1000_check_for_serdes_link_generic`) and e1000e
+//! (`e1000e_check_for_fiber_link`, `e1000_check_for_serdes_link_82571`).
 
 use crate::chip::{Chip, Media, Quirks};
 use crate::platform::Registers;
 use crate::regs::{self, Ctrl, Status};
 
-/// Looks at a link that does not come up until nobody looks any more: 10 s at one a second. A change of the link, or
-/// frames that wait for it, start it again.
-const PATIENCE: u8 = 10;
+/// Checks of a link that does not come up before they end: 10 s at one a second. A change of the link, or
+/// frames that wait for it, start them again.
+const CHECKS: u8 = 10;
 
-/// How far the link is.
+/// State of the negotiation.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct FiberLink {
     /// Negotiation had its time, and failed.
     failed: bool,
     /// The link is forced.
     forced: bool,
-    /// How often it will be looked at.
-    patience: u8,
+    /// Checks that are left.
+    checks: u8,
 }
 
 impl FiberLink {
-    /// After bring-up, a reset, or a change of the link.
+    /// Starts the checks again, after a change of the link.
     pub(crate) fn expect_news(&mut self) {
-        self.patience = PATIENCE;
+        self.checks = CHECKS;
     }
 
-    /// After a reset: the MAC negotiates.
+    /// Begins anew after a reset: the MAC negotiates.
     pub(crate) fn was_reset(&mut self) {
         *self = Self {
-            patience: PATIENCE,
+            checks: CHECKS,
             ..Self::default()
         };
     }
 
-    /// Whether looking may still change something.
+    /// Returns whether a check may still change something.
     pub(crate) fn is_worth_a_look(&self) -> bool {
-        self.patience > 0
+        self.checks > 0
     }
 
-    /// Looks once, every half second to second; whether the link was forced or given back to negotiation. Three register
-    /// reads, two writes and a read more when something changes.
+    /// Checks once, every half second to second; returns whether the link was forced or given back to negotiation.
+    /// Three register reads, two writes and a read more when something changes.
     pub(crate) fn look(&mut self, registers: &impl Registers, chip: &Chip) -> bool {
-        self.patience = self.patience.saturating_sub(1);
+        self.checks = self.checks.saturating_sub(1);
         let ctrl = registers.read(regs::CTRL);
         let up = registers.read(regs::STATUS) & Status::LU.bits() != 0;
         let received = registers.read(regs::RXCW);
@@ -70,7 +70,7 @@ impl FiberLink {
             return false;
         }
         if !self.failed {
-            // Until the next look.
+            // Negotiation gets until the next check.
             self.failed = true;
             return false;
         }
@@ -80,14 +80,14 @@ impl FiberLink {
         *self = Self {
             forced: true,
             failed: false,
-            patience: PATIENCE,
+            checks: CHECKS,
         };
         true
     }
 }
 
-/// Whether something arrives. Optics tell by a pin, which 82543 and 82544 have inverted; of a serdes only being in step
-/// tells.
+/// Returns whether something arrives. Optics tell by a pin, which 82543 and 82544 have inverted; a serdes only by its
+/// synchronization.
 fn has_signal(chip: &Chip, ctrl: u32, received: u32) -> bool {
     match chip.media {
         Media::Serdes => received & regs::RXCW_SYNCH != 0 && received & regs::RXCW_IV == 0,

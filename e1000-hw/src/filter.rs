@@ -1,14 +1,14 @@
-//! Which received frames pass: the own address and broadcast always, more on demand.
+//! The receive filter: the own address and broadcast always pass, more on request (8254x manual, 3.2.1 and 13.5).
 //!
 //! Everything is kept in a shadow, and only what changes is written: QEMU's `e1000` stops receiving for a second on
-//! each write of RCTL (hardware-facts 14.3). Single groups are a matter of the multicast table (MTA) alone; RCTL is for
+//! each write of RCTL (`set_rx_control`). Single groups are a matter of the multicast table (MTA) alone; RCTL is for
 //! all groups, promiscuous mode and the VLAN filter. A table full of ones would do for all groups, but QEMU looks up
-//! unicast addresses there, too.
+//! unicast addresses there, too (`e1000x_rx_group_filter`).
 
 use crate::chip::{Chip, Quirks};
 use crate::ethernet::MacAddress;
 use crate::platform::Registers;
-use crate::regs::{self, Rctl};
+use crate::regs;
 
 /// Registers of the VLAN table.
 const VFTA_REGISTERS: usize = regs::VFTA_REGISTERS as usize;
@@ -18,7 +18,7 @@ const MTA_REGISTERS: usize = 128;
 /// Position of a group address in a multicast table of `registers` registers (128, or 32 on ICH and PCH parts): the
 /// number of a bit, counted from bit 0 of the first register.
 ///
-/// `offset` is RCTL.MO, which of the address' last 12 (or 10) bits count. This driver leaves it at 0.
+/// `offset` is RCTL.MO: it selects 12 (or 10) of the address' last 16 bits. This driver leaves it at 0.
 pub fn hash(address: MacAddress, offset: u8, registers: u32) -> u32 {
     let [.., b4, b5] = address.0;
     let shift = match offset & 0b11 {
@@ -37,22 +37,22 @@ pub fn hash(address: MacAddress, offset: u8, registers: u32) -> u32 {
     bits >> shift & (registers * 32 - 1)
 }
 
-/// What passes the receive filter, as programmed.
+/// The receive filter, as programmed.
 pub struct Filter {
     promiscuous: bool,
     all_multicast: bool,
     multicast: [u32; MTA_REGISTERS],
-    /// One bit for each VLAN id, as in VFTA, whether the VLAN filter is on or not.
+    /// One bit for each VLAN id, as in VFTA; kept while the VLAN filter is off, too.
     vlans: [u32; VFTA_REGISTERS],
     /// Tagged frames of other VLANs are dropped.
     vlan_filter: bool,
-    /// The device does not keep the bits of some group, or VLAN: it gets all of them.
+    /// The device does not keep the bits of some group, or VLAN: all of them pass.
     groups_lost: bool,
     vlans_lost: bool,
 }
 
 impl Filter {
-    /// Own address and broadcast, all VLANs: what bring-up programs.
+    /// Own address and broadcast, all VLANs: as after bring-up.
     pub(crate) const fn new() -> Self {
         Self {
             promiscuous: false,
@@ -65,36 +65,36 @@ impl Filter {
         }
     }
 
-    /// Whether everything passes.
+    /// Returns whether everything passes.
     pub fn promiscuous(&self) -> bool {
         self.promiscuous
     }
 
-    /// Whether tagged frames of some VLANs only pass.
+    /// Returns whether tagged frames pass of some VLANs only.
     pub fn vlan_filter(&self) -> bool {
         self.vlan_filter && !self.promiscuous
     }
 
-    /// Whether frames to all groups pass.
+    /// Returns whether frames to all groups pass.
     pub fn all_multicast(&self) -> bool {
         self.promiscuous || self.all_multicast
     }
 
-    /// Whether a frame to `group` passes; another group with the same hash may have let it in.
+    /// Returns whether a frame to `group` passes; another group with the same hash may be the reason.
     pub fn accepts(&self, chip: &Chip, group: MacAddress) -> bool {
         let bit = hash(group, 0, chip.limits.mta_registers);
         let word = self.multicast.get((bit / 32) as usize);
         self.all_multicast() || word.is_some_and(|word| word >> (bit % 32) & 1 != 0)
     }
 
-    /// What RCTL has to say about it.
-    pub(crate) fn rctl(&self) -> Rctl {
-        let mut rctl = Rctl::empty();
-        // Promiscuous is also about VLANs.
-        rctl.set(Rctl::VFE, self.vlan_filter() && !self.vlans_lost);
-        rctl.set(Rctl::UPE, self.promiscuous);
-        rctl.set(Rctl::MPE, self.all_multicast() || self.groups_lost);
-        rctl
+    /// Returns whether the device has to let frames to all groups pass (RCTL.MPE).
+    pub(crate) fn needs_all_multicast(&self) -> bool {
+        self.all_multicast() || self.groups_lost
+    }
+
+    /// Returns whether the device has to drop tagged frames by the VLAN table (RCTL.VFE).
+    pub(crate) fn needs_vlan_filter(&self) -> bool {
+        self.vlan_filter() && !self.vlans_lost
     }
 
     /// Sets promiscuous and all-multicast mode; RCTL is the caller's to write.
@@ -123,8 +123,8 @@ impl Filter {
         }
     }
 
-    /// Lets tagged frames of `vlans` pass and of no other VLAN, or of all with `None`. Untagged ones always pass. Writes
-    /// what changes; RCTL is the caller's to write.
+    /// Lets tagged frames of `vlans` pass and of no other VLAN, or of all with `None`. Untagged ones always pass.
+    /// Writes only changes; RCTL is the caller's to write.
     pub(crate) fn set_vlans(
         &mut self,
         registers: &impl Registers,
@@ -183,7 +183,7 @@ pub(crate) fn clear_tables(registers: &impl Registers, chip: &Chip) {
     }
 }
 
-/// Writes what is new in `words`, pairs of the new and the old word of the table at `table`.
+/// Writes the changes in `words`, pairs of the new and the old word of the table at `table`.
 fn write_changes<'a>(
     registers: &impl Registers,
     chip: &Chip,
@@ -213,9 +213,9 @@ fn write_word(registers: &impl Registers, chip: &Chip, table: u32, n: u32, value
     }
 }
 
-/// Whether the device keeps every bit of a table. Bochs has the first 32 registers of each only (`bx_e1000_c::mem_write`:
-/// 127 bytes instead of registers), and drops the frames of all groups and VLANs beyond. Reads one register for each that
-/// has bits.
+/// Returns whether the device keeps every bit of a table. Bochs has the first 32 registers of each only
+/// (`bx_e1000_c::mem_write`: 127 bytes instead of registers), and drops the frames of all groups and VLANs beyond.
+/// Reads one register for each that has bits.
 fn keeps(registers: &impl Registers, first: u32, table: &[u32]) -> bool {
     let mut words = (0..).zip(table).filter(|(_, word)| **word != 0);
     words.all(|(n, word)| registers.read(first + 4 * n) & word == *word)

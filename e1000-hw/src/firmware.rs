@@ -1,17 +1,18 @@
-//! What the driver shares with firmware and with the other port: semaphores, and the word that it is there.
+//! Cooperation with firmware and with the other port: semaphores, and the bit that tells that a driver is loaded.
 //!
-//! Source: HF 7 (`e1000-hardware-facts.md`), which restates Linux e1000e. Everything is bounded; a semaphore that
-//! nobody gives up ends in [`Notes::SEMAPHORE_BUSY`], and the caller decides.
+//! Sources: Linux e1000e, `e1000_get_hw_semaphore_82571`, `e1000_get_hw_semaphore_82573` (MDIO ownership),
+//! `e1000_acquire_swflag_ich8lan`, `e1000e_get_hw_control`; 82574 datasheet, 4.5.2. Every wait is bounded; a semaphore
+//! that is not given up ends in [`Warnings::SEMAPHORE_BUSY`], and the caller decides.
 
 use core::time::Duration;
 
 use crate::chip::{Chip, DriverLoad, Semaphore};
-use crate::notes::Notes;
 use crate::platform::{Clock, Registers};
 use crate::regs;
 use crate::wait::wait_until;
+use crate::warnings::Warnings;
 
-/// Longest wait for each half of SWSM: Linux asks once for each NVM word, every 50 us.
+/// Longest wait for each half of SWSM: Linux tries once for each NVM word, every 50 us.
 const SWSM_LIMIT: Duration = Duration::from_millis(5);
 const SWSM_INTERVAL: Duration = Duration::from_micros(50);
 /// Longest wait for MDIO_SW_OWNERSHIP: 10 times 2 to 4 ms.
@@ -21,7 +22,7 @@ const MDIO_INTERVAL: Duration = Duration::from_millis(2);
 const SWFLAG_LIMIT: Duration = Duration::from_millis(100);
 const SWFLAG_INTERVAL: Duration = Duration::from_millis(1);
 
-/// What a semaphore is wanted for.
+/// Work that takes a semaphore.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
     /// Access to the PHY.
@@ -30,7 +31,7 @@ pub enum Purpose {
     Reset,
 }
 
-/// Which bits a [`Claim`] is about.
+/// Bits that make up a semaphore.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
     Nothing,
@@ -39,51 +40,51 @@ enum Kind {
     ExtcnfContended,
 }
 
-/// A semaphore that was asked for. Dropping it gives back what was obtained.
+/// A semaphore that was asked for. Dropping the guard releases what was obtained.
 #[derive(Debug)]
-pub struct Claim<'a, R: Registers> {
+pub struct SemaphoreGuard<'a, R: Registers> {
     registers: &'a R,
     kind: Kind,
     obtained: bool,
-    notes: Notes,
+    warnings: Warnings,
 }
 
-impl<'a, R: Registers> Claim<'a, R> {
-    /// Asks for what `purpose` needs on this chip; nothing on 8254x. Waits at most 200 ms (PCH), 30 ms (82573 and
-    /// later), 10 ms (82571, 82572).
-    pub fn new(registers: &'a R, chip: &Chip, clock: &impl Clock, purpose: Purpose) -> Self {
+impl<'a, R: Registers> SemaphoreGuard<'a, R> {
+    /// Asks for the semaphore that `purpose` takes on this chip; none on 8254x. Waits at most 200 ms (PCH), 30 ms
+    /// (82573 and later), 10 ms (82571, 82572).
+    pub fn acquire(registers: &'a R, chip: &Chip, clock: &impl Clock, purpose: Purpose) -> Self {
         let kind = match (chip.limits.semaphore, purpose) {
             (Semaphore::None, _) | (Semaphore::Swsm, Purpose::Reset) => Kind::Nothing,
             (Semaphore::Swsm | Semaphore::SwsmMdio, Purpose::Phy) => Kind::Swsm,
             (Semaphore::SwsmMdio, Purpose::Reset) | (Semaphore::Mdio, _) => Kind::Extcnf,
             (Semaphore::SwFlag, _) => Kind::ExtcnfContended,
         };
-        let (obtained, notes) = match kind {
-            Kind::Nothing => (true, Notes::empty()),
-            Kind::Swsm => swsm(registers, clock),
-            Kind::Extcnf => extcnf(registers, clock, MDIO_LIMIT, MDIO_INTERVAL),
-            Kind::ExtcnfContended => swflag(registers, clock),
+        let (obtained, warnings) = match kind {
+            Kind::Nothing => (true, Warnings::empty()),
+            Kind::Swsm => acquire_swsm(registers, clock),
+            Kind::Extcnf => acquire_extcnf(registers, clock, MDIO_LIMIT, MDIO_INTERVAL),
+            Kind::ExtcnfContended => acquire_swflag(registers, clock),
         };
         Self {
             registers,
             kind,
             obtained,
-            notes,
+            warnings,
         }
     }
 
-    /// Whether firmware agreed.
+    /// Returns whether firmware agreed.
     pub fn is_obtained(&self) -> bool {
         self.obtained
     }
 
-    /// [`Notes::SEMAPHORE_BUSY`] when something was not given up.
-    pub fn notes(&self) -> Notes {
-        self.notes
+    /// [`Warnings::SEMAPHORE_BUSY`] if something was not given up.
+    pub fn warnings(&self) -> Warnings {
+        self.warnings
     }
 }
 
-impl<R: Registers> Drop for Claim<'_, R> {
+impl<R: Registers> Drop for SemaphoreGuard<'_, R> {
     fn drop(&mut self) {
         if !self.obtained {
             return;
@@ -98,10 +99,11 @@ impl<R: Registers> Drop for Claim<'_, R> {
     }
 }
 
-/// First the ports among each other, by reading a zero; then software against firmware, by a bit that sticks.
+/// Acquires SWSM: first the ports among each other, by reading a zero; then software against firmware, by a bit that
+/// sticks.
 ///
 /// A first half that is never given up is passed over, as in Linux: boot agents leave it set.
-fn swsm(registers: &impl Registers, clock: &impl Clock) -> (bool, Notes) {
+fn acquire_swsm(registers: &impl Registers, clock: &impl Clock) -> (bool, Warnings) {
     let port = wait_until(clock, "SWSM.SMBI", SWSM_LIMIT, SWSM_INTERVAL, || {
         registers.read(regs::SWSM) & regs::SWSM_SMBI == 0
     });
@@ -117,9 +119,14 @@ fn swsm(registers: &impl Registers, clock: &impl Clock) -> (bool, Notes) {
     (firmware.is_ok(), busy_unless(port.is_ok() && firmware.is_ok()))
 }
 
-/// A bit that sticks once firmware does not hold it.
-fn extcnf(registers: &impl Registers, clock: &impl Clock, limit: Duration, step: Duration) -> (bool, Notes) {
-    let owned = wait_until(clock, "EXTCNF_CTRL ownership", limit, step, || {
+/// Acquires a bit that sticks once firmware does not hold it.
+fn acquire_extcnf(
+    registers: &impl Registers,
+    clock: &impl Clock,
+    limit: Duration,
+    interval: Duration,
+) -> (bool, Warnings) {
+    let owned = wait_until(clock, "EXTCNF_CTRL ownership", limit, interval, || {
         let value = registers.read(regs::EXTCNF_CTRL);
         registers.write(regs::EXTCNF_CTRL, value | regs::EXTCNF_CTRL_OWNED);
         registers.read(regs::EXTCNF_CTRL) & regs::EXTCNF_CTRL_OWNED != 0
@@ -127,26 +134,26 @@ fn extcnf(registers: &impl Registers, clock: &impl Clock, limit: Duration, step:
     (owned.is_ok(), busy_unless(owned.is_ok()))
 }
 
-/// As [`extcnf`], but the bit may be set because firmware set it: it has to be seen clear first.
-fn swflag(registers: &impl Registers, clock: &impl Clock) -> (bool, Notes) {
+/// As [`acquire_extcnf`], but the bit may be set because firmware set it: it has to be seen clear first.
+fn acquire_swflag(registers: &impl Registers, clock: &impl Clock) -> (bool, Warnings) {
     let free = wait_until(clock, "EXTCNF_CTRL.SWFLAG", SWFLAG_LIMIT, SWFLAG_INTERVAL, || {
         registers.read(regs::EXTCNF_CTRL) & regs::EXTCNF_CTRL_OWNED == 0
     });
     match free {
-        Ok(()) => extcnf(registers, clock, SWFLAG_LIMIT, SWFLAG_INTERVAL),
-        Err(_) => (false, Notes::SEMAPHORE_BUSY),
+        Ok(()) => acquire_extcnf(registers, clock, SWFLAG_LIMIT, SWFLAG_INTERVAL),
+        Err(_) => (false, Warnings::SEMAPHORE_BUSY),
     }
 }
 
-fn busy_unless(obtained: bool) -> Notes {
+fn busy_unless(obtained: bool) -> Warnings {
     if obtained {
-        Notes::empty()
+        Warnings::empty()
     } else {
-        Notes::SEMAPHORE_BUSY
+        Warnings::SEMAPHORE_BUSY
     }
 }
 
-/// Tells firmware whether a driver is loaded (DRV_LOAD): set on start, cleared on stop (HF 3.3).
+/// Tells firmware whether a driver is loaded (DRV_LOAD): set on start, cleared on stop.
 pub fn set_driver_loaded(registers: &impl Registers, chip: &Chip, loaded: bool) {
     let (register, bit) = match chip.limits.driver_load {
         DriverLoad::None => return,
@@ -156,3 +163,6 @@ pub fn set_driver_loaded(registers: &impl Registers, chip: &Chip, loaded: bool) 
     let value = registers.read(register);
     registers.write(register, if loaded { value | bit } else { value & !bit });
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,15 +1,15 @@
-//! Interrupt causes: which are wanted, how they reach the processor, and how they are acknowledged.
+//! Interrupt causes: the ones that are wanted, their way to the processor, and their acknowledgement.
 //!
 //! On a line (INTx) and with MSI, all causes come one way and ICR says which: reading it acknowledges them. MSI-X of
-//! the 82574 routes causes to vectors (IVAR); those of a vector of their own clear themselves when it fires (EIAC),
-//! so that nothing has to be read. What clears itself also masks itself, on QEMU at least (`e1000e_msix_notify_one`: IMS
+//! the 82574 routes causes to vectors (IVAR); those of a vector of their own clear themselves when it fires (EIAC), so
+//! that nothing has to be read. What clears itself also masks itself, on QEMU at least (`e1000e_msix_notify_one`: IMS
 //! loses the bits of EIAC unless CTRL_EXT.IAME is set); Linux e1000e unmasks it after each round of receiving, too.
 
 use crate::chip::{Chip, Interrupts};
 use crate::platform::Registers;
 use crate::regs::{self, Causes};
 
-/// How interrupts reach the processor.
+/// Way of interrupts to the processor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Routing {
     /// INTx or MSI: one way for all.
@@ -21,7 +21,7 @@ pub enum Routing {
 }
 
 impl Routing {
-    /// The best use of so many MSI-X vectors by this chip. None for a chip without MSI-X.
+    /// Best use of so many MSI-X vectors by this chip. `None` for a chip without MSI-X.
     ///
     /// Boards of the 82574 ship with 3 vectors or 5; the other two are those of a second queue.
     pub fn for_vectors(chip: &Chip, vectors: u16) -> Option<Self> {
@@ -42,7 +42,7 @@ impl Routing {
         }
     }
 
-    /// What vector `vector` is for. On a line there is only vector 0.
+    /// Purpose of a vector. On a line there is only vector 0.
     pub fn purpose(self, vector: u16) -> Purpose {
         match (self, vector) {
             (Self::ThreeVectors, 0) => Purpose::Receive,
@@ -51,12 +51,12 @@ impl Routing {
         }
     }
 
-    /// Whether a cause with a vector of its own has to be unmasked after it has fired.
+    /// Returns whether a cause with a vector of its own has to be unmasked after it has fired.
     pub(crate) fn masks_itself(self) -> bool {
         self == Self::ThreeVectors
     }
 
-    /// Frames arrived.
+    /// Causes for received frames.
     pub(crate) fn receive_causes(self) -> Causes {
         match self {
             Self::Single => Causes::RXT0.union(Causes::RXDMT0),
@@ -64,7 +64,7 @@ impl Routing {
         }
     }
 
-    /// Frames were sent.
+    /// Causes for sent frames.
     pub(crate) fn transmit_causes(self) -> Causes {
         match self {
             Self::Single => Causes::TXDW,
@@ -72,7 +72,7 @@ impl Routing {
         }
     }
 
-    /// Everything else that is always wanted: overrun and link.
+    /// Other causes that are always wanted: overrun and link.
     pub(crate) fn other_causes(self) -> Causes {
         let other = Causes::RXO.union(Causes::LSC);
         match self {
@@ -103,7 +103,7 @@ impl Routing {
         }
     }
 
-    /// Where the interval between interrupts for received frames is set: the line's or the vector's.
+    /// Register with the interval between interrupts for received frames: the line's or the vector's.
     pub(crate) fn throttle(self) -> u32 {
         match self {
             Self::Single => regs::ITR,
@@ -115,14 +115,14 @@ impl Routing {
     pub(crate) fn acknowledge(self, registers: &impl Registers) -> u32 {
         let causes = registers.read(regs::ICR);
         if self != Self::Single && causes != regs::ALL_ONES {
-            // With MSI-X a read clears only sometimes, and never on QEMU 7.2: ones clear.
+            // With MSI-X a read clears only sometimes, and never on QEMU 7.2 (`e1000e_mac_icr_read`): ones clear.
             registers.write(regs::ICR, causes);
         }
         causes
     }
 }
 
-/// What an MSI-X vector is for.
+/// Purpose of an MSI-X vector.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
     /// Any cause: ICR says which.

@@ -1,13 +1,15 @@
 //! The K1 workaround of I218: the link between MAC and PHY sleeps (K1) while nothing is sent.
 //!
 //! At 1000 Mbit/s with K1 on, the MAC can miss DMA completions, and then writes nothing to memory any more: it stops
-//! receiving. Requesting the PLL's clock keeps that from happening. At 10 Mbit/s and in half duplex the PHY and the entry
-//! to K1 need other times. Linux e1000e and FreeBSD em, `e1000_k1_workaround_lpt_lp`, for 155A, 1559, 15A2 and 15A3.
+//! receiving. Requesting the PLL's clock keeps that from happening. At 10 Mbit/s and in half duplex the PHY and the
+//! entry to K1 need other times. Linux e1000e and FreeBSD em, `e1000_k1_workaround_lpt_lp`, for 155A, 1559, 15A2 and
+//! 15A3.
 
 use core::time::Duration;
 
 use crate::chip::{Chip, Quirks};
-use crate::link::{Link, change};
+use crate::link::Link;
+use crate::modify::modify;
 use crate::phy::{Phy, PhyError};
 use crate::platform::{Clock, Registers};
 use crate::regs;
@@ -22,10 +24,10 @@ const K1_DELAY: Duration = Duration::from_micros(10);
 /// PHY: in-band control, page and register; the field for the timeout of the link's state, in units of 10 us.
 const INBAND_CTRL: (u16, u8) = (770, 18);
 const TX_TIMEOUT: u16 = 0x3F << 8;
-/// Revision of the PHY above which it needs no other times.
+/// Last revision of the PHY that needs other times.
 const LAST_REVISION: u32 = 5;
 
-/// Does what `link` needs, up or down; nothing on parts without [`Quirks::K1_LOSES_COMPLETIONS`].
+/// Applies the workaround for `link`, up or down; nothing on parts without [`Quirks::K1_LOSES_COMPLETIONS`].
 ///
 /// # Errors
 ///
@@ -48,12 +50,12 @@ pub(crate) fn link_changed(
     };
     let request = regs::FEXTNVM6_REQ_PLL_CLK;
     if mbit_s == 100 && full_duplex {
-        change(registers, regs::FEXTNVM6, request, 0);
+        modify(registers, regs::FEXTNVM6, request, 0);
         return Ok(());
     }
     let phy = Phy::open(registers, chip, clock)?;
-    if phy.id()?.0 & 0xF > LAST_REVISION {
-        change(registers, regs::FEXTNVM6, request, 0);
+    if phy.id()?.revision() > LAST_REVISION {
+        modify(registers, regs::FEXTNVM6, request, 0);
         return Ok(());
     }
     // 10 Mbit/s waits longer before it enters K1.
@@ -66,11 +68,11 @@ pub(crate) fn link_changed(
     let inband = phy.read_page(page, number)?;
     phy.write_page(page, number, inband & !TX_TIMEOUT | timeout << 8)?;
     let mask = request | regs::FEXTNVM6_K1_ENTRY_CONDITION;
-    change(registers, regs::FEXTNVM6, mask, entry);
+    modify(registers, regs::FEXTNVM6, mask, entry);
     Ok(())
 }
 
-/// Turns K1 off, requests the clock, and lets K1 be as it was.
+/// Turns K1 off, requests the clock, and restores K1.
 fn request_clock(registers: &impl Registers, chip: &Chip, clock: &impl Clock) -> Result<(), PhyError> {
     // The semaphore of the PHY is that of the Kumeran registers.
     let phy = Phy::open(registers, chip, clock)?;
@@ -78,13 +80,13 @@ fn request_clock(registers: &impl Registers, chip: &Chip, clock: &impl Clock) ->
     kumeran(registers, clock, u32::from(config & !K1_ENABLE));
     clock.sleep(K1_DELAY);
     let request = regs::FEXTNVM6_REQ_PLL_CLK;
-    change(registers, regs::FEXTNVM6, request, request);
+    modify(registers, regs::FEXTNVM6, request, request);
     kumeran(registers, clock, u32::from(config));
     drop(phy);
     Ok(())
 }
 
-/// One access to the K1 configuration: what it holds, if `command` says to read.
+/// Accesses the K1 configuration once; returns its value if `command` says to read.
 fn kumeran(registers: &impl Registers, clock: &impl Clock, command: u32) -> u16 {
     registers.write(regs::KMRNCTRLSTA, K1_CONFIG << 16 | command);
     registers.read(regs::STATUS);

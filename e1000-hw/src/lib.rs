@@ -22,15 +22,25 @@
 //! # Ok::<(), e1000_hw::nic::BringUpError>(())
 //! ```
 //!
-//! From the inside out: `ring` and `pool` are the DMA memory, `rx` and `tx` the two directions, [`chip`] the table of parts,
-//! [`reset`], [`firmware`], [`nvm`], [`phy`] and [`packet_buffer`] what bring-up needs, [`nic`] the whole; [`filter`],
-//! [`stats`], [`watchdog`] and [`self_test`] are what it does besides frames, [`offload`] what it can do to them,
-//! [`moderation`] how often it interrupts.
+//! From the inside out: `ring` and `pool` are the DMA memory, `rx` and `tx` the two directions, [`chip`] the table of
+//! parts, [`reset`], [`firmware`], [`nvm`], [`phy`] and [`packet_buffer`] what bring-up needs, [`nic`] the whole;
+//! [`filter`], [`stats`], [`watchdog`] and [`self_test`] are what it does besides frames, [`offload`] what it can do to
+//! them, [`moderation`] how often it interrupts.
+#![warn(
+    clippy::allow_attributes_without_reason,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::todo,
+    clippy::unimplemented,
+    clippy::unreachable,
+    clippy::unwrap_used
+)]
 #![no_std]
 
-#[cfg(any(test, feature = "fake"))]
+#[cfg(any(test, feature = "recorder"))]
 extern crate std;
 
+mod bring_up;
 pub mod chip;
 mod errata;
 pub mod ethernet;
@@ -40,19 +50,21 @@ mod fiber;
 pub mod filter;
 pub mod firmware;
 pub mod flow_control;
-mod init;
 pub mod interrupt;
 mod k1;
 pub mod link;
 pub mod moderation;
+mod modify;
 pub mod nic;
-pub mod notes;
 pub mod nvm;
 pub mod offload;
 pub mod packet_buffer;
+pub mod pause;
 pub mod phy;
 pub mod platform;
 mod pool;
+#[cfg(any(test, feature = "recorder"))]
+pub mod recorder;
 pub mod regs;
 pub mod reset;
 mod ring;
@@ -60,13 +72,21 @@ mod rx;
 pub mod self_test;
 pub mod stats;
 mod token;
+mod transmit_error;
 mod tx;
 mod wait;
+pub mod warnings;
 pub mod watchdog;
 
 pub use pool::BUFFER_LEN;
 pub use ring::{DescriptorStatus, MAX_DESCRIPTORS, MIN_DESCRIPTORS, OutOfDmaMemory, RingSize};
 pub use rx::{BufferStatus, ProvideError, ReceivedBuffer, RxCounters};
 pub use token::Token;
-pub use tx::{Segment, SentFrame, TransmitError, TxCounters};
+pub use transmit_error::TransmitError;
+pub use tx::{Segment, SentFrame, TxCounters};
 pub use wait::TimedOut;
+
+/// Former name of [`warnings`]; goes when nothing uses it any more.
+pub mod notes {
+    pub use crate::warnings::Warnings as Notes;
+}

@@ -1,9 +1,10 @@
-//! What STATUS says of the link, and what the MAC has to be told of it.
+//! The link: what STATUS says of it, and the registers that depend on it.
 
 use core::fmt;
 
 use crate::chip::{Chip, Quirks};
-use crate::flow_control::Pause;
+use crate::modify::modify;
+use crate::pause::Pause;
 use crate::platform::Registers;
 use crate::regs::{self, Status, Tctl};
 
@@ -18,13 +19,13 @@ pub enum Link {
         mbit_s: u16,
         /// Both directions at once.
         full_duplex: bool,
-        /// Which pause frames are honoured and sent.
+        /// Pause frames, honoured and sent.
         pause: Pause,
     },
 }
 
 impl Link {
-    /// Decodes the value of STATUS, which says nothing of pause.
+    /// Decodes the value of STATUS (8254x manual, 13.4.2), which says nothing of pause.
     pub fn from_status(status: u32) -> Self {
         let bits = Status::from_bits_retain(status);
         if !bits.contains(Status::LU) {
@@ -43,7 +44,7 @@ impl Link {
         }
     }
 
-    /// Whether both are the same as far as STATUS tells.
+    /// Returns whether both are the same as far as STATUS tells.
     pub(crate) fn is_like(self, other: Self) -> bool {
         self.without_pause() == other.without_pause()
     }
@@ -56,7 +57,7 @@ impl Link {
         self
     }
 
-    /// Whether frames can be sent.
+    /// Returns whether frames can be sent.
     pub fn is_up(self) -> bool {
         self != Self::Down
     }
@@ -82,11 +83,11 @@ impl fmt::Display for Link {
     }
 }
 
-/// Tells the MAC what depends on speed and duplex; to be called when the link comes up, and after a reset.
+/// Programs what depends on speed and duplex; to be called when the link comes up, and after a reset.
 ///
-/// The collision distance of half duplex (HF 9.3), TARC0's speed mode on 82571 and 82572, the gap between frames on
-/// PCH2 and later (HF 9.3). Writes nothing that does not change, and nothing at all while the link is down: at most
-/// three reads and three writes.
+/// The collision distance of half duplex (8254x manual, 13.4.33), TARC0's speed mode on 82571 and 82572, the gap
+/// between frames on PCH2 and later (Linux e1000e, `e1000_check_for_copper_link_ich8lan`). Writes nothing that does not
+/// change, and nothing at all while the link is down: at most three reads and three writes.
 pub fn program(registers: &impl Registers, chip: &Chip, link: Link) {
     let Link::Up {
         mbit_s, full_duplex, ..
@@ -99,28 +100,22 @@ pub fn program(registers: &impl Registers, chip: &Chip, link: Link) {
         (false, 1000) => Tctl::COLD_HALF_DUPLEX_GIGABIT,
         (false, _) => Tctl::COLD_HALF_DUPLEX,
     };
-    change(registers, regs::TCTL, Tctl::COLD.bits(), distance.bits());
+    modify(registers, regs::TCTL, Tctl::COLD.bits(), distance.bits());
     if chip.quirks.contains(Quirks::TARC_SPEED_MODE) {
         let mode = if mbit_s == 1000 { regs::TARC0_SPEED_MODE } else { 0 };
-        change(registers, regs::TARC0, regs::TARC0_SPEED_MODE, mode);
+        modify(registers, regs::TARC0, regs::TARC0_SPEED_MODE, mode);
     }
     if chip.mac().is_pch() {
         let gap = if mbit_s == 10 && !full_duplex { 0xFF } else { 8 };
-        change(registers, regs::TIPG, regs::TIPG_IPGT, gap);
-    }
-}
-
-pub(crate) fn change(registers: &impl Registers, register: u32, mask: u32, value: u32) {
-    let old = registers.read(register);
-    let new = old & !mask | value;
-    if new != old {
-        registers.write(register, new);
+        modify(registers, regs::TIPG, regs::TIPG_IPGT, gap);
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fake::{FakeMachine, chip};
+    use crate::recorder::Access::Read;
 
     #[test]
     fn power_on_values_of_qemu_are_gigabit_full_duplex() {
@@ -163,5 +158,48 @@ mod tests {
             }
         );
         assert_eq!(Link::from_status(0b1100_0001), Link::Down);
+    }
+
+    #[test]
+    fn speed_and_duplex_are_programmed_with_the_link() {
+        let up = |mbit_s, full_duplex| Link::Up {
+            mbit_s,
+            full_duplex,
+            pause: Pause::NONE,
+        };
+        let after = |id, link, register, before| {
+            let recorder = FakeMachine::recorded(chip(id));
+            recorder.inner.poke(register, before);
+            program(&recorder, chip(id), link);
+            recorder.inner.peek(register)
+        };
+        // COLD is 0x3F in full duplex; in half duplex 0x40, at 1000 Mbit/s 0x200 (8254x manual, 13.4.33).
+        for (link, cold) in [
+            (up(1000, true), 0x3F),
+            (up(100, true), 0x3F),
+            (up(100, false), 0x40),
+            (up(1000, false), 0x200),
+        ] {
+            assert_eq!(
+                after(0x100E, link, regs::TCTL, 0x1003_F0FA),
+                0x1000_00FA | cold << 12
+            );
+        }
+        // Linux e1000e, `e1000_watchdog_task`, `FLAG_TARC_SPEED_MODE_BIT`.
+        assert_eq!(after(0x105E, up(1000, true), regs::TARC0, 3), 1 << 21 | 3);
+        assert_eq!(after(0x107D, up(100, true), regs::TARC0, 1 << 21 | 3), 3);
+        assert_eq!(after(0x10D3, up(1000, true), regs::TARC0, 3), 3);
+        // Linux e1000e, `e1000_check_for_copper_link_ich8lan`.
+        assert_eq!(after(0x153A, up(10, false), regs::TIPG, 0x0060_2008), 0x0060_20FF);
+        assert_eq!(after(0x153A, up(10, true), regs::TIPG, 0x0060_20FF), 0x0060_2008);
+        assert_eq!(after(0x100E, up(10, false), regs::TIPG, 0x0060_2008), 0x0060_2008);
+        // While it is down, and when nothing changes, nothing is written.
+        let recorder = FakeMachine::recorded(chip(0x105E));
+        program(&recorder, chip(0x105E), Link::Down);
+        assert_eq!(recorder.take(), []);
+        program(&recorder, chip(0x105E), up(1000, true));
+        recorder.take();
+        program(&recorder, chip(0x105E), up(1000, true));
+        assert_eq!(recorder.take(), [Read(regs::TCTL), Read(regs::TARC0)]);
     }
 }

@@ -1,9 +1,9 @@
-//! Interrupt moderation: how long the NIC waits at least between two interrupts.
+//! Interrupt moderation: the least time between two interrupts.
 //!
 //! The first frame after a pause raises its interrupt at once whatever the interval; only those that follow wait. A
 //! short interval suits a client that answers each frame before the next can come, a long one a stream, of which each
 //! interrupt then brings more. [`Policy::Adaptive`] tells them apart by the frames and bytes that passed since the
-//! interrupt before, as Linux does (e1000, `e1000_update_itr`; HF 10.4). It reads no register, and writes one only when
+//! interrupt before, as Linux does (e1000, `e1000_update_itr`). It reads no register, and writes one only when
 //! the class changes: at once for a shorter interval, for a longer one when two interrupts in a row ask for it, so that
 //! one burst does not delay what follows it.
 
@@ -12,7 +12,7 @@ use core::str::FromStr;
 
 use crate::chip::{Chip, Quirks};
 
-/// What kind of traffic it is.
+/// Kind of traffic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Class {
     /// Single small frames, such as requests and their answers: 70 000 interrupts a second at most.
@@ -64,7 +64,7 @@ impl Class {
     }
 }
 
-/// How the interval is chosen.
+/// Choice of the interval.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Policy {
     /// Always this one, in units of 256 ns; 0 for none, which 82547 does not do.
@@ -73,7 +73,7 @@ pub enum Policy {
     Adaptive,
 }
 
-/// Not the name of a [`Policy`]: `off`, `lowest`, `low`, `bulk` or `adaptive`.
+/// Text that is not the name of a [`Policy`]: `off`, `lowest`, `low`, `bulk` or `adaptive`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct UnknownPolicy;
 
@@ -104,7 +104,8 @@ impl FromStr for Policy {
 /// `docs/hardware.md`.
 pub const DEFAULT_POLICY: Policy = Policy::Fixed(Class::Low.interval());
 
-/// Returns the value of ITR (or EITR) closest to `interval`, in units of 256 ns between interrupts, that this part takes.
+/// Returns the value of ITR (or EITR) closest to `interval`, in units of 256 ns between interrupts, that this part
+/// takes.
 pub fn for_chip(chip: &Chip, interval: u32) -> u32 {
     /// 75 000 interrupts a second: 1e9 / (75 000 * 256), rounded up.
     const SHORTEST: u32 = 53;
@@ -115,7 +116,7 @@ pub fn for_chip(chip: &Chip, interval: u32) -> u32 {
     }
 }
 
-/// What is known of one direction.
+/// Knowledge of one direction.
 #[derive(Clone, Copy, Debug)]
 struct Direction {
     class: Class,
@@ -131,7 +132,8 @@ impl Direction {
         }
     }
 
-    /// Takes the sums of frames and bytes so far. None if there were none since the last time.
+    /// Takes the sums of frames and bytes so far. Returns the class, or `None` if there were no frames since the last
+    /// time.
     fn update(&mut self, (frames, bytes): (u64, u64)) -> Option<Class> {
         let (frames_before, bytes_before) = core::mem::replace(&mut self.seen, (frames, bytes));
         let (frames, bytes) = (
@@ -208,7 +210,7 @@ mod tests {
 
     #[test]
     fn classes_change_as_the_table_says() {
-        // HF 10.4, row by row, with what is just inside and just outside.
+        // Linux e1000, `e1000_update_itr`, branch by branch, with values just inside and just outside.
         for (class, frames, bytes, next) in [
             (Lowest, 1, 8001, Bulk),
             (Lowest, 20, 30_280, Low),

@@ -29,35 +29,31 @@ mod settings;
 mod state;
 mod tx;
 
-use core::fmt;
 use core::mem::MaybeUninit;
 
+use crate::bring_up;
 use crate::chip::{Chip, Quirks};
 use crate::ethernet::MacAddress;
 use crate::filter::Filter;
 use crate::firmware;
 use crate::flow_control::Pause;
-use crate::init;
 use crate::interrupt::Routing;
 use crate::link::Link;
 use crate::moderation::Moderator;
 use crate::notes::Notes;
-use crate::nvm::{self, MacAddressError};
 use crate::offload::Offloads;
-use crate::phy::{self, Advertise};
 use crate::platform::{Clock, DmaAllocator, DmaRegion, Registers};
-use crate::regs::{self, Status};
+use crate::regs;
 use crate::reset;
 use crate::ring::{DescriptorRing, OutOfDmaMemory, RingSize};
 use crate::rx::Receiver;
-use crate::self_test::loopback;
 use crate::stats::Statistics;
 use crate::tx::Transmitter;
-use crate::wait::TimedOut;
 use crate::watchdog::Watchdog;
 
 use maintenance::Maintenance;
 
+pub use crate::bring_up::BringUpError;
 pub use diagnostics::Diagnostics;
 pub use interrupts::{Interrupt, InterruptControl};
 pub use link::LinkControl;
@@ -75,11 +71,11 @@ pub struct Config {
     pub rx: RingSize,
     /// Transmit descriptors; limited to what the chip takes.
     pub tx: RingSize,
-    /// Has a buffer of 2 KiB for each receive descriptor, out of which frames are copied. If not, buffers are the owner's
-    /// ([`Rx::provide`]).
+    /// Has a buffer of 2 KiB for each receive descriptor, out of which frames are copied. If not, buffers are the
+    /// owner's ([`Rx::provide`]).
     pub copy_rx: bool,
-    /// Has a buffer of 2 KiB for each transmit descriptor, into which frames are copied. If not, all frames are sent from
-    /// the owner's memory ([`Tx::send_segments`]).
+    /// Has a buffer of 2 KiB for each transmit descriptor, into which frames are copied. If not, all frames are sent
+    /// from the owner's memory ([`Tx::send_segments`]).
     pub copy_tx: bool,
 }
 
@@ -98,43 +94,6 @@ impl Config {
 impl Default for Config {
     fn default() -> Self {
         Self::with_rings(RingSize::DEFAULT, RingSize::DEFAULT)
-    }
-}
-
-/// Reason why a NIC could not be brought up.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum BringUpError {
-    /// Registers read as all ones.
-    DeviceGone,
-    /// The reset did not end.
-    Reset(TimedOut),
-    /// The NIC has no usable MAC address.
-    MacAddress(MacAddressError),
-    /// Not enough memory for rings and buffers.
-    Memory(OutOfDmaMemory),
-}
-
-impl fmt::Display for BringUpError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::DeviceGone => f.write_str("the device does not answer (registers read as all ones)"),
-            Self::Reset(error) => write!(f, "the reset did not end: {error}"),
-            Self::MacAddress(MacAddressError::NvmSilent(error)) => {
-                write!(f, "no MAC address: none in RAL/RAH, and {error}")
-            }
-            Self::MacAddress(MacAddressError::Invalid(address)) => {
-                write!(f, "no MAC address: the NVM holds {address}")
-            }
-            Self::Memory(error) => error.fmt(f),
-        }
-    }
-}
-
-impl core::error::Error for BringUpError {}
-
-impl From<OutOfDmaMemory> for BringUpError {
-    fn from(error: OutOfDmaMemory) -> Self {
-        Self::Memory(error)
     }
 }
 
@@ -170,7 +129,7 @@ pub struct Nic<R: Registers, D: DmaRegion> {
     /// VLAN tags are stripped and inserted.
     vlan_offload: bool,
     moderator: Moderator,
-    /// What is taken off the stack.
+    /// Work that is taken off the stack.
     offloads: Offloads,
     statistics: Statistics,
     watchdog: Watchdog,
@@ -189,7 +148,7 @@ struct Device<R: Registers> {
     chip: &'static Chip,
 }
 
-/// Whether the device may do DMA.
+/// The device's right to do DMA.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Power {
     /// It is programmed.
@@ -207,8 +166,8 @@ impl<R: Registers, D: DmaRegion> Drop for Nic<R, D> {
     fn drop(&mut self) {
         match self.power {
             Power::Halted { dma_ended: true } => {
-                // SAFETY: the device was reset or its receiver and transmitter were turned off and their DMA ended, or it
-                // was never programmed; only `program`, which changes `power`, turns them on again. `self` is being
+                // SAFETY: the device was reset or its receiver and transmitter were turned off and their DMA ended, or
+                // it was never programmed; only `program`, which changes `power`, turns them on again. `self` is being
                 // dropped, so rings and buffers are not used any more.
                 unsafe {
                     self.rx.free();
@@ -221,7 +180,8 @@ impl<R: Registers, D: DmaRegion> Drop for Nic<R, D> {
     }
 }
 
-/// Initialises all fields of a structure in place, without a copy of it on the stack. A field that is missing is an error.
+/// Initialises all fields of a structure in place, without a copy of it on the stack. A field that is missing is an
+/// error.
 macro_rules! write_fields {
     ($slot:ident, Self { $($field:ident: $value:expr,)* }) => {{
         let pointer = $slot.as_mut_ptr();
@@ -265,7 +225,8 @@ impl<R: Registers, D: DmaRegion> Nic<R, D> {
     /// receive filter takes the NIC's own address and broadcast: what smolnetd uses. Waits not for the link; where
     /// nothing is wrong, less than 200 ms in all, and below a second whatever is.
     ///
-    /// The value is moved to the caller: some 3 KB of stack. Where that is too much, [`Self::bring_up_in`] builds it in place.
+    /// The value is moved to the caller: some 3 KB of stack. Where that is too much, [`Self::bring_up_in`] builds it in
+    /// place.
     ///
     /// Context: may sleep.
     ///
@@ -310,20 +271,12 @@ impl<R: Registers, D: DmaRegion> Nic<R, D> {
         A: DmaAllocator<Region = D>,
         C: Clock,
     {
-        let status = registers.read(regs::STATUS);
-        if status == regs::ALL_ONES {
-            return Err(BringUpError::DeviceGone);
-        }
-        let pcix = status & Status::PCIX_MODE.bits() != 0;
-        let ctrl = registers.read(regs::CTRL);
-        let notes = reset::reset(&registers, chip, clock).map_err(BringUpError::Reset)?;
-        loopback::end_of_others(&registers, chip, clock, ctrl);
-        let mac = nvm::mac_address(&registers, chip, clock).map_err(BringUpError::MacAddress)?;
+        let identity = bring_up::reset_device(&registers, chip, clock)?;
         let (rx, tx) = allocate_rings(allocator, chip, config)?;
-        let nic = Self::place(slot, Device { registers, chip }, mac, rx, tx);
-        nic.notes = notes;
-        nic.short_buffers = pcix && chip.quirks.contains(Quirks::PCIX_TX_2015);
-        if pcix && chip.quirks.contains(Quirks::PCIX_BUFFER_END_HANGS) {
+        let nic = Self::place(slot, Device { registers, chip }, identity.mac, rx, tx);
+        nic.notes = identity.warnings;
+        nic.short_buffers = identity.pcix && chip.quirks.contains(Quirks::PCIX_TX_2015);
+        if identity.pcix && chip.quirks.contains(Quirks::PCIX_BUFFER_END_HANGS) {
             nic.tx.end_in_upper_dword();
         }
         let started = nic.allocate_buffers(allocator, config);
@@ -335,9 +288,7 @@ impl<R: Registers, D: DmaRegion> Nic<R, D> {
         // SAFETY: `place` has initialised it.
         let nic = unsafe { slot.assume_init_mut() };
         let Device { registers, chip } = &nic.device;
-        nic.notes |= nvm::check(registers, chip, clock);
-        nic.notes |= phy::bring_up(registers, chip, clock, Advertise { pause: nic.pause });
-        Statistics::discard(registers);
+        nic.notes |= bring_up::start_phy(registers, chip, clock, nic.pause);
         nic.program(clock);
         Ok(nic)
     }
@@ -403,27 +354,26 @@ impl<R: Registers, D: DmaRegion> Nic<R, D> {
     fn program(&mut self, clock: &impl Clock) {
         self.power = Power::On;
         let Device { registers, chip } = &self.device;
-        init::program_mac(registers, chip, self.pause);
-        settings::split_packet_buffer(registers, chip, self.mtu);
-        settings::program_vlan_offload(registers, self.vlan_offload);
-        init::program_filter(registers, chip, self.mac);
-        self.filter.restore(registers, chip);
-        self.rx.program(registers);
-        init::program_receive_unit(registers, chip, self.moderator.interval());
-        settings::program_offloads(registers, self.offloads);
-        self.tx.program(registers);
+        let settings = bring_up::Settings {
+            mac: self.mac,
+            pause: self.pause,
+            mtu: self.mtu,
+            vlan_offload: self.vlan_offload,
+            filter: &self.filter,
+            interval: self.moderator.interval(),
+            offloads: self.offloads,
+        };
+        bring_up::program(registers, chip, &settings, &mut self.rx, &mut self.tx);
         self.watchdog.emptied();
-        init::program_transmit_unit(registers, chip);
-        registers.write(regs::TCTL, init::tctl(chip).bits());
         let seen = self.link_now();
         self.link = self.settle_link(seen, clock);
         let Device { registers, chip } = &self.device;
-        self.rctl = settings::rctl(chip, &self.filter, self.mtu).bits();
-        registers.write(regs::RCTL, self.rctl);
-        self.rx.start(registers);
+        let rctl = bring_up::rctl(chip, &self.filter, self.mtu);
+        self.rctl = rctl.bits();
+        bring_up::enable_receiver(registers, rctl, &mut self.rx);
     }
 
-    /// What is known of the NIC.
+    /// The state of the NIC, as far as it is known without asking it.
     pub fn state(&self) -> State<'_, R, D> {
         State { nic: self }
     }
@@ -463,14 +413,14 @@ impl<R: Registers, D: DmaRegion> Nic<R, D> {
         Diagnostics { nic: self }
     }
 
-    /// Stops the device, waits until its DMA has ended, and frees its memory; leaks it if DMA did not end. Who can turn bus
-    /// mastering off by other means does so between [`Self::halt`] and dropping the NIC instead.
+    /// Stops the device, waits until its DMA has ended, and frees its memory; leaks it if DMA did not end. Who can turn
+    /// bus mastering off by other means does so between [`Self::halt`] and dropping the NIC instead.
     pub fn stop(mut self, clock: &impl Clock) {
         self.halt(clock);
     }
 
-    /// Stops the device and waits until its DMA has ended. Returns true if it has, as far as the device tells: not if its
-    /// reset did not end, if it went on being a bus master, or if it did not answer.
+    /// Stops the device and waits until its DMA has ended. Returns true if it has, as far as the device tells: not if
+    /// its reset did not end, if it went on being a bus master, or if it did not answer.
     ///
     /// Dropping the NIC frees its memory if DMA has ended, and leaks it otherwise. Who knows better forgets it
     /// ([`core::mem::forget`]). [`Recovery::restart`] brings a halted device up again.

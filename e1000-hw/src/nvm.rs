@@ -1,18 +1,22 @@
 //! The NVM: the MAC address, which hardware loads into the receive address registers, and a checksum. Never written.
+//!
+//! Sources: 8254x manual, 5.6 (contents) and 13.4.4 (EERD); Linux e1000, `e1000_read_mac_addr` and
+//! `e1000_validate_eeprom_checksum`.
 
 mod microwire;
 
+use core::fmt;
 use core::time::Duration;
 
 use crate::chip::{Chip, MacType, Nvm, Quirks};
 use crate::ethernet::MacAddress;
-use crate::notes::Notes;
 use crate::platform::{Clock, Registers};
 use crate::regs::{self, Status};
 use crate::wait::{TimedOut, wait_until};
+use crate::warnings::Warnings;
 use microwire::Grant;
 
-/// The two incompatible layouts of EERD.
+/// Layout of EERD; there are two, and they are incompatible.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EerdLayout {
     /// 82540, 82545, 82546: DONE is bit 4, the address starts at bit 8.
@@ -42,41 +46,48 @@ impl EerdLayout {
 pub enum MacAddressError {
     /// RAL/RAH hold none, and the NVM does not answer.
     NvmSilent(TimedOut),
-    /// RAL/RAH hold none, and what the NVM holds is no address of a NIC either. On ICH/PCH, whose NVM is not read,
+    /// RAL/RAH hold none, and what the NVM holds is no address of a NIC either. On PCH, whose NVM is not read,
     /// what RAL/RAH hold.
     Invalid(MacAddress),
 }
 
+impl fmt::Display for MacAddressError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NvmSilent(error) => write!(f, "no MAC address: none in RAL/RAH, and {error}"),
+            Self::Invalid(address) => write!(f, "no MAC address: the NVM holds {address}"),
+        }
+    }
+}
+
+impl core::error::Error for MacAddressError {}
+
+/// Longest wait for one word.
 const NVM_LIMIT: Duration = Duration::from_millis(100);
 const NVM_INTERVAL: Duration = Duration::from_micros(50);
 
-/// Finds out which layout EERD has by reading word 0: the address field is zero in both layouts, so the request
-/// is the same and only the place of DONE differs. Returns the layout and the word.
+/// Finds out the layout of EERD by reading word 0: the address field is zero in both layouts, so the request is the
+/// same and only the place of DONE differs (as iPXE does, `intel_fetch_mac_eeprom`). Returns the layout and the word.
 ///
 /// # Errors
 ///
 /// When neither DONE appears within 100 ms.
 pub fn detect_eerd(registers: &impl Registers, clock: &impl Clock) -> Result<(EerdLayout, u16), TimedOut> {
+    const WAITED_FOR: &str = "answer of the EEPROM to a read";
     registers.write(regs::EERD, regs::EERD_START);
     let mut answer = None;
-    wait_until(
-        clock,
-        "answer of the EEPROM to a read",
-        NVM_LIMIT,
-        NVM_INTERVAL,
-        || {
-            let value = registers.read(regs::EERD);
-            if value != regs::ALL_ONES {
-                answer = [EerdLayout::Small, EerdLayout::Large]
-                    .into_iter()
-                    .find(|layout| value & layout.done() != 0)
-                    .map(|layout| (layout, (value >> 16) as u16));
-            }
-            answer.is_some()
-        },
-    )?;
+    wait_until(clock, WAITED_FOR, NVM_LIMIT, NVM_INTERVAL, || {
+        let value = registers.read(regs::EERD);
+        if value != regs::ALL_ONES {
+            answer = [EerdLayout::Small, EerdLayout::Large]
+                .into_iter()
+                .find(|layout| value & layout.done() != 0)
+                .map(|layout| (layout, (value >> 16) as u16));
+        }
+        answer.is_some()
+    })?;
     answer.ok_or(TimedOut {
-        waited_for: "answer of the EEPROM to a read",
+        waited_for: WAITED_FOR,
         limit: NVM_LIMIT,
     })
 }
@@ -104,10 +115,10 @@ pub fn read_word(
     Ok((value >> 16) as u16)
 }
 
-/// The NIC's own address: from RAL/RAH, where the NVM was loaded to; if there is none, from the NVM itself.
+/// Returns the NIC's own address: from RAL/RAH, where the NVM was loaded to; if there is none, from the NVM itself.
 ///
 /// The NVM of 82546 and 82571 holds the address of the first port; the second port's differs in the last bit. RAL and
-/// RAH have it right (HF 4).
+/// RAH have it right (8254x manual, 12.3.1).
 ///
 /// # Errors
 ///
@@ -145,14 +156,14 @@ pub fn mac_address(
     }
 }
 
-/// Returns the address that RAL and RAH hold.
+/// Address that RAL and RAH hold.
 fn address_in(low: u32, high: u32) -> MacAddress {
     let ([a, b, c, d], [e, f, ..]) = (low.to_le_bytes(), high.to_le_bytes());
     MacAddress([a, b, c, d, e, f])
 }
 
-/// The pins of the EEPROM, on parts that have it on pins behind an EERD that gave no answer: that of bhyve's 82545EM
-/// (`e82545_read_register`) has none, and a reset takes its address out of RAL and RAH (`e82545_reset`).
+/// Obtains the pins of the EEPROM, on parts that have it on pins behind an EERD that gave no answer: bhyve's 82545EM
+/// has no EERD (`e82545_read_register`), and a reset takes its address out of RAL and RAH (`e82545_reset`).
 fn pins<'a, R: Registers>(
     registers: &'a R,
     chip: &Chip,
@@ -170,7 +181,8 @@ fn microwire_words(registers: &impl Registers, clock: &impl Clock) -> [u16; 3] {
     [0, 1, 2].map(|word| microwire::read_word(registers, clock, word))
 }
 
-/// Emulators of one part have been seen with the EERD of another: its layout is found out, not looked up.
+/// Reads words 0 to 2. The layout is found out, not looked up: emulators of one part have been seen with the EERD of
+/// another (VirtualBox, `e1kRegWriteEERD`).
 fn eerd_words(registers: &impl Registers, clock: &impl Clock) -> Result<[u16; 3], TimedOut> {
     let (layout, first) = detect_eerd(registers, clock)?;
     let mut words = [first, 0, 0];
@@ -180,33 +192,33 @@ fn eerd_words(registers: &impl Registers, clock: &impl Clock) -> Result<[u16; 3]
     Ok(words)
 }
 
-/// What bring-up notes of the NVM; a bit-banged one is not asked for its checksum, which would take 170 ms.
-pub(crate) fn check(registers: &impl Registers, chip: &Chip, clock: &impl Clock) -> Notes {
+/// Checks the NVM for bring-up; one on pins is not asked for its checksum, which would take 170 ms.
+pub(crate) fn check(registers: &impl Registers, chip: &Chip, clock: &impl Clock) -> Warnings {
     let contents = match chip.limits.nvm {
-        Nvm::Microwire | Nvm::Flash => return Notes::empty(),
+        Nvm::Microwire | Nvm::Flash => return Warnings::empty(),
         Nvm::EerdSmall | Nvm::EerdLarge => eerd_contents(registers, clock),
     };
     match contents {
-        Ok(contents) if contents.sum != CHECKSUM => Notes::NVM_CHECKSUM,
+        Ok(contents) if contents.sum != CHECKSUM => Warnings::NVM_CHECKSUM,
         Ok(contents)
             if chip.mac() == MacType::I82573 && contents.init_control_2 & NO_DEEP_POWER_DOWN == 0 =>
         {
-            Notes::DEEP_SMART_POWER_DOWN
+            Warnings::DEEP_SMART_POWER_DOWN
         }
-        Ok(_) => Notes::empty(),
+        Ok(_) => Warnings::empty(),
         // It answers: the machine is busy, and the checksum stays unknown.
-        Err(late) if late.waited_for == ALL_WORDS => Notes::empty(),
-        Err(silent) if pins(registers, chip, clock, silent).is_ok() => Notes::empty(),
-        Err(_) => Notes::NVM_SILENT,
+        Err(late) if late.waited_for == ALL_WORDS => Warnings::empty(),
+        Err(silent) if pins(registers, chip, clock, silent).is_ok() => Warnings::empty(),
+        Err(_) => Warnings::NVM_SILENT,
     }
 }
 
-/// Word that says how the part is initialized.
+/// Word with settings of the part (Linux e1000e, `NVM_INIT_CONTROL2_REG`).
 const INIT_CONTROL_2: u8 = 0x0F;
 /// [`INIT_CONTROL_2`] of 82573: deep smart power down is off.
 const NO_DEEP_POWER_DOWN: u16 = 1 << 0;
 
-/// What is of interest in an NVM.
+/// Contents of an NVM that are of interest.
 struct Contents {
     /// Sum of the words that the checksum covers.
     sum: u16,
@@ -218,12 +230,12 @@ struct Contents {
 const CHECKSUM_WORDS: u8 = 0x40;
 /// Longest time for all of them through EERD: an answer takes below 0.1 ms, but a short sleep may be much longer.
 const CHECKSUM_LIMIT: Duration = Duration::from_millis(400);
-/// What is waited for when that time is over, although each word came in time.
+/// Condition that was not met when that time is over, although each word came in time.
 const ALL_WORDS: &str = "all words of the EEPROM";
-/// What they add up to (HF 4).
+/// Sum of words 0 to 0x3F (8254x manual, 5.6, word 0x3F).
 pub const CHECKSUM: u16 = 0xBABA;
 
-/// Whether words 0 to 0x3F of the NVM add up to [`CHECKSUM`]: worth a warning, no reason to refuse a NIC, since
+/// Returns whether words 0 to 0x3F of the NVM add up to [`CHECKSUM`]: worth a warning, no reason to refuse a NIC, since
 /// blank NVMs exist. `None` where the NVM is flash, which is not read. Takes about 200 ms on 82543 and 82544, a few ms
 /// elsewhere.
 ///
@@ -277,3 +289,6 @@ fn eerd_contents(registers: &impl Registers, clock: &impl Clock) -> Result<Conte
     }
     Ok(contents)
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,22 +6,22 @@
 //! of each frame whether its checksums are right ([`ChecksumResult`]).
 //!
 //! Everything is off until [`crate::nic::Settings::set_offloads`]. Sources: 8254x manual, 3.3 (descriptors) and 3.5
-//! (segmentation); HF 8.6, 9.1, 9.4 and 9.5 (`e1000-hardware-facts.md`).
+//! (segmentation); Linux e1000 and e1000e, `e1000_tx_csum`, `e1000_tso`, `e1000_rx_checksum`.
 
 mod headers;
 
 use core::fmt;
 
 use crate::ethernet::TAG_LEN;
-use crate::tx::TransmitError;
+use crate::transmit_error::TransmitError;
 
 pub use crate::chip::Offloads;
 pub use headers::{Headers, Ip, Transport};
 
 /// The smallest MSS that is taken: less than any TCP uses (Linux, `TCP_MIN_SND_MSS`).
 pub const MIN_MSS: u16 = 48;
-/// Bytes of the longest headers that are taken with [`Segmentation`]: with the smallest MSS, the first buffer that 8254x
-/// fetches still has payload in it, without which 82544 and 82571 to 82573 fail (HF 9.5).
+/// Bytes of the longest headers that are taken with [`Segmentation`]: with the smallest MSS, the first buffer that
+/// 8254x fetches still has payload in it, without which 82544 and 82571 to 82573 fail (Linux `e1000_xmit_frame`).
 pub const MAX_HEADERS: usize = 4 * MIN_MSS as usize - 4;
 /// Bytes of the longest frame that is cut.
 pub const MAX_SEGMENTED: usize = 65_535;
@@ -92,7 +92,7 @@ pub struct Segmentation {
     pub mss: u16,
 }
 
-/// What the NIC is to do to a frame.
+/// Work that the NIC is to do on a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Offload {
     /// Fill in checksums.
@@ -102,7 +102,7 @@ pub enum Offload {
 }
 
 impl Offload {
-    /// What a NIC has to be able to do for it.
+    /// Offloads that a NIC must have for it.
     pub fn needs(&self) -> Offloads {
         match self {
             Self::Checksum(_) => Offloads::TX_CHECKSUM,
@@ -238,7 +238,8 @@ pub(crate) struct Context {
 }
 
 impl Context {
-    /// Where checksums begin, end and are stored: IPCSS, IPCSO, IPCSE, TUCSS, TUCSO, and TUCSE 0, the end of the packet.
+    /// Where checksums begin, end and are stored: IPCSS, IPCSO, IPCSE, TUCSS, TUCSO, and TUCSE 0, the end of the
+    /// packet.
     fn new(headers: &Headers) -> Self {
         let (start, transport) = (u32::from(headers.ip_start), u32::from(headers.transport_start));
         let stored = match headers.transport {
@@ -278,7 +279,7 @@ impl Context {
     }
 }
 
-/// Whether a checksum of a received frame is right.
+/// The outcome of checking one checksum of a received frame.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Checked {
     /// Nobody looked: no such header, or the part, or the model, does not.
@@ -290,7 +291,7 @@ pub enum Checked {
     Bad,
 }
 
-/// What the NIC found out of a received frame's checksums.
+/// The outcome of checking a received frame's checksums.
 ///
 /// A fragment has only its IPv4 header checked; whoever puts it together checks the rest.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -302,7 +303,8 @@ pub struct ChecksumResult {
 }
 
 impl ChecksumResult {
-    /// From bits 15:0 of a receive descriptor's last word; UDPCS is a PCIe part's (HF 8.1, 8.6).
+    /// From bits 15:0 of a receive descriptor's last word; only PCIe parts have UDPCS (8254x manual, 3.2.3.1; Linux
+    /// e1000e, `E1000_RXD_STAT_UDPCS`).
     pub(crate) fn from_descriptor(high: u32, pcie: bool) -> Self {
         const IXSM: u32 = 1 << 2;
         const UDPCS: u32 = 1 << 4;

@@ -1,6 +1,7 @@
-//! The packet buffer: how receive and transmit share it, and when it is so full that the peer should pause.
+//! The packet buffer: its split between receive and transmit, and the levels at which the peer should pause.
 //!
-//! Pure functions of the chip's limits; source HF 6 (`e1000-hardware-facts.md`).
+//! Pure functions of the chip's limits, after Linux e1000 (`e1000_reset`) and e1000e (`e1000e_reset`); 8254x manual,
+//! 13.4.16.
 
 use crate::chip::{Chip, JumboSplit, Limits};
 use crate::ethernet::STANDARD_WIRE_LEN;
@@ -13,7 +14,8 @@ const TRANSMIT_OVERHEAD: u32 = 16 - 4;
 /// Share of the packet buffer for receive, in KiB, when frames are up to `max_frame` bytes with VLAN tag and FCS:
 /// the value of PBA. A change of it takes effect with a reset.
 ///
-/// Computed, the transmit side takes from the receive side what it lacks for two frames, but leaves room for one.
+/// Where it is computed, the transmit side takes from the receive side what it lacks for two frames, but leaves room
+/// for one.
 pub fn receive_kib(limits: &Limits, max_frame: u32) -> u32 {
     let standard = limits.rx_packet_buffer_kib;
     if max_frame <= STANDARD_FRAME {
@@ -35,15 +37,15 @@ pub fn receive_kib(limits: &Limits, max_frame: u32) -> u32 {
 /// Levels of the receive buffer, in bytes, multiples of 8.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Thresholds {
-    /// Above this the peer is asked to pause: FCRTH.
+    /// Level above which the peer is asked to pause: FCRTH.
     pub high: u32,
-    /// Below this it may go on: FCRTL without XONE.
+    /// Level below which it may go on: FCRTL without XONE.
     pub low: u32,
-    /// How long it pauses unless told otherwise, in units of 512 bit times: FCTTV.
+    /// Time of a pause that is not ended early, in units of 512 bit times: FCTTV.
     pub pause_time: u16,
 }
 
-/// When to pause the peer, with the split of [`receive_kib`].
+/// Levels at which to pause the peer, with the split of [`receive_kib`].
 ///
 /// The upper level is 90 % of the buffer, or what leaves room for one frame, whichever is less; PCH2 and later have
 /// values of their own (Linux e1000e, `e1000e_reset`).
@@ -76,7 +78,7 @@ mod tests {
 
     #[test]
     fn standard_frames_get_the_split_of_the_table() {
-        // HF 1.2, column "RX PBA default used".
+        // Linux e1000, `e1000_reset`; e1000e, the `pba` of the `e1000_info` records.
         for (id, kib) in [
             (0x1004, 48),
             (0x100E, 48),
@@ -94,7 +96,7 @@ mod tests {
 
     #[test]
     fn jumbo_frames_take_from_the_receive_side() {
-        // HF 6: 40 KiB for the 82540 class, 22 for 82547, 14 for PCH2 and later.
+        // Linux e1000, `e1000_reset`: 40 KiB for the 82540 class, 22 for 82547; e1000e, `e1000e_reset`: 14 for PCH2.
         assert_eq!((split(0x100E, 8192), split(0x100E, 9018)), (48, 40));
         assert_eq!((split(0x1019, 8192), split(0x1019, 9018)), (30, 22));
         assert_eq!(split(0x153A, 9018), 14);

@@ -1,7 +1,8 @@
-//! The PHY: its registers (IEEE 802.3 clause 22), which one it is, and what is done to it.
+//! The PHY: its registers (IEEE 802.3, clause 22), its type, and what is done to it.
 
 mod bitbang;
 mod copper;
+mod id;
 mod igp;
 
 use core::fmt;
@@ -10,18 +11,19 @@ use core::time::Duration;
 use bitflags::bitflags;
 
 pub use copper::{Advertise, HangCheck, bring_up, copy_speed};
-pub(crate) use copper::{note, offer};
+pub(crate) use copper::{offer, warning as note};
+pub use id::{PhyId, PhyType};
 
 use crate::chip::{Chip, Media, PhyAccess};
-use crate::firmware::{Claim, Purpose};
-use crate::notes::Notes;
+use crate::firmware::{Purpose, SemaphoreGuard};
 use crate::platform::{Clock, Registers};
 use crate::regs;
 use crate::wait::{TimedOut, wait_until};
+use crate::warnings::Warnings;
 
 /// Address of the internal PHY of 8254x and 8257x on its MDIO bus.
 const PHY_ADDRESS: u32 = 1;
-/// Longest wait for one access: Linux polls 64 times on 8254x, and 640 times on 8257x, every 50 us.
+/// Longest wait for one access: every 50 us, Linux polls 64 times on 8254x and 640 times on 8257x.
 const MDIC_LIMIT: Duration = Duration::from_millis(10);
 const MDIC_INTERVAL: Duration = Duration::from_micros(50);
 
@@ -35,17 +37,17 @@ pub mod register {
     pub const ID_HIGH: u8 = 2;
     /// Second half of the identity; the low four bits are a revision.
     pub const ID_LOW: u8 = 3;
-    /// What is offered at 10 and 100 Mbit/s: [`AnAdvertise`](super::AnAdvertise).
+    /// Offer at 10 and 100 Mbit/s: [`AnAdvertise`](super::AnAdvertise).
     pub const AN_ADVERTISE: u8 = 4;
-    /// What the partner offers; as [`AN_ADVERTISE`].
+    /// Offer of the partner; as [`AN_ADVERTISE`].
     pub const AN_PARTNER: u8 = 5;
-    /// What is offered at 1000 Mbit/s: [`GigControl`](super::GigControl).
+    /// Offer at 1000 Mbit/s: [`GigControl`](super::GigControl).
     pub const GIG_CONTROL: u8 = 9;
     /// State of the link at 1000 Mbit/s; bits 7:0 count idle errors.
     pub const GIG_STATUS: u8 = 10;
     /// 88E1000 and later: speed in bits 15:14, full duplex 13, both resolved 11.
     pub const M88_STATUS: u8 = 17;
-    /// 82577 and later: which page is at the pages' address, in bits 15:5.
+    /// 82577 and later: the page at the pages' address, in bits 15:5.
     pub const PAGE_SELECT: u8 = 31;
     /// 82574: receive errors.
     pub const RECEIVE_ERRORS: u8 = 21;
@@ -70,7 +72,7 @@ bitflags! {
     /// Bits of register 1.
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
     pub struct Bmsr: u16 {
-        /// There is a link, and was since the register was last read.
+        /// There is a link, and has been since the register was last read.
         const LINK = 1 << 2;
         /// Autonegotiation has ended: register 5 holds what the partner offers.
         const NEGOTIATED = 1 << 5;
@@ -105,40 +107,7 @@ bitflags! {
     }
 }
 
-/// Registers 2 and 3 as one word: which PHY it is.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub struct PhyId(pub u32);
-
-impl PhyId {
-    /// Its name, without regard to the revision (HF 5.1).
-    pub fn name(self) -> &'static str {
-        match self.0 & !0xF {
-            0x0141_0C50 => "88E1000E",
-            0x0141_0C30 => "88E1000I",
-            0x0141_0C20 => "88E1011",
-            0x02A8_0380 => "IGP01",
-            0x0141_0CC0 => "88E1111",
-            0x0141_0CB0 => "BM",
-            0x0154_0090 => "82579",
-            0x0154_00A0 => "I217",
-            _ => "unknown",
-        }
-    }
-}
-
-impl fmt::Display for PhyId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} ({:08x})", self.name(), self.0)
-    }
-}
-
-impl fmt::Debug for PhyId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
-
-/// Why the PHY could not be reached.
+/// Reason why the PHY could not be reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PhyError {
     /// The part has fiber or serdes: there is no PHY.
@@ -147,7 +116,7 @@ pub enum PhyError {
     NotOwned,
     /// An access did not end.
     Busy(TimedOut),
-    /// Nobody answered at the PHY's address, or it has no such register.
+    /// No answer came from the PHY's address, or it has no such register.
     NoAnswer,
 }
 
@@ -164,42 +133,42 @@ impl fmt::Display for PhyError {
 
 impl core::error::Error for PhyError {}
 
-/// The PHY, held against firmware and the other port until it is dropped.
+/// The PHY, owned against firmware and the other port until it is dropped.
 pub struct Phy<'a, R: Registers, C: Clock> {
     registers: &'a R,
     clock: &'a C,
     access: PhyAccess,
-    claim: Claim<'a, R>,
+    guard: SemaphoreGuard<'a, R>,
 }
 
 impl<'a, R: Registers, C: Clock> Phy<'a, R, C> {
-    /// Takes the PHY.
+    /// Acquires the PHY.
     ///
     /// # Errors
     ///
-    /// [`PhyError::NoPhy`], or [`PhyError::NotOwned`] after the bound of [`Claim::new`].
+    /// [`PhyError::NoPhy`], or [`PhyError::NotOwned`] after the bound of [`SemaphoreGuard::acquire`].
     pub fn open(registers: &'a R, chip: &Chip, clock: &'a C) -> Result<Self, PhyError> {
         if chip.media != Media::Copper {
             return Err(PhyError::NoPhy);
         }
-        let claim = Claim::new(registers, chip, clock, Purpose::Phy);
-        if !claim.is_obtained() {
+        let guard = SemaphoreGuard::acquire(registers, chip, clock, Purpose::Phy);
+        if !guard.is_obtained() {
             return Err(PhyError::NotOwned);
         }
         Ok(Self {
             registers,
             clock,
             access: chip.limits.phy,
-            claim,
+            guard,
         })
     }
 
-    /// What happened when the PHY was taken.
-    pub fn notes(&self) -> Notes {
-        self.claim.notes()
+    /// Warnings about how the PHY was acquired.
+    pub fn warnings(&self) -> Warnings {
+        self.guard.warnings()
     }
 
-    /// Which PHY it is.
+    /// Reads the PHY's identity.
     ///
     /// # Errors
     ///
@@ -214,8 +183,8 @@ impl<'a, R: Registers, C: Clock> Phy<'a, R, C> {
     ///
     /// # Errors
     ///
-    /// [`PhyError::Busy`] after 10 ms, or [`PhyError::NoAnswer`]. 82543 cannot tell: what nobody answered reads as
-    /// all ones or all zeroes.
+    /// [`PhyError::Busy`] after 10 ms, or [`PhyError::NoAnswer`]. 82543 cannot tell: without an answer it reads all
+    /// ones or all zeroes.
     pub fn read(&self, number: u8) -> Result<u16, PhyError> {
         match self.access {
             PhyAccess::BitBang => Ok(bitbang::read(self.registers, self.clock, number & 31)),
@@ -238,7 +207,8 @@ impl<'a, R: Registers, C: Clock> Phy<'a, R, C> {
         Ok(())
     }
 
-    /// Reads register `number` of `page`, 768 or above, of a PHY of 82577 and later (Linux e1000e, `__e1000_read_phy_reg_hv`).
+    /// Reads register `number` of `page`, 768 or above, of a PHY of 82577 and later (Linux e1000e,
+    /// `__e1000_read_phy_reg_hv`).
     ///
     /// # Errors
     ///
@@ -259,7 +229,7 @@ impl<'a, R: Registers, C: Clock> Phy<'a, R, C> {
         Ok(())
     }
 
-    /// These pages are at another address than the others.
+    /// Selects a page of 768 or above; these are at another address than the others.
     fn select_page(&self, page: u16) -> Result<(), PhyError> {
         let select = regs::MDIC_OP_WRITE | u32::from(page << 5);
         self.mdic_at(PHY_ADDRESS, register::PAGE_SELECT, select)?;
@@ -270,8 +240,8 @@ impl<'a, R: Registers, C: Clock> Phy<'a, R, C> {
         self.mdic_at(self.address(), number, command)
     }
 
-    /// One access. The command word is clean, without READY and INT_EN: VirtualBox ignores the one and never ends the
-    /// other (HF 5.1).
+    /// One access (8254x manual, 13.4.7). The command word has neither READY nor INT_EN: VirtualBox ignores a command
+    /// with the one and never ends one with the other (`e1kRegWriteMDIC`).
     fn mdic_at(&self, address: u32, number: u8, command: u32) -> Result<u16, PhyError> {
         let target = u32::from(number & 31) << 16 | address << 21;
         self.registers.write(regs::MDIC, command | target);
@@ -295,7 +265,7 @@ impl<'a, R: Registers, C: Clock> Phy<'a, R, C> {
         }
     }
 
-    /// Of 82579 and later it is 2 (HF 5.1).
+    /// Address on the MDIO bus: 2 for 82579 and later (Linux e1000e, `e1000_get_phy_addr_for_hv_page`).
     fn address(&self) -> u32 {
         match self.access {
             PhyAccess::Firmware => 2,

@@ -58,7 +58,7 @@ pub unsafe trait DmaRegion {
     /// Length in bytes.
     fn len(&self) -> usize;
 
-    /// Whether the region has no bytes. A usable region never is.
+    /// Returns true if the region has no bytes. A usable region never is empty.
     fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -74,8 +74,8 @@ pub trait DmaAllocator {
     fn allocate(&mut self, len: usize) -> Option<Self::Region>;
 }
 
-/// Longest wait that an implementation of [`Clock`] must not round up: the protocols on the pins of 82543 are made of hundreds
-/// of waits of 10 and 50 us each.
+/// Longest wait that an implementation of [`Clock`] must not round up: the protocols on the pins of 82543 are made of
+/// hundreds of waits of 10 and 50 us each.
 pub const SHORT_WAIT: Duration = Duration::from_micros(100);
 
 /// Time that only moves forward.

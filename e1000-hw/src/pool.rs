@@ -1,8 +1,8 @@
 //! Buffers of the core's own in DMA memory, for frames that are copied in and out.
 //!
-//! A layer above the descriptors, which know addresses only: the copying receiver and transmitter have the device work on
-//! buffer `n` with descriptor `n`, so that a buffer is free whenever its descriptor is. Frame bytes are copied through raw
-//! pointers; no reference to DMA memory ever exists.
+//! A layer above the descriptors, which know addresses only: the copying receiver and transmitter have the device work
+//! on buffer `n` with descriptor `n`, so that a buffer is free whenever its descriptor is. Frame bytes are copied
+//! through raw pointers; no reference to DMA memory ever exists.
 
 use core::mem::ManuallyDrop;
 use core::ptr::{self, NonNull};
@@ -19,8 +19,8 @@ const MAX_BLOCK_LEN: usize = 1 << 20;
 
 /// Buffers of [`BUFFER_LEN`] bytes, carved from a few large blocks.
 ///
-/// They are aligned to their own size, so none crosses a 64 KiB boundary, where early 82545 and 82546 fail (Linux e1000,
-/// `e1000_check_64k_bound`).
+/// They are aligned to their own size, so none crosses a 64 KiB boundary, where early 82545 and 82546 fail (Linux
+/// e1000, `e1000_check_64k_bound`).
 ///
 /// Dropping it leaks its memory: freeing memory that the device may still write is worse. Only [`Self::free`] frees it.
 pub(crate) struct Pool<D: DmaRegion> {
@@ -43,7 +43,8 @@ impl<D: DmaRegion> Pool<D> {
         self.blocks.first().is_none_or(Option::is_none)
     }
 
-    /// Allocates as many buffers as a ring of `size` has descriptors, in as few blocks as memory allows. The pool is empty.
+    /// Allocates as many buffers as a ring of `size` has descriptors, in as few blocks as memory allows. The pool is
+    /// empty.
     pub fn allocate<A>(&mut self, allocator: &mut A, size: RingSize) -> Result<(), OutOfDmaMemory>
     where
         A: DmaAllocator<Region = D>,
@@ -103,8 +104,8 @@ impl<D: DmaRegion> Pool<D> {
             .unwrap_or(0)
     }
 
-    /// Copies the first bytes of buffer `index` into `out`: as many as `out`, the buffer and `len` all have. Returns that
-    /// number.
+    /// Copies the first bytes of buffer `index` into `out`: as many as `out`, the buffer and `len` all have. Returns
+    /// that number.
     pub fn copy_out(&self, index: u32, len: usize, out: &mut [u8]) -> usize {
         let Some((source, _)) = self.buffer(index) else {
             return 0;
@@ -118,8 +119,9 @@ impl<D: DmaRegion> Pool<D> {
         len
     }
 
-    /// Copies `frame` into buffer `index` and fills up with zeroes to `padded` bytes; both at most [`BUFFER_LEN`]. Returns
-    /// the buffer's address and the number of bytes now valid, or `None` if they do not fit or there is no such buffer.
+    /// Copies `frame` into buffer `index` and fills up with zeroes to `padded` bytes; both at most [`BUFFER_LEN`].
+    /// Returns the buffer's address and the number of bytes now valid, or `None` if they do not fit or there is no such
+    /// buffer.
     pub fn copy_in(&self, index: u32, frame: &[u8], padded: usize) -> Option<(u64, usize)> {
         let (target, address) = self.buffer(index)?;
         let len = frame.len().max(padded);

@@ -1,14 +1,16 @@
-//! To a stop, and to a known state: both without relying on firmware, nor on CTRL.RST doing anything (QEMU's
-//! `e1000` ignores it).
+//! Stop and reset: neither relies on firmware, nor on CTRL.RST doing anything (QEMU's `e1000` ignores it, `set_ctrl`).
+//!
+//! Sources: 8254x manual, 14.7; 82574 datasheet, 4.6.1 and 4.6.2; Linux e1000 (`e1000_reset_hw`) and e1000e
+//! (`e1000_reset_hw_82571`, `e1000_reset_hw_ich8lan`).
 
 use core::time::Duration;
 
 use crate::chip::{Chip, Quirks, Reset};
-use crate::firmware::{Claim, Purpose};
-use crate::notes::Notes;
+use crate::firmware::{Purpose, SemaphoreGuard};
 use crate::platform::{Clock, Registers};
 use crate::regs::{self, Ctrl, Rctl, Status, Tctl};
 use crate::wait::{TimedOut, wait_until};
+use crate::warnings::Warnings;
 
 /// Time that DMA in flight gets to end once receiver and transmitter are off (Linux e1000, `e1000_reset_hw`).
 const DRAIN: Duration = Duration::from_millis(10);
@@ -19,8 +21,8 @@ const RESET_LIMIT: Duration = Duration::from_millis(20);
 /// Longest wait for the NVM of 8257x to load (Linux e1000e, `AUTO_READ_DONE_TIMEOUT`).
 const AUTO_READ_LIMIT: Duration = Duration::from_millis(10);
 
-/// Stops interrupts, receiver and transmitter with a handful of posted writes and no wait: all that can be done where
-/// there is no clock. DMA may still be in flight after it returns.
+/// Stops interrupts, receiver and transmitter with a handful of posted writes and no wait: no more can be done without
+/// a clock. DMA may still be in flight after it returns.
 pub(crate) fn post_stop(registers: &impl Registers, chip: &Chip) {
     registers.write(regs::IMC, regs::ALL_ONES);
     registers.write(regs::TCTL, Tctl::PSP.bits());
@@ -32,8 +34,8 @@ pub(crate) fn post_stop(registers: &impl Registers, chip: &Chip) {
     }
 }
 
-/// Stops interrupts, receiver and transmitter, and waits until their DMA should have ended: what a panic hook may do, a
-/// tenth of a second at most. Returns whether PCIe parts said that they ended being a bus master; others always did.
+/// Stops interrupts, receiver and transmitter, and waits until their DMA should have ended: for a panic hook, a
+/// tenth of a second at most. Returns whether PCIe parts told that they ended being a bus master; true for others.
 ///
 /// Writes are posted: reading STATUS pushes them to the device before the wait begins.
 pub fn stop_now(registers: &impl Registers, chip: &Chip, clock: &impl Clock) -> bool {
@@ -56,8 +58,8 @@ pub fn stop_now(registers: &impl Registers, chip: &Chip, clock: &impl Clock) -> 
     ended
 }
 
-/// Turns off a receiver that CTRL.RST has left on, as that of QEMU 7.2's `e1000e`: the last resort where only a reset
-/// may stop it.
+/// Turns off a receiver that CTRL.RST has left on, as that of QEMU 7.2's `e1000e` (`e1000e_core_reset`): the last
+/// resort where only a reset may stop it.
 fn stop_receiver(registers: &impl Registers, clock: &impl Clock) {
     if registers.read(regs::RCTL) & Rctl::EN.bits() != 0 {
         registers.write(regs::RCTL, 0);
@@ -66,7 +68,8 @@ fn stop_receiver(registers: &impl Registers, clock: &impl Clock) {
     }
 }
 
-/// Has PCIe parts end their requests as a bus master. Returns whether they did, as others always do.
+/// Has PCIe parts end their requests as a bus master (82574 datasheet, 10.2.2.1; Linux e1000e,
+/// `e1000e_disable_pcie_master`). Returns whether they did; true for others.
 fn disable_bus_master(registers: &impl Registers, chip: &Chip, clock: &impl Clock) -> bool {
     if !chip.mac().is_pcie() {
         return true;
@@ -83,11 +86,12 @@ fn disable_bus_master(registers: &impl Registers, chip: &Chip, clock: &impl Cloc
     ended.is_ok()
 }
 
-/// Stops the device and waits until its DMA has ended; with [`Notes::BUS_MASTER_BUSY`] it has not, and what the device
-/// was given must not be freed.
+/// Stops the device and waits until its DMA has ended; with [`Warnings::BUS_MASTER_BUSY`] it has not, and what the
+/// device was given must not be freed.
 ///
-/// Writes RCTL only if the receiver is on: on QEMU's `e1000` each write of RCTL holds reception up for a second.
-pub fn quiesce(registers: &impl Registers, chip: &Chip, clock: &impl Clock) -> Notes {
+/// Writes RCTL only if the receiver is on: on QEMU's `e1000` each write of RCTL stops reception for a second
+/// (`set_rx_control`).
+pub fn quiesce(registers: &impl Registers, chip: &Chip, clock: &impl Clock) -> Warnings {
     registers.write(regs::IMC, regs::ALL_ONES);
     let receiving = registers.read(regs::RCTL) & Rctl::EN.bits() != 0;
     let transmitting = registers.read(regs::TCTL) & Tctl::EN.bits() != 0;
@@ -104,24 +108,24 @@ pub fn quiesce(registers: &impl Registers, chip: &Chip, clock: &impl Clock) -> N
     }
     // A part that does not answer is reset all the same.
     if disable_bus_master(registers, chip, clock) {
-        Notes::empty()
+        Warnings::empty()
     } else {
-        Notes::BUS_MASTER_BUSY
+        Warnings::BUS_MASTER_BUSY
     }
 }
 
 /// Quiesces the device, resets it, and leaves it with interrupts masked and receiver and transmitter off.
 ///
-/// The steps are those of Linux e1000 (`e1000_reset_hw`) and e1000e (`e1000_reset_hw_82571`, `e1000_reset_hw_ich8lan`) for the
-/// part's [`Reset`]. One deviation: Linux resets 82544, 82540, 82545, 82546 and 82541 through the I/O BAR, since they may not
-/// acknowledge the write to memory that resets them. The core has no I/O BAR; emulators take the write to memory, and
-/// those parts were not tried.
+/// The steps are those of Linux e1000 (`e1000_reset_hw`) and e1000e (`e1000_reset_hw_82571`, `e1000_reset_hw_ich8lan`)
+/// for the part's [`Reset`]. One deviation: Linux resets 82544, 82540, 82545, 82546 and 82541 through the I/O BAR,
+/// since they may not acknowledge the write to memory that resets them. The core has no I/O BAR; emulators take the
+/// write to memory, and those parts were not tried.
 ///
 /// # Errors
 ///
 /// When CTRL.RST does not clear.
-pub fn reset(registers: &impl Registers, chip: &Chip, clock: &impl Clock) -> Result<Notes, TimedOut> {
-    let mut notes = quiesce(registers, chip, clock);
+pub fn reset(registers: &impl Registers, chip: &Chip, clock: &impl Clock) -> Result<Warnings, TimedOut> {
+    let mut warnings = quiesce(registers, chip, clock);
     let kind = chip.limits.reset;
     if chip.quirks.contains(Quirks::PHY_RESET_FIRST) {
         let ctrl = registers.read(regs::CTRL);
@@ -131,8 +135,8 @@ pub fn reset(registers: &impl Registers, chip: &Chip, clock: &impl Clock) -> Res
     }
     let flash =
         kind == Reset::PciePhyFromNvm && registers.read(regs::EECD) & regs::EECD_FLASH == regs::EECD_FLASH;
-    let claim = Claim::new(registers, chip, clock, Purpose::Reset);
-    notes |= claim.notes();
+    let guard = SemaphoreGuard::acquire(registers, chip, clock, Purpose::Reset);
+    warnings |= guard.warnings();
     let ctrl = registers.read(regs::CTRL);
     // A PHY reset that was asked for above has ended, and is not asked for again.
     let ctrl = ctrl & !Ctrl::PHY_RST.bits() | Ctrl::RST.bits();
@@ -150,11 +154,11 @@ pub fn reset(registers: &impl Registers, chip: &Chip, clock: &impl Clock) -> Res
         }
         Reset::Eeprom => clock.sleep(Duration::from_millis(5)),
         Reset::EepromSlow => clock.sleep(Duration::from_millis(20)),
-        // No access before the part is back, a read least of all.
+        // No access before the part is back, a read least of all (Linux e1000e, `e1000_reset_hw_82571`).
         Reset::Pcie | Reset::PciePhyFromNvm => clock.sleep(Duration::from_millis(1)),
         Reset::Pch => clock.sleep(Duration::from_millis(20)),
     }
-    drop(claim);
+    drop(guard);
     wait_until(
         clock,
         "end of reset (CTRL.RST clear)",
@@ -175,7 +179,7 @@ pub fn reset(registers: &impl Registers, chip: &Chip, clock: &impl Clock) -> Res
         );
         // Without an address in RAL and RAH, which the NVM loads, bring-up ends anyway.
         if loaded.is_err() {
-            notes |= Notes::NVM_NOT_LOADED;
+            warnings |= Warnings::NVM_NOT_LOADED;
         }
     }
     match kind {
@@ -194,12 +198,15 @@ pub fn reset(registers: &impl Registers, chip: &Chip, clock: &impl Clock) -> Res
     registers.write(regs::IMC, regs::ALL_ONES);
     registers.read(regs::ICR);
     stop_receiver(registers, clock);
-    Ok(notes)
+    Ok(warnings)
 }
 
-/// Loads the NVM again, and flushes.
+/// Loads the NVM again, and flushes the write.
 fn reload_nvm(registers: &impl Registers) {
     let extended = registers.read(regs::CTRL_EXT);
     registers.write(regs::CTRL_EXT, extended | regs::CTRL_EXT_EE_RST);
     registers.read(regs::STATUS);
 }
+
+#[cfg(test)]
+mod tests;

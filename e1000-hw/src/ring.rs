@@ -1,8 +1,8 @@
 //! Descriptor rings: where the device is told what to fetch and where to write, and says what it has done.
 //!
 //! Nothing here knows a register, a frame or a buffer: a descriptor takes a bus address and a length, whoever owns the
-//! memory behind it. A descriptor is four 32-bit words, each loaded and stored as one atomic access, so that a device that
-//! changes its mind half-way can give wrong values, never torn or undefined ones.
+//! memory behind it. A descriptor is four 32-bit words, each loaded and stored as one atomic access, so that a device
+//! that changes its mind half-way can give wrong values, never torn or undefined ones.
 
 use core::fmt;
 use core::mem::ManuallyDrop;

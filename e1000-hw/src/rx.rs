@@ -1,8 +1,8 @@
 //! Receiving: descriptors with buffers on their way to the device, and back with frames.
 //!
 //! [`ring`] has the descriptors and works on addresses, [`assembly`] makes frames of what the device reports. On top of
-//! them, a receiver either copies frames out of buffers of its own ([`copying`]), or has the buffers of its owner filled
-//! ([`by_address`]).
+//! them, a receiver either copies frames out of buffers of its own ([`copying`]), or has the buffers of its owner
+//! filled ([`by_address`]).
 
 mod assembly;
 mod by_address;

@@ -1,12 +1,12 @@
-//! The self-test: its parts, and what came of them. What `ethtool -t` does on Linux (`e1000_diag_test`).
+//! The self-test: its parts and their results. `ethtool -t` does the same on Linux (`e1000_diag_test`).
 //!
-//! | part | what is tested |
+//! | part | tested |
 //! |---|---|
 //! | link | STATUS.LU, before anything is disturbed; one that negotiates gets 5 s |
 //! | registers | bits that have to keep what is written to them (`registers`) |
 //! | nvm | the checksum of words 0 to 0x3F |
 //! | loopback | frames of three lengths that come back unchanged without leaving the NIC (`loopback`) |
-//! | interrupt | one that is raised by software (ICS) arrives: only the owner can tell |
+//! | interrupt | one that is raised by software (ICS) arrives, as the owner tells |
 //!
 //! [`crate::nic::Diagnostics::start_self_test`] runs them.
 
@@ -19,19 +19,19 @@ use core::time::Duration;
 use crate::phy::PhyError;
 use crate::wait::TimedOut;
 
-/// What came of one part.
+/// Result of one part.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// As it should be.
     Passed,
-    /// Not tested, and why.
+    /// Not tested, for this reason.
     Skipped(&'static str),
     /// Not as it should be.
     Failed(Failure),
 }
 
 impl Outcome {
-    /// Whether it failed.
+    /// Returns whether it failed.
     pub fn is_failure(self) -> bool {
         matches!(self, Self::Failed(_))
     }
@@ -48,7 +48,7 @@ impl fmt::Display for Outcome {
     }
 }
 
-/// What is wrong.
+/// Fault that was found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Failure {
     /// There is no link.
@@ -110,10 +110,10 @@ impl fmt::Display for Failure {
     }
 }
 
-/// What came of a self-test.
+/// Results of a self-test.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Report {
-    /// Whether there was a link.
+    /// There was a link.
     pub link: Outcome,
     /// Registers keep what is written.
     pub registers: Outcome,
@@ -132,7 +132,7 @@ pub struct Report {
 const NOT_REACHED: Outcome = Outcome::Skipped("not reached");
 
 impl Report {
-    /// A report of nothing yet.
+    /// Report in which no part was reached yet.
     pub(crate) const fn new() -> Self {
         Self {
             link: NOT_REACHED,
@@ -145,7 +145,7 @@ impl Report {
         }
     }
 
-    /// What was not tested yet will not be.
+    /// Has all parts fail that were not tested yet.
     pub(crate) fn fail_rest(&mut self, failure: Failure) {
         for outcome in [
             &mut self.link,
@@ -171,7 +171,7 @@ impl Report {
         ]
     }
 
-    /// Whether it was done and no part failed.
+    /// Returns whether it was done and no part failed.
     pub fn passed(&self) -> bool {
         self.registers != NOT_REACHED && self.parts().iter().all(|(_, outcome)| !outcome.is_failure())
     }

@@ -2,8 +2,9 @@
 
 /// Number of a buffer, or of a frame, that the owner gave the NIC by bus address.
 ///
-/// Each direction counts its own from 0 and wraps at `u32::MAX`. They come back in this order, each once: an owner may keep
-/// a queue and ignore the numbers, or a table with as many entries as the ring has descriptors and use [`Self::slot`].
+/// Each direction counts its own from 0 and wraps at `u32::MAX`. They come back in this order, each once: an owner may
+/// keep a queue and ignore the numbers, or a table with as many entries as the ring has descriptors and use
+/// [`Self::slot`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Token(u32);
 

@@ -1,7 +1,7 @@
 //! Transmitting: frames on their way to the device.
 //!
-//! [`ring`] has the descriptors and works on addresses, [`cut`] says how a frame is spread over them. A transmitter either
-//! copies frames into buffers of its own ([`copying`]), or has the device fetch them from memory of its owner's
+//! [`ring`] has the descriptors and works on addresses, [`cut`] says how a frame is spread over them. A transmitter
+//! either copies frames into buffers of its own ([`copying`]), or has the device fetch them from memory of its owner's
 //! ([`by_address`]); both kinds share the ring, in order.
 
 mod by_address;
@@ -9,14 +9,13 @@ mod copying;
 mod cut;
 mod ring;
 
-use core::fmt;
-
 use crate::chip::{Chip, Quirks};
 use crate::ethernet::{HEADER_LEN, MIN_FRAME_LEN, STANDARD_FRAME_LEN, TAG_LEN};
 use crate::offload::{Context, DEXT, DTYP_DATA};
 use crate::platform::{DmaRegion, Registers};
 use crate::pool::Pool;
 use crate::ring::{DescriptorRing, DescriptorStatus, RingSize};
+use crate::transmit_error::TransmitError;
 
 pub use by_address::{Segment, SentFrame};
 
@@ -32,38 +31,6 @@ const VLE: u32 = 1 << 30;
 const PADDED_LEN: usize = MIN_FRAME_LEN;
 /// EtherTypes of a VLAN tag: 802.1Q and 802.1ad.
 const TAG_TYPES: [[u8; 2]; 2] = [[0x81, 0x00], [0x88, 0xA8]];
-
-/// Reason why a frame was not taken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum TransmitError {
-    /// Fewer bytes than a header has; of a frame that is not copied, fewer than [`MIN_FRAME_LEN`].
-    TooShort,
-    /// More bytes than a frame may have with this MTU; a VLAN tag may come on top.
-    TooLong {
-        /// The most that would have been taken.
-        limit: usize,
-    },
-    /// More pieces than the ring has descriptors.
-    TooManySegments,
-    /// No free descriptor; try again when the hardware has sent some.
-    Full,
-    /// The NIC has no buffers of its own to copy the frame into.
-    NoBuffers,
-}
-
-impl fmt::Display for TransmitError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::TooShort => f.write_str("the frame is too short"),
-            Self::TooLong { limit } => write!(f, "the frame is longer than {limit} bytes"),
-            Self::TooManySegments => f.write_str("the frame is in more pieces than the ring has descriptors"),
-            Self::Full => f.write_str("the transmit ring is full"),
-            Self::NoBuffers => f.write_str("the NIC has no buffers to copy frames into"),
-        }
-    }
-}
-
-impl core::error::Error for TransmitError {}
 
 /// Results of frames to transmit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -121,8 +88,8 @@ impl<D: DmaRegion> Transmitter<D> {
             pool: Pool::empty(),
             max_len: STANDARD_FRAME_LEN,
             needs_sentinel: chip.quirks.contains(Quirks::PREMATURE_TSO_WRITE_BACK),
-            // The MAC of 8257x pads from 17 bytes on, which headers have (Linux e1000e, `e1000_xmit_frame`). QEMU's counts
-            // padding as payload when it computes a checksum.
+            // The MAC of 8257x pads from 17 bytes on, which headers have (Linux e1000e, `e1000_xmit_frame`). QEMU's
+            // counts padding as payload when it computes a checksum.
             offload_padding: if chip.quirks.contains(Quirks::PADDING_CORRUPTS) {
                 PADDED_LEN
             } else {
@@ -259,8 +226,8 @@ impl<D: DmaRegion> Transmitter<D> {
         }
     }
 
-    /// Puts the context, if there is one, into the ring. Returns the descriptor after it, and the options of those of the
-    /// frame.
+    /// Puts the context, if there is one, into the ring. Returns the descriptor after it, and the options of those of
+    /// the frame.
     fn put_context(&mut self, context: Option<&Context>, tag: Option<u16>) -> (u32, Options) {
         let (.., next) = self.ring.position();
         let (command, high) = match tag {

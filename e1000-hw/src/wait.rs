@@ -1,4 +1,4 @@
-//! Every wait goes through here, and every one is bounded.
+//! Bounded waits: every wait for the hardware goes through [`wait_until`].
 
 use core::fmt;
 use core::time::Duration;
@@ -8,9 +8,9 @@ use crate::platform::Clock;
 /// A wait for the hardware that ended without what it waited for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TimedOut {
-    /// What the wait was for.
+    /// Condition that was waited for.
     pub waited_for: &'static str,
-    /// How long it was waited for.
+    /// Time that was given to it.
     pub limit: Duration,
 }
 
@@ -22,7 +22,7 @@ impl fmt::Display for TimedOut {
 
 impl core::error::Error for TimedOut {}
 
-/// Asks `done` every `interval` until it says yes, at least once and for at most about `limit`.
+/// Calls `done` every `interval` until it returns true, at least once and for at most about `limit`.
 pub fn wait_until(
     clock: &impl Clock,
     waited_for: &'static str,

@@ -1,8 +1,9 @@
-//! When the transmitter hangs: how that is noticed, what is tried, and what is kept to be read afterwards.
+//! The watchdog: detection of a transmitter that hangs, the time between resets, and a snapshot to be read afterwards.
 //!
 //! Evidence is the oldest descriptor: with the hardware for too long, while the link is up and the other side does not
-//! ask for a pause (hardware-facts 9.6). Then, in this order: take back what is done, have the device write back what
-//! it holds in its cache, keep a snapshot, reset. Resets that do not help come ever more rarely.
+//! ask for a pause (Linux e1000e, `e1000_print_hw_hang`). Then, in this order: descriptors that are done are taken
+//! back, the device writes back its descriptor cache, a snapshot is kept, the device is reset. Resets that do not help
+//! come ever more rarely.
 //!
 //! The owner calls [`Recovery::watch`](crate::nic::Recovery::watch) every second or so, and only while
 //! [`State::needs_watching`](crate::nic::State::needs_watching).
@@ -12,28 +13,28 @@ use core::time::Duration;
 
 use crate::ring::DescriptorStatus;
 
-/// How long the oldest descriptor may be with the hardware at 100 and 1000 Mbit/s. A ring of the longest frames takes
+/// Longest time that a descriptor may be with the hardware at 100 and 1000 Mbit/s. A ring of the longest frames takes
 /// 0.7 s at 100.
 const HANG_LIMIT: Duration = Duration::from_secs(2);
 /// The same at 10 Mbit/s.
 const HANG_LIMIT_10: Duration = Duration::from_secs(16);
 /// Shortest time between two resets; doubled with each that did not help.
 const RESET_INTERVAL: Duration = Duration::from_secs(4);
-/// How often it is doubled at most: to 64 s.
+/// Number of times that it is doubled: to 64 s.
 const MAX_DOUBLINGS: u32 = 4;
 /// Descriptors of a ring that a snapshot keeps.
 pub const SNAPSHOT_DESCRIPTORS: usize = 8;
 
-/// Outcome of looking after transmitter and link.
+/// Outcome of a look at transmitter and link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// Nothing is with the hardware: it need not be watched until the next frame.
+    /// Nothing is with the hardware: no need to watch until the next frame.
     Idle,
-    /// Frames are with the hardware, and that is as it should be.
+    /// Frames are with the hardware, not for too long.
     Busy,
-    /// It hung; it was reset, and works as far as can be told.
+    /// It hung and was reset.
     Reset,
-    /// The link was helped: look at it.
+    /// The link was forced, or given back to negotiation: look at it.
     LinkHelped,
     /// It hangs, and the next reset is not due yet, or the reset failed.
     Hung,
@@ -41,7 +42,7 @@ pub enum Outcome {
     DeviceGone,
 }
 
-/// What the watchdog did since bring-up.
+/// Actions of the watchdog since bring-up.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Recoveries {
     /// Times that descriptors were only done once the device was told to write them back.
@@ -56,15 +57,15 @@ pub struct Recoveries {
     pub failed_resets: u64,
 }
 
-/// Resets, ever more rarely while they do not help.
+/// Permission to reset: ever more rarely while resets do not help.
 #[derive(Debug, Default)]
 pub(crate) struct Backoff {
-    /// When the last reset was, and how many in a row up to that one have not helped.
+    /// Time of the last reset, and number of resets in a row up to that one that have not helped.
     last: Option<(Duration, u32)>,
 }
 
 impl Backoff {
-    /// Whether a reset may be tried. If so, it counts as tried.
+    /// Returns whether a reset may be tried. If so, it counts as tried.
     pub(crate) fn may_reset(&mut self, now: Duration) -> bool {
         let useless = match self.last {
             None => 0,
@@ -80,7 +81,7 @@ impl Backoff {
         true
     }
 
-    /// The last reset helped.
+    /// Notes that the last reset helped.
     pub(crate) fn helped(&mut self) {
         self.last = self.last.map(|(when, _)| (when, 0));
     }
@@ -97,7 +98,7 @@ pub(crate) struct Watchdog {
 }
 
 impl Watchdog {
-    /// The transmitter has nothing to do; so many descriptors were done since the last reset.
+    /// Notes that the transmitter has nothing to do; so many descriptors were done since the last reset.
     pub(crate) fn idle(&mut self, done: u32) {
         self.oldest = None;
         if done != 0 {
@@ -105,7 +106,7 @@ impl Watchdog {
         }
     }
 
-    /// `descriptor` is the oldest with the hardware now. Returns whether it has been for too long.
+    /// Notes the oldest descriptor with the hardware. Returns whether it has been there for too long.
     pub(crate) fn overdue(&mut self, descriptor: u32, now: Duration, mbit_s: u16) -> bool {
         match self.oldest {
             Some((same, since)) if same == descriptor => {
@@ -122,35 +123,34 @@ impl Watchdog {
         }
     }
 
-    /// There is a good reason why nothing moves: time counts from now on.
+    /// Lets time count from now on: there is a good reason why nothing moves.
     pub(crate) fn excused(&mut self, now: Duration) {
         self.oldest = self.oldest.map(|(descriptor, _)| (descriptor, now));
     }
 
-    /// Whether a reset may be tried. If so, it counts as tried.
+    /// Returns whether a reset may be tried. If so, it counts as tried.
     pub(crate) fn may_reset(&mut self, now: Duration) -> bool {
         self.resets.may_reset(now)
     }
 
-    /// The device was reset because it hung. What comes next shows whether it helped.
+    /// Counts a reset because of a hang. What comes next shows whether it helped.
     pub(crate) fn was_reset(&mut self) {
         self.recoveries.resets += 1;
         self.emptied();
     }
 
-    /// The rings were emptied, for whatever reason: the age of what was in them says nothing of what will be, though
-    /// descriptors are counted from zero again.
+    /// Forgets the oldest descriptor: the rings were emptied, and descriptors are counted from zero again.
     pub(crate) fn emptied(&mut self) {
         self.oldest = None;
     }
 }
 
-/// What the device and the rings looked like when the transmitter hung, or whenever a snapshot was asked for.
+/// State of the device and the rings when the transmitter hung, or when a snapshot was asked for.
 ///
 /// Taken by reading only: neither ICR nor a statistics register, which reading would clear.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Snapshot {
-    /// When: the time of the clock that the owner uses.
+    /// Time of the clock that the owner uses.
     pub time: Duration,
     /// Name and value of registers, in the order of [`Snapshot::REGISTERS`].
     pub registers: [u32; Snapshot::REGISTERS.len()],
@@ -165,25 +165,19 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
-    /// Registers that a snapshot has.
+    /// Name and offset of the registers that a snapshot has.
     pub const REGISTERS: [(&'static str, u32); 14] = {
         use crate::regs::*;
-        [
-            ("CTRL", CTRL),
-            ("STATUS", STATUS),
-            ("RCTL", RCTL),
-            ("TCTL", TCTL),
-            ("IMS", IMS),
-            ("TDBAL", TDBAL),
-            ("TDLEN", TDLEN),
-            ("TDH", TDH),
-            ("TDT", TDT),
-            ("TXDCTL", TXDCTL),
-            ("RDLEN", RDLEN),
-            ("RDH", RDH),
-            ("RDT", RDT),
-            ("RXDCTL", RXDCTL),
-        ]
+        let offsets = [
+            CTRL, STATUS, RCTL, TCTL, IMS, TDBAL, TDLEN, TDH, TDT, TXDCTL, RDLEN, RDH, RDT, RXDCTL,
+        ];
+        let mut registers = [("", 0); 14];
+        let mut n = 0;
+        while n < registers.len() {
+            registers[n] = (name(offsets[n]), offsets[n]);
+            n += 1;
+        }
+        registers
     };
 }
 

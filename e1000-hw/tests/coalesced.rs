@@ -1,5 +1,5 @@
-//! A hypervisor that collects writes of registers, as KVM does for QEMU (coalesced MMIO): they reach the device with the
-//! next access that is not collected, and never if there is none.
+//! A hypervisor that collects writes of registers, as KVM does for QEMU (coalesced MMIO): they reach the device with
+//! the next access that is not collected, and never if there is none.
 
 use std::cell::RefCell;
 use std::rc::Rc;

@@ -1,20 +1,17 @@
-//! What emulators do that neither metal nor QEMU does, as fakes made after their sources: VirtualBox's DevE1000.cpp and
-//! DevE1000Phy.cpp, bhyve's pci_e82545.c, Bochs' e1000.cc.
-
-mod recorder;
+//! Peculiarities of emulators that neither metal nor QEMU has, as fakes made after their sources: VirtualBox's
+//! DevE1000.cpp and DevE1000Phy.cpp, bhyve's pci_e82545.c, Bochs' e1000.cc.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::Duration;
 
 use e1000_hw::ethernet::MacAddress;
-use e1000_hw::fake::{FakeMachine, FakeRegion};
+use e1000_hw::fake::{FakeMachine, FakeRegion, RecordedMachine, chip};
 use e1000_hw::link::Link;
 use e1000_hw::nic::{Config, Interrupt, Nic};
 use e1000_hw::nvm;
 use e1000_hw::platform::{Clock, SHORT_WAIT};
 use e1000_hw::regs::{self, Causes, Ctrl, Rctl, Status};
-use recorder::{Recorder, chip};
 
 /// Time from a reset of the MAC to the link, and from a cable that is plugged in: the default of LinkUpDelay.
 const LINK_DELAY: Duration = Duration::from_secs(5);
@@ -28,7 +25,7 @@ struct VirtualBox {
     machine: FakeMachine,
     is_82543: bool,
     cable: Cell<bool>,
-    /// When the link up timer expires.
+    /// Time at which the link up timer expires.
     link_at: Cell<Option<Duration>>,
     line: Cell<bool>,
     phy: RefCell<Phy>,
@@ -53,17 +50,17 @@ enum Mdio {
 
 impl VirtualBox {
     /// Powered on: the PHY has no link, and the link up timer runs.
-    fn new(id: u16, cable: bool) -> (Recorder, Rc<Self>) {
-        let recorder = Recorder::new(chip(id));
+    fn new(id: u16, cable: bool) -> (RecordedMachine, Rc<Self>) {
+        let recorder = FakeMachine::recorded(chip(id));
         let mut registers = [0; 32];
         let low = if id == 0x1004 { 0x0C50 } else { 0x0C24 };
         registers[..6].copy_from_slice(&[0x1140, 0x7949, 0x0141, low, 0x01E1, 0x01E0]);
         registers[9] = 0x1E00;
         let this = Rc::new(Self {
-            machine: recorder.machine.clone(),
+            machine: recorder.inner.clone(),
             is_82543: id == 0x1004,
             cable: Cell::new(cable),
-            link_at: Cell::new(Some(recorder.machine.now() + LINK_DELAY)),
+            link_at: Cell::new(Some(recorder.inner.now() + LINK_DELAY)),
             line: Cell::new(false),
             phy: RefCell::new(Phy {
                 registers,
@@ -271,15 +268,15 @@ impl VirtualBox {
     }
 }
 
-fn bring_up(recorder: &Recorder) -> Nic<&Recorder, FakeRegion> {
-    let chip = recorder.chip();
+fn bring_up(recorder: &RecordedMachine) -> Nic<&RecordedMachine, FakeRegion> {
+    let chip = recorder.inner.chip();
     let sizes = Config::default();
-    let machine = recorder.machine.clone();
+    let machine = recorder.inner.clone();
     Nic::bring_up(recorder, chip, sizes, &mut machine.dma(), recorder).expect("bring-up")
 }
 
 /// Waits for the interrupt that tells of a link; how long that took, and the link.
-fn wait_for_link(model: &VirtualBox, nic: &mut Nic<&Recorder, FakeRegion>) -> (Duration, Link) {
+fn wait_for_link(model: &VirtualBox, nic: &mut Nic<&RecordedMachine, FakeRegion>) -> (Duration, Link) {
     let time = model.wait_line();
     assert!(
         matches!(nic.interrupts().acknowledge(0), Interrupt::Causes(causes) if causes.contains(Causes::LSC))
@@ -316,7 +313,7 @@ fn link_of_virtualbox_is_there_two_seconds_after_bring_up_not_five() {
 }
 
 /// A clock that is only exact where it has to be: a longer wait ends with one of the scheduler's ticks.
-struct Ticks<'a>(&'a Recorder);
+struct Ticks<'a>(&'a RecordedMachine);
 
 impl Clock for Ticks<'_> {
     fn now(&self) -> Duration {
@@ -338,20 +335,20 @@ impl Clock for Ticks<'_> {
 fn bring_up_of_82543_takes_less_than_a_second_where_sleeping_takes_ticks() {
     let (recorder, _model) = VirtualBox::new(0x1004, true);
     // No address in RAL and RAH: the EEPROM is read by hand, too, and holds none.
-    recorder.machine.poke(regs::EECD, 0x100);
+    recorder.inner.poke(regs::EECD, 0x100);
     let time = recorder.time(|| {
-        let machine = recorder.machine.clone();
+        let machine = recorder.inner.clone();
         let sizes = Config::default();
         let nic = Nic::bring_up(
             &recorder,
-            recorder.chip(),
+            recorder.inner.chip(),
             sizes,
             &mut machine.dma(),
             &Ticks(&recorder),
         );
         assert!(nic.is_ok());
         machine.poke(regs::RAH, 0);
-        let _ = nvm::mac_address(&recorder, recorder.chip(), &Ticks(&recorder));
+        let _ = nvm::mac_address(&recorder, recorder.inner.chip(), &Ticks(&recorder));
     });
     assert!(time < Duration::from_secs(1), "{time:?}");
     assert!(
@@ -403,9 +400,9 @@ fn frame_that_came_before_sent_ones_are_masked_still_raises_the_line_of_virtualb
 
 #[test]
 fn nothing_is_unmasked_by_masking_sent_frames() {
-    let recorder = Recorder::new(chip(0x100E));
+    let recorder = FakeMachine::recorded(chip(0x100E));
     let mut nic = bring_up(&recorder);
-    let ims = || recorder.machine.peek(regs::IMS);
+    let ims = || recorder.inner.peek(regs::IMS);
     nic.interrupts().set_transmit(true);
     nic.interrupts().set_transmit(false);
     assert_eq!(ims(), 0, "interrupts were not asked for");
@@ -415,7 +412,7 @@ fn nothing_is_unmasked_by_masking_sent_frames() {
     nic.interrupts().set_transmit(false);
     assert_eq!(ims(), wanted);
     // Held off while frames wait.
-    assert!(recorder.machine.deliver(&[0xFF; 60]) && recorder.machine.deliver(&[0xFF; 60]));
+    assert!(recorder.inner.deliver(&[0xFF; 60]) && recorder.inner.deliver(&[0xFF; 60]));
     nic.rx().hold_off_interrupts();
     nic.rx().hold_off_interrupts();
     let held = ims();
@@ -429,8 +426,8 @@ fn nothing_is_unmasked_by_masking_sent_frames() {
 }
 
 /// Bochs: registers 32 to 127 of MTA and VFTA are not there.
-fn bochs() -> Recorder {
-    let recorder = Recorder::new(chip(0x100E));
+fn bochs() -> RecordedMachine {
+    let recorder = FakeMachine::recorded(chip(0x100E));
     let missing = |offset| {
         (regs::MTA + 128..regs::MTA + 512).contains(&offset)
             || (regs::VFTA + 128..regs::VFTA + 512).contains(&offset)
@@ -443,7 +440,7 @@ fn bochs() -> Recorder {
 fn groups_that_bochs_has_no_bits_for_pass_with_all_groups() {
     let recorder = bochs();
     let mut nic = bring_up(&recorder);
-    let rctl = || Rctl::from_bits_retain(recorder.machine.peek(regs::RCTL));
+    let rctl = || Rctl::from_bits_retain(recorder.inner.peek(regs::RCTL));
     // Bits 47:36 of the address: 0x010 is in register 0, 0x800 in register 64.
     let (low, high) = (
         MacAddress([1, 0, 0x5E, 0, 0, 1]),
@@ -463,7 +460,7 @@ fn groups_that_bochs_has_no_bits_for_pass_with_all_groups() {
 fn vlans_that_bochs_has_no_bits_for_pass_without_a_filter() {
     let recorder = bochs();
     let mut nic = bring_up(&recorder);
-    let rctl = || Rctl::from_bits_retain(recorder.machine.peek(regs::RCTL));
+    let rctl = || Rctl::from_bits_retain(recorder.inner.peek(regs::RCTL));
     nic.settings().set_vlan_filter(Some([1, 1023]));
     assert!(rctl().contains(Rctl::VFE), "the table does");
     nic.settings().set_vlan_filter(Some([1, 1024]));

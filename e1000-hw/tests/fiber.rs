@@ -1,15 +1,12 @@
 //! Fiber and serdes: a link that is forced for a partner that does not negotiate. Against the fake.
 
-mod recorder;
-
 use std::time::Duration;
 
-use e1000_hw::fake::{FakeMachine, FakeRegion, FakeRegisters};
+use e1000_hw::fake::{FakeMachine, FakeRegion, FakeRegisters, chip};
 use e1000_hw::nic::{Config, Nic};
 use e1000_hw::platform::Clock;
 use e1000_hw::regs::{self, Causes, Ctrl, Status};
 use e1000_hw::watchdog::Outcome;
-use recorder::chip;
 
 type FakeNic = Nic<FakeRegisters, FakeRegion>;
 

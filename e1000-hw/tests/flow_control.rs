@@ -1,19 +1,16 @@
 //! Pause frames: what is negotiated, and what the MAC is told of it. Against the fake.
 
-mod recorder;
-
 use std::time::Duration;
 
 use e1000_hw::chip::{CHIPS, Chip, Media, PhyAccess, Quirks};
-use e1000_hw::fake::{FakeMachine, FakeRegion, FakeRegisters};
+use e1000_hw::fake::{FakeMachine, FakeRegion, FakeRegisters, chip};
 use e1000_hw::flow_control::Pause;
 use e1000_hw::link::Link;
 use e1000_hw::nic::{Config, Nic};
-use e1000_hw::notes::Notes;
 use e1000_hw::phy::register::{AN_ADVERTISE, AN_PARTNER, BMSR};
 use e1000_hw::platform::Clock;
 use e1000_hw::regs::{self, Ctrl};
-use recorder::chip;
+use e1000_hw::warnings::Warnings;
 
 type FakeNic = Nic<FakeRegisters, FakeRegion>;
 
@@ -170,15 +167,15 @@ fn thresholds_follow_the_mtu_and_pause_survives_a_restart() {
 #[test]
 fn phy_that_does_not_answer_costs_a_bounded_wait_and_means_no_pause() {
     for chip in CHIPS.iter().filter(|chip| chip.media == Media::Copper) {
-        let recorder = recorder::Recorder::new(chip);
-        recorder.machine.poke_phy(AN_PARTNER, abilities(1, 1));
+        let recorder = FakeMachine::recorded(chip);
+        recorder.inner.poke_phy(AN_PARTNER, abilities(1, 1));
         // MDIC never becomes ready; MDIO pins read as ones.
         recorder.on_read(|offset, value| match offset {
             regs::MDIC => 0,
             regs::CTRL => value | Ctrl::MDIO.bits(),
             _ => value,
         });
-        let machine = recorder.machine.clone();
+        let machine = recorder.inner.clone();
         let start = machine.now();
         let nic =
             Nic::<_, FakeRegion>::bring_up(&recorder, chip, Config::default(), &mut machine.dma(), &recorder)
@@ -186,7 +183,7 @@ fn phy_that_does_not_answer_costs_a_bounded_wait_and_means_no_pause() {
         assert_eq!(pause(nic.state().link()), Pause::NONE, "{}", chip.name);
         let asked = chip.limits.phy != PhyAccess::Firmware;
         assert_eq!(
-            nic.state().notes().contains(Notes::PHY_SILENT),
+            nic.state().notes().contains(Warnings::PHY_SILENT),
             asked,
             "{}",
             chip.name

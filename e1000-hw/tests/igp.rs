@@ -1,36 +1,34 @@
 //! The analog settings of 82541's and 82547's PHY, access by access.
 
-mod recorder;
-
-use e1000_hw::fake::FAKE_PHY;
+use e1000_hw::fake::{FAKE_PHY, FakeMachine, RecordedMachine, chip};
 use e1000_hw::phy::{self, Advertise};
+use e1000_hw::recorder::Access;
 use e1000_hw::regs;
-use recorder::{Recorder, Step, chip};
 
-/// What was done to the PHY, from MDIC's command words.
+/// Access to the PHY, from MDIC's command words, or a wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Access {
+enum PhyStep {
     Read(u32),
     Write(u32, u16),
     Ms(u128),
 }
-use Access::{Ms, Read, Write};
+use PhyStep::{Ms, Read, Write};
 
-/// What bring-up of a PHY without a link does; registers 2 and 3 say that it is an IGP01.
-fn accesses(id: u16) -> Vec<Access> {
-    accesses_of(Recorder::new(chip(id)), id)
+/// Accesses of the bring-up of a PHY without a link; registers 2 and 3 say that it is an IGP01.
+fn accesses(id: u16) -> Vec<PhyStep> {
+    accesses_of(FakeMachine::recorded(chip(id)), id)
 }
 
-fn accesses_of(recorder: Recorder, id: u16) -> Vec<Access> {
-    recorder.machine.set_link(false);
-    recorder.machine.poke_phy(2, 0x02A8);
-    recorder.machine.poke_phy(3, 0x0380);
-    recorder.machine.poke_phy(0x1B, 0x1234);
+fn accesses_of(recorder: RecordedMachine, id: u16) -> Vec<PhyStep> {
+    recorder.inner.set_link(false);
+    recorder.inner.poke_phy(2, 0x02A8);
+    recorder.inner.poke_phy(3, 0x0380);
+    recorder.inner.poke_phy(0x1B, 0x1234);
     recorder.take();
     let notes = phy::bring_up(&recorder, chip(id), &recorder, Advertise::default());
     assert!(notes.is_empty(), "{notes}");
-    let access = |step: Step| match step {
-        Step::W(regs::MDIC, command) => {
+    let access = |access: Access| match access {
+        Access::Write(regs::MDIC, command) => {
             let register = command >> 16 & 31;
             Some(if command & regs::MDIC_OP_READ != 0 {
                 Read(register)
@@ -38,14 +36,14 @@ fn accesses_of(recorder: Recorder, id: u16) -> Vec<Access> {
                 Write(register, command as u16)
             })
         }
-        Step::Us(time) if time >= 1000 => Some(Ms(time / 1000)),
+        Access::Wait(time) if time.as_millis() > 0 => Some(Ms(time.as_millis())),
         _ => None,
     };
     recorder.take().into_iter().filter_map(access).collect()
 }
 
 /// Before the settings and after the restart of negotiation.
-const BEFORE: [Access; 8] = [
+const BEFORE: [PhyStep; 8] = [
     Read(2),
     Read(3),
     // Has it a link?
@@ -56,10 +54,10 @@ const BEFORE: [Access; 8] = [
     Read(0x1B),
     Write(31, 0x2F5B),
 ];
-const OFF: [Access; 4] = [Write(0x1B, 0x0003), Ms(20), Write(0, 0x0140), Ms(5)];
-const ON: [Access; 4] = [Write(0, 0x3300), Ms(20), Write(31, 0x2F5B), Write(0x1B, 0x1234)];
+const OFF: [PhyStep; 4] = [Write(0x1B, 0x0003), Ms(20), Write(0, 0x0140), Ms(5)];
+const ON: [PhyStep; 4] = [Write(0, 0x3300), Ms(20), Write(31, 0x2F5B), Write(0x1B, 0x1234)];
 
-fn paged(settings: &[(u16, u16)]) -> Vec<Access> {
+fn paged(settings: &[(u16, u16)]) -> Vec<PhyStep> {
     let pair = |(number, value): &(u16, u16)| [Write(31, *number), Write(u32::from(number & 31), *value)];
     settings.iter().flat_map(pair).collect()
 }
@@ -132,7 +130,7 @@ fn other_parts_and_links_that_are_up_are_left_alone() {
             "{id:04x}"
         );
     }
-    let recorder = Recorder::new(chip(0x1013));
+    let recorder = FakeMachine::recorded(chip(0x1013));
     phy::bring_up(&recorder, chip(0x1013), &recorder, Advertise::default());
     assert_eq!(recorder.take_of(&[regs::MDIC]), []);
 }

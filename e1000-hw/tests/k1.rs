@@ -1,15 +1,12 @@
 //! The K1 workaround of I218, access by access, against Linux e1000e, `e1000_k1_workaround_lpt_lp`.
 
-mod recorder;
-
 use e1000_hw::chip::CHIPS;
-use e1000_hw::fake::FakeRegion;
+use e1000_hw::fake::{FakeMachine, FakeRegion, RecordedMachine, chip};
 use e1000_hw::link::Link;
 use e1000_hw::nic::{Config, Nic};
-use e1000_hw::notes::Notes;
+use e1000_hw::recorder::Access::{self, Read, Write};
 use e1000_hw::regs::{self, Status};
-use recorder::Step::{R, Us, W};
-use recorder::{Recorder, chip};
+use e1000_hw::warnings::Warnings;
 
 const PARTS: [u16; 4] = [0x155A, 0x1559, 0x15A2, 0x15A3];
 /// K1 configuration is Kumeran register 7; bit 21 reads.
@@ -22,12 +19,12 @@ const LATER: u32 = 1 << 9;
 const INBAND: (u16, u8) = (770, 18);
 
 /// A part whose K1 configuration is 3, K1 on, with a link as STATUS has it.
-fn recorder(id: u16, speed: u32, full_duplex: bool) -> Recorder {
-    let recorder = Recorder::new(chip(id));
+fn recorder(id: u16, speed: u32, full_duplex: bool) -> RecordedMachine {
+    let recorder = FakeMachine::recorded(chip(id));
     let duplex = if full_duplex { Status::FD.bits() } else { 0 };
     let status = speed << 6 | Status::LU.bits() | duplex;
-    recorder.machine.poke(regs::STATUS, status);
-    recorder.machine.poke(regs::FEXTNVM6, 0);
+    recorder.inner.poke(regs::STATUS, status);
+    recorder.inner.poke(regs::FEXTNVM6, 0);
     recorder.on_read(|offset, value| match offset {
         regs::KMRNCTRLSTA => value & !0xFFFF | 3,
         _ => value,
@@ -35,8 +32,8 @@ fn recorder(id: u16, speed: u32, full_duplex: bool) -> Recorder {
     recorder
 }
 
-fn bring_up(recorder: &Recorder, id: u16) -> Nic<&Recorder, FakeRegion> {
-    let machine = recorder.machine.clone();
+fn bring_up(recorder: &RecordedMachine, id: u16) -> Nic<&RecordedMachine, FakeRegion> {
+    let machine = recorder.inner.clone();
     Nic::bring_up(
         recorder,
         chip(id),
@@ -53,39 +50,41 @@ fn clock_is_requested_while_the_link_has_1000_mbit() {
         let recorder = recorder(id, 2, true);
         let mut nic = bring_up(&recorder, id);
         let steps = recorder.take();
-        let first = steps.iter().position(|step| *step == W(regs::KMRNCTRLSTA, READ));
+        let first = steps
+            .iter()
+            .position(|step| *step == Write(regs::KMRNCTRLSTA, READ));
         let first = first.unwrap_or_else(|| panic!("{id:04x}"));
         // K1 off, the clock, and K1 as it was; the PHY's semaphore is held.
         let want = [
-            W(regs::KMRNCTRLSTA, READ),
-            R(regs::STATUS),
-            Us(2),
-            R(regs::KMRNCTRLSTA),
-            W(regs::KMRNCTRLSTA, WRITE | 1),
-            R(regs::STATUS),
-            Us(2),
-            Us(10),
-            R(regs::FEXTNVM6),
-            W(regs::FEXTNVM6, REQUEST),
-            W(regs::KMRNCTRLSTA, WRITE | 3),
-            R(regs::STATUS),
-            Us(2),
-            R(regs::EXTCNF_CTRL),
-            W(regs::EXTCNF_CTRL, 0),
+            Write(regs::KMRNCTRLSTA, READ),
+            Read(regs::STATUS),
+            Access::us(2),
+            Read(regs::KMRNCTRLSTA),
+            Write(regs::KMRNCTRLSTA, WRITE | 1),
+            Read(regs::STATUS),
+            Access::us(2),
+            Access::us(10),
+            Read(regs::FEXTNVM6),
+            Write(regs::FEXTNVM6, REQUEST),
+            Write(regs::KMRNCTRLSTA, WRITE | 3),
+            Read(regs::STATUS),
+            Access::us(2),
+            Read(regs::EXTCNF_CTRL),
+            Write(regs::EXTCNF_CTRL, 0),
         ];
         assert_eq!(steps[first..][..want.len()], want, "{id:04x}");
-        assert_eq!(steps[first - 1], R(regs::EXTCNF_CTRL), "{id:04x}: not held");
+        assert_eq!(steps[first - 1], Read(regs::EXTCNF_CTRL), "{id:04x}: not held");
         // A link that is gone needs no clock.
-        recorder.machine.set_link(false);
+        recorder.inner.set_link(false);
         assert_eq!(nic.link().refresh(&recorder), Some(Link::Down));
-        assert_eq!(recorder.machine.peek(regs::FEXTNVM6), 0, "{id:04x}");
-        recorder.machine.set_link(true);
+        assert_eq!(recorder.inner.peek(regs::FEXTNVM6), 0, "{id:04x}");
+        recorder.inner.set_link(true);
         assert!(nic.link().refresh(&recorder).is_some_and(Link::is_up));
-        assert_eq!(recorder.machine.peek(regs::FEXTNVM6), REQUEST, "{id:04x}");
+        assert_eq!(recorder.inner.peek(regs::FEXTNVM6), REQUEST, "{id:04x}");
         // A reset clears it.
-        recorder.machine.poke(regs::FEXTNVM6, 0);
+        recorder.inner.poke(regs::FEXTNVM6, 0);
         nic.recovery().restart(&recorder).expect("a reset");
-        assert_eq!(recorder.machine.peek(regs::FEXTNVM6), REQUEST, "{id:04x}");
+        assert_eq!(recorder.inner.peek(regs::FEXTNVM6), REQUEST, "{id:04x}");
         nic.stop(&recorder);
     }
 }
@@ -100,28 +99,24 @@ fn slower_links_have_other_times() {
         (0, false, Some(50), LATER),
     ] {
         let recorder = recorder(0x155A, speed, full_duplex);
-        recorder.machine.poke(regs::FEXTNVM6, REQUEST | LATER);
-        recorder.machine.poke_phy_page(INBAND.0, INBAND.1, 0xFFFF);
+        recorder.inner.poke(regs::FEXTNVM6, REQUEST | LATER);
+        recorder.inner.poke_phy_page(INBAND.0, INBAND.1, 0xFFFF);
         let nic = bring_up(&recorder, 0x155A);
         let case = format!("speed {speed}, full duplex {full_duplex}");
-        assert_eq!(nic.state().notes(), Notes::empty(), "{case}");
-        assert_eq!(recorder.machine.peek(regs::FEXTNVM6), after, "{case}");
+        assert_eq!(nic.state().notes(), Warnings::empty(), "{case}");
+        assert_eq!(recorder.inner.peek(regs::FEXTNVM6), after, "{case}");
         let want = timeout.map_or(0xFFFF, |timeout: u16| 0xC0FF | timeout << 8);
-        let inband = recorder.machine.peek_phy_page(INBAND.0, INBAND.1);
+        let inband = recorder.inner.peek_phy_page(INBAND.0, INBAND.1);
         assert_eq!(inband, want, "{case}");
         nic.stop(&recorder);
         // Later revisions of the PHY need none.
         let recorder = self::recorder(0x155A, speed, full_duplex);
-        recorder.machine.poke_phy(3, 0x00A6);
-        recorder.machine.poke(regs::FEXTNVM6, REQUEST | LATER);
-        recorder.machine.poke_phy_page(INBAND.0, INBAND.1, 0xFFFF);
+        recorder.inner.poke_phy(3, 0x00A6);
+        recorder.inner.poke(regs::FEXTNVM6, REQUEST | LATER);
+        recorder.inner.poke_phy_page(INBAND.0, INBAND.1, 0xFFFF);
         bring_up(&recorder, 0x155A).stop(&recorder);
-        assert_eq!(recorder.machine.peek(regs::FEXTNVM6), LATER, "{case}");
-        assert_eq!(
-            recorder.machine.peek_phy_page(INBAND.0, INBAND.1),
-            0xFFFF,
-            "{case}"
-        );
+        assert_eq!(recorder.inner.peek(regs::FEXTNVM6), LATER, "{case}");
+        assert_eq!(recorder.inner.peek_phy_page(INBAND.0, INBAND.1), 0xFFFF, "{case}");
     }
 }
 
@@ -129,7 +124,7 @@ fn slower_links_have_other_times() {
 fn other_parts_are_left_alone() {
     for chip in CHIPS.iter().filter(|chip| !PARTS.contains(&chip.device_id)) {
         let recorder = recorder(chip.device_id, 2, true);
-        recorder.machine.poke(regs::EECD, regs::EECD_AUTO_RD);
+        recorder.inner.poke(regs::EECD, regs::EECD_AUTO_RD);
         bring_up(&recorder, chip.device_id).stop(&recorder);
         assert_eq!(recorder.take_of(&[regs::KMRNCTRLSTA]), [], "{}", chip.name);
     }
@@ -138,10 +133,10 @@ fn other_parts_are_left_alone() {
 #[test]
 fn workaround_that_firmware_keeps_from_being_made_is_a_note() {
     let recorder = recorder(0x1559, 2, true);
-    recorder.machine.poke(regs::EXTCNF_CTRL, 1 << 5);
+    recorder.inner.poke(regs::EXTCNF_CTRL, 1 << 5);
     recorder.on_write(|offset, value| (offset != regs::EXTCNF_CTRL).then_some(value));
     let nic = bring_up(&recorder, 0x1559);
-    assert!(nic.state().notes().contains(Notes::SEMAPHORE_BUSY));
-    assert_eq!(recorder.machine.peek(regs::FEXTNVM6), 0);
+    assert!(nic.state().notes().contains(Warnings::SEMAPHORE_BUSY));
+    assert_eq!(recorder.inner.peek(regs::FEXTNVM6), 0);
     nic.stop(&recorder);
 }

@@ -1,22 +1,19 @@
-//! What a link needs besides being looked at, and a reset that did not end: all through `watch`, and none of it on an
+//! Link maintenance, and a reset that did not end: all through `watch`, and none of it on an
 //! idle NIC. Against the fake.
-
-mod recorder;
 
 use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
 
 use e1000_hw::chip::{CHIPS, Media};
-use e1000_hw::fake::{FAKE_PHY, FakeMachine, FakeRegion, FakeRegisters, Faults};
+use e1000_hw::fake::mdio::Mdio;
+use e1000_hw::fake::{FAKE_PHY, FakeMachine, FakeRegion, FakeRegisters, Faults, chip};
 use e1000_hw::link::Link;
 use e1000_hw::nic::{Config, Interrupt, MtuError, Nic};
 use e1000_hw::phy::register;
 use e1000_hw::platform::Clock;
 use e1000_hw::regs::{self, Ctrl, Rctl};
 use e1000_hw::watchdog::Outcome;
-use recorder::mdio::Mdio;
-use recorder::{Recorder, chip};
 
 type FakeNic = Nic<FakeRegisters, FakeRegion>;
 
@@ -249,8 +246,8 @@ fn phy_that_hangs_for_ever_is_reset_ever_more_rarely() {
 
 #[test]
 fn mac_of_82543_learns_the_speed_of_each_link() {
-    let recorder = Recorder::new(chip(0x1004));
-    let machine = recorder.machine.clone();
+    let recorder = FakeMachine::recorded(chip(0x1004));
+    let machine = recorder.inner.clone();
     let resolved = Rc::new(Cell::new(0));
     let answer = Rc::clone(&resolved);
     let mut phy = Mdio::new(FAKE_PHY);

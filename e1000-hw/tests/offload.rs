@@ -1,5 +1,5 @@
 //! Checksums and segmentation: what each part is told, in which descriptors, and what is refused. Against the fake.
-//! What hardware makes of it is in `homes/hosted/tests/offload.rs`.
+//! QEMU's handling of them is in `homes/hosted/tests/offload.rs`.
 
 use e1000_hw::RingSize;
 use e1000_hw::TransmitError;

@@ -1,4 +1,4 @@
-//! A quirk is consulted by product code, or it does not exist.
+//! Each quirk has a consumer.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -15,7 +15,7 @@ fn sources(directory: &Path, found: &mut Vec<PathBuf>) {
     }
 }
 
-/// What product code outside the chip table says: no comments, no tests, no fake.
+/// Text of product code outside the chip table: no comments, no tests, no fake.
 fn product_code() -> String {
     let core = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut files = vec![];

@@ -274,7 +274,7 @@ fn data_path_reads_no_register_and_writes_one_per_batch() {
     );
 }
 
-/// What may happen between two calls of the driver.
+/// An event between two calls of the driver.
 #[derive(Clone, Debug)]
 enum Step {
     Deliver(usize),

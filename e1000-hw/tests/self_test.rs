@@ -1,4 +1,5 @@
-//! The self-test against the fake: it passes on every part, each of its parts can fail, and afterwards all is as before.
+//! The self-test against the fake: it passes on every part, each of its parts can fail, and afterwards all is as
+//! before.
 
 use std::time::Duration;
 

@@ -14,6 +14,15 @@
 //!
 //! [`platform`] is what differs on Linux, where the hosted mode (`homes/hosted/`) runs the same code against QEMU's device
 //! models. [`error`]: why a daemon did not start, or ended.
+#![warn(
+    clippy::allow_attributes_without_reason,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::todo,
+    clippy::unimplemented,
+    clippy::unreachable,
+    clippy::unwrap_used
+)]
 
 pub mod daemon;
 pub mod driver;

@@ -1,5 +1,7 @@
 //! The `e1000d` that pcid-spawner starts on Redox.
 
+#![forbid(unsafe_code)]
+
 use std::process::ExitCode;
 
 use e1000d::options::{Options, help};

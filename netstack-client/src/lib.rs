@@ -28,8 +28,16 @@
 //!
 //! Everything reaches the system through `libredox` and `redox_event`. The same code runs on Linux in a program that
 //! brings the C symbols below those crates along, as `netstack-client-hosted` in `homes/hosted` does.
-
-#![deny(unsafe_code)]
+#![warn(
+    clippy::allow_attributes_without_reason,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::todo,
+    clippy::unimplemented,
+    clippy::unreachable,
+    clippy::unwrap_used
+)]
+#![forbid(unsafe_code)]
 
 pub mod adapter;
 pub mod arp;

@@ -151,8 +151,10 @@ fn now() -> Result<Duration> {
 
 /// The bytes of a C `struct timespec`, whose second field and padding differ between targets.
 fn timespec_bytes(time: Duration) -> [u8; size_of::<TimeSpec>()] {
-    // tv_nsec is 32 bits wide on some targets, 64 on others.
-    #[allow(clippy::useless_conversion)]
+    #[allow(
+        clippy::useless_conversion,
+        reason = "tv_nsec is 32 bits wide on some targets, 64 on others"
+    )]
     let fields = TimeSpec {
         tv_sec: time.as_secs().try_into().unwrap_or(i64::MAX),
         tv_nsec: time.subsec_nanos().cast_signed().into(),

@@ -56,6 +56,15 @@
 //! # Ok(())
 //! # }
 //! ```
+#![warn(
+    clippy::allow_attributes_without_reason,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::todo,
+    clippy::unimplemented,
+    clippy::unreachable,
+    clippy::unwrap_used
+)]
 
 pub mod bar;
 pub mod channel;

@@ -8,7 +8,7 @@ use clap::Args;
 
 use crate::bench::counts;
 use crate::process::{cargo, path_with, run as run_command, target};
-use crate::{check_redox, tools};
+use crate::{check_redox, house, tools};
 
 /// Options of `cargo xtask test`.
 #[derive(Args)]
@@ -33,6 +33,8 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     tools::qemu()?;
     eprintln!("== formatting");
     run_command(cargo().args(["fmt", "--all", "--check"]))?;
+    eprintln!("== house rules");
+    house::check()?;
     eprintln!("== lints");
     run_command(cargo().args([
         "clippy",

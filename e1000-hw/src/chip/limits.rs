@@ -1,7 +1,7 @@
-//! What all parts with the same MAC share: sizes, and the way to NVM, PHY, reset and firmware.
+//! Facts that all parts with the same MAC share: sizes, and the way to NVM, PHY, reset and firmware.
 //!
-//! Sources: Linux e1000 (`e1000_set_mac_type`, `e1000_init_eeprom_params`, `e1000_reset`) and e1000e (the `e1000_info` records
-//! in `82571.c` and `ich8lan.c`, `e1000e_reset`).
+//! Sources: Linux e1000 (`e1000_set_mac_type`, `e1000_init_eeprom_params`, `e1000_reset`) and e1000e (the `e1000_info`
+//! records in `82571.c` and `ich8lan.c`, `e1000e_reset`).
 
 use bitflags::bitflags;
 
@@ -55,8 +55,8 @@ pub struct Limits {
     pub moderation: Moderation,
     /// Interrupts that a driver may use.
     pub interrupts: Interrupts,
-    /// Work that it can take off a TCP/IP stack. 8254x do not cut IPv6 (Linux e1000, `e1000_probe`), and 82543 and 82547 cut
-    /// nothing.
+    /// Work that it can take off a TCP/IP stack. 8254x do not cut IPv6 (Linux e1000, `e1000_probe`), and 82543 and
+    /// 82547 cut nothing.
     pub offloads: Offloads,
 }
 
@@ -92,8 +92,8 @@ pub enum PhyAccess {
     /// Through MDIC.
     Mdic,
     /// PCH: through MDIC, but firmware has configured the PHY and shares it. It is left alone: a reset breaks that of
-    /// 82579, I217 and I218 (iPXE, `INTEL_NO_PHY_RST`), and the EEE that low-power idle of I217 and I218 would need to be safe
-    /// is not advertised.
+    /// 82579, I217 and I218 (iPXE, `INTEL_NO_PHY_RST`), and the EEE that low-power idle of I217 and I218 would need to
+    /// be safe is not advertised.
     Firmware,
 }
 

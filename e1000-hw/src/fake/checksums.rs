@@ -1,7 +1,7 @@
 //! Checksums of the Internet protocols, as hardware finds and fills them in. Written without a look at the code of the
 //! driver, [`crate::offload`]: a test of the one against the other is worth something.
 
-/// What was found out of a checksum.
+/// The outcome of checking a checksum.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
     /// There is none.
@@ -16,7 +16,7 @@ impl Verdict {
     }
 }
 
-/// What was found out of a frame with an IP header.
+/// The outcome of checking a frame with an IP header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Found {
     pub(super) ip: Verdict,

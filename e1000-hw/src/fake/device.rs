@@ -1,16 +1,16 @@
-//! What the fake NIC does: registers with effects, DMA, PHY and EEPROM.
+//! Behaviour of the fake NIC: registers with effects, DMA, PHY and EEPROM.
 
 use core::mem;
 use core::ptr::NonNull;
 use core::time::Duration;
 use std::vec::Vec;
 
-use super::receive::{MPC, RNBC};
 use super::{FakeEeprom, Inner};
 use crate::chip::{Media, PhyAccess};
 use crate::nvm::CHECKSUM;
 use crate::phy::{Bmcr, Bmsr, register};
-use crate::regs::{self, Causes, Ctrl, Status};
+use crate::recorder::Access;
+use crate::regs::{self, Causes, Ctrl, MPC, RNBC, Status};
 use crate::ring::DESCRIPTOR_LEN;
 
 impl Inner {
@@ -24,6 +24,7 @@ impl Inner {
 
     /// CPU address of `len` bytes at a bus address. Panics when the driver never allocated them: DMA into foreign
     /// memory is the worst thing that a driver can cause.
+    #[expect(clippy::expect_used, reason = "a test must end where DMA leaves its memory")]
     fn dma(&self, address: u64, len: usize) -> NonNull<u8> {
         let regions = self.regions.borrow();
         let (base, (pointer, region_len)) = regions
@@ -81,7 +82,7 @@ impl Inner {
     }
 
     pub(super) fn read(&mut self, offset: u32) -> u32 {
-        self.accesses.reads.push(offset);
+        self.log.add(Access::Read(offset));
         if self.faults.gone {
             return regs::ALL_ONES;
         }
@@ -96,30 +97,32 @@ impl Inner {
                 }
             }
             MPC | RNBC if self.oddities.missed_stay => self.get(offset),
-            // Counters are cleared by reading.
-            0x4000..0x4128 => self.registers.insert(offset, 0).unwrap_or(0),
+            // Counters.
+            _ if self.cleared_by_reading.binary_search(&offset).is_ok() => {
+                self.registers.insert(offset, 0).unwrap_or(0)
+            }
             regs::STATUS if !self.shows_link() => self.get(offset) & !Status::LU.bits(),
             _ => self.get(offset),
         }
     }
 
-    /// Whether a cause is pending that is not masked.
+    /// Returns true if a cause is pending that is not masked.
     pub(super) fn interrupts(&self) -> bool {
         self.get(regs::ICR) & self.get(regs::IMS) != 0
     }
 
-    /// Whether the PHY has a link.
+    /// Returns true if the PHY has a link.
     fn has_link(&self) -> bool {
         self.get(regs::STATUS) & Status::LU.bits() != 0 && self.time >= self.negotiated
     }
 
-    /// Whether a link of the PHY is seen in STATUS: CTRL.SLU lets it through (8254x manual, 13.4.1).
+    /// Returns true if a link of the PHY is seen in STATUS: CTRL.SLU lets it through (8254x manual, 13.4.1).
     pub(super) fn shows_link(&self) -> bool {
         self.chip.media != Media::Copper || self.has_link() && self.get(regs::CTRL) & Ctrl::SLU.bits() != 0
     }
 
     pub(super) fn write(&mut self, offset: u32, value: u32) {
-        self.accesses.writes.push((offset, value));
+        self.log.add(Access::Write(offset, value));
         if self.faults.gone {
             return;
         }

@@ -1,4 +1,4 @@
-//! What emulators do that hardware does not.
+//! Behaviour of emulators that hardware does not have.
 
 /// Oddities of emulators that the fake can be given, all off at the start. The differential test of the hosted home
 /// finds out which of them a model of QEMU's has, and then expects them of it; functions are those of QEMU.
@@ -33,7 +33,7 @@ pub struct Oddities {
     /// Frames to single addresses are looked up in the multicast table, too. hw/net/e1000x_common.c,
     /// `e1000x_rx_group_filter`.
     pub multicast_table_is_for_all: bool,
-    /// What the multicast table lets in is counted in MPRC by the filter, even if it then finds no room.
+    /// A frame that the multicast table lets in is counted in MPRC by the filter, even if it then finds no room.
     /// hw/net/e1000x_common.c, `e1000x_rx_group_filter`.
     pub table_counts: bool,
     /// So are all other frames to groups and to everybody, and none of them afterwards. hw/net/e1000.c,

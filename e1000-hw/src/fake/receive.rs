@@ -8,7 +8,7 @@ use crate::chip::Quirks;
 use crate::ethernet::MacAddress;
 use crate::filter::hash;
 use crate::pool::BUFFER_LEN;
-use crate::regs::{self, Causes, Ctrl, Rctl};
+use crate::regs::{self, BPRC, Causes, Ctrl, MPC, MPRC, RNBC, ROC, RUC, Rctl};
 use crate::ring::DESCRIPTOR_LEN;
 
 /// Shortest frame without FCS; shorter ones are fragments of collisions.
@@ -39,15 +39,7 @@ const ACK: Causes = Causes::from_bits_retain(1 << 17);
 const IPOFL: u32 = 1 << 8;
 const TUOFL: u32 = 1 << 9;
 
-// Counters.
-pub(super) const MPC: u32 = 0x4010;
-const BPRC: u32 = 0x4078;
-const MPRC: u32 = 0x407C;
-pub(super) const RNBC: u32 = 0x40A0;
-const RUC: u32 = 0x40A4;
-const ROC: u32 = 0x40AC;
-
-/// What lets a frame in.
+/// The filter that lets a frame in.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Passed {
     /// The multicast table.
@@ -138,7 +130,7 @@ impl Inner {
         self.get(regs::VET) as u16
     }
 
-    /// What lets a frame in, if anything does (8254x manual, 3.2.1).
+    /// The filter that lets a frame in, if one does (8254x manual, 3.2.1).
     fn passes(&self, frame: &[u8], rctl: Rctl) -> Option<Passed> {
         let &destination = frame.first_chunk::<6>()?;
         if let Some(tag) = tag_of(frame, self.vlan_type())
@@ -161,7 +153,7 @@ impl Inner {
         (looked_up && self.get(regs::MTA + 4 * (bit / 32)) >> (bit % 32) & 1 != 0).then_some(Passed::Table)
     }
 
-    /// Whether an entry of the receive addresses has this address.
+    /// Returns true if an entry of the receive addresses has this address.
     fn is_own(&self, address: [u8; 6]) -> bool {
         let [a, b, c, d, e, f] = address;
         let (low, high) = (u32::from_le_bytes([a, b, c, d]), u16::from_le_bytes([e, f]));
@@ -171,7 +163,7 @@ impl Inner {
         })
     }
 
-    /// What RXCSUM has the MAC find out of a frame's checksums, as bits of the descriptor.
+    /// Results of the checks of checksums that RXCSUM asks for, as bits of the descriptor.
     fn verdict(&self, frame: &[u8]) -> u32 {
         let rxcsum = self.get(regs::RXCSUM);
         if rxcsum & (IPOFL | TUOFL) == 0 || self.oddities.checksums_are_not_checked {

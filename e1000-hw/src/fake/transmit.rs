@@ -6,7 +6,7 @@ use std::vec::Vec;
 
 use super::checksums::{Place, sum};
 use super::{Inner, Oddities};
-use crate::regs::{self, Causes, Ctrl, Rctl, Tctl};
+use crate::regs::{self, BPTC, Causes, Ctrl, MPTC, Rctl, Tctl};
 use crate::ring::DESCRIPTOR_LEN;
 
 // Commands of a transmit descriptor, in its third word (8254x manual, 3.3).
@@ -30,10 +30,6 @@ const TXSM: u32 = 1 << 9;
 // Flags of TCP, which only the last segment keeps.
 const FIN: u8 = 1 << 0;
 const PSH: u8 = 1 << 3;
-
-// Counters.
-const MPTC: u32 = 0x40F0;
-const BPTC: u32 = 0x40F4;
 
 /// The last context descriptor.
 #[derive(Clone, Copy, Debug, Default)]
@@ -211,7 +207,7 @@ impl Inner {
         }
     }
 
-    /// Whether PHY, transceiver or serdes give back what is sent.
+    /// Returns true if PHY, transceiver or serdes give back what is sent.
     fn loops(&self) -> bool {
         const BMCR_LOOPBACK: u16 = 1 << 14;
         self.phy[0] & BMCR_LOOPBACK != 0

@@ -13,8 +13,9 @@ pub struct Diagnostics<'a, R: Registers, D: DmaRegion> {
 }
 
 impl<R: Registers, D: DmaRegion> Diagnostics<'_, R, D> {
-    /// Reads, and so clears, the counters of the hardware, and adds them up: one register read for each, and one of STATUS,
-    /// so that the ones of a device that is gone are not counted. [`State::statistics`](super::State::statistics) has them.
+    /// Reads, and so clears, the counters of the hardware, and adds them up: one register read for each, and one of
+    /// STATUS, so that the ones of a device that is gone are not counted.
+    /// [`State::statistics`](super::State::statistics) has them.
     ///
     /// Context: any.
     pub fn collect_statistics(&mut self) {
@@ -25,11 +26,8 @@ impl<R: Registers, D: DmaRegion> Diagnostics<'_, R, D> {
     ///
     /// Context: any.
     pub fn dump_registers(&self, mut each: impl FnMut(&'static str, u32)) {
-        let pcie = self.nic.device.chip.mac().is_pcie();
-        for (name, offset, only_pcie) in regs::DUMP {
-            if pcie || !only_pcie {
-                each(name, self.nic.device.registers.read(offset));
-            }
+        for (name, offset) in regs::dump(self.nic.device.chip) {
+            each(name, self.nic.device.registers.read(offset));
         }
     }
 
@@ -41,15 +39,15 @@ impl<R: Registers, D: DmaRegion> Diagnostics<'_, R, D> {
     }
 
     /// Starts a self-test (see [`crate::self_test`]). It goes on with [`Self::continue_self_test`], and takes below a
-    /// second on metal, 1.5 s on QEMU's `e1000`, five seconds more without a link, and 12 s whatever happens. A NIC that
-    /// was halted is not tested.
+    /// second on metal, 1.5 s on QEMU's `e1000`, five seconds more without a link, and 12 s whatever happens. A NIC
+    /// that was halted is not tested.
     ///
     /// Until it has ended, frames to transmit are dropped and counted, none is received, and the link is not looked at;
     /// filters and MTU must not be changed. What was in the rings is lost. `interrupts` says whether to test them: a
     /// caller that polls cannot.
     ///
-    /// The frames of the test are in the counters of sent and received frames. They are copied: a NIC without buffers of
-    /// its own sends none.
+    /// The frames of the test are in the counters of sent and received frames. They are copied: a NIC without buffers
+    /// of its own sends none.
     ///
     /// Context: any.
     pub fn start_self_test(&mut self, interrupts: bool, clock: &impl Clock) {
@@ -59,8 +57,8 @@ impl<R: Registers, D: DmaRegion> Diagnostics<'_, R, D> {
     /// Goes on with the self-test. A step takes at most half a second, where the hardware works a few ms: a reset and
     /// one part, without waits.
     ///
-    /// When it has ended, the device was reset and programmed as before: filters, MTU, interrupts. If that reset did not
-    /// end, the report says so and [`Recovery::watch`](super::Recovery::watch) tries again. Look at the link then.
+    /// When it has ended, the device was reset and programmed as before: filters, MTU, interrupts. If that reset did
+    /// not end, the report says so and [`Recovery::watch`](super::Recovery::watch) tries again. Look at the link then.
     ///
     /// Context: may sleep, up to half a second.
     pub fn continue_self_test(&mut self, clock: &impl Clock) -> SelfTest {

@@ -20,8 +20,8 @@ pub enum Interrupt {
 
 /// Interrupts: [`Nic::interrupts`]. No method sleeps: all of them may be called by an interrupt handler.
 ///
-/// A handler calls [`Self::acknowledge`]. Frames, room and the link are looked after where the owner likes; what may sleep,
-/// such as [`LinkControl::refresh`](super::LinkControl::refresh), where it may.
+/// A handler calls [`Self::acknowledge`]. Frames, room and the link are looked after where the owner likes; what may
+/// sleep, such as [`LinkControl::refresh`](super::LinkControl::refresh), where it may.
 pub struct InterruptControl<'a, R: Registers, D: DmaRegion> {
     pub(super) nic: &'a mut Nic<R, D>,
 }
@@ -53,8 +53,8 @@ impl<R: Registers, D: DmaRegion> InterruptControl<'_, R, D> {
         nic.routing.acknowledge(&nic.device.registers);
     }
 
-    /// Reads, and so acknowledges, what the interrupt on `vector` is about (0 but for MSI-X with several). At most
-    /// two register accesses; none where the vector says all. The caller looks for frames and room afterwards, and at the
+    /// Reads, and so acknowledges, what the interrupt on `vector` is about (0 but for MSI-X with several). At most two
+    /// register accesses; none where the vector says all. The caller looks for frames and room afterwards, and at the
     /// link if [`Causes::LSC`] is among the causes.
     ///
     /// Context: any.
@@ -148,8 +148,8 @@ impl<R: Registers, D: DmaRegion> Nic<R, D> {
         receive | self.routing.other_causes() | maintenance::wanted_causes(self.device.chip)
     }
 
-    /// VirtualBox lowers the line on any write of IMC (`e1kRegWriteIMC`), whatever else is pending and wanted: a frame that
-    /// came just before would be noticed with the next one. Writing IMS has it look again (`e1kRegWriteIMS`).
+    /// VirtualBox lowers the line on any write of IMC (`e1kRegWriteIMC`), whatever else is pending and wanted: a frame
+    /// that came just before would be noticed with the next one. Writing IMS has it look again (`e1kRegWriteIMS`).
     pub(super) fn set_transmit_interrupt(&mut self, wanted: bool) {
         self.transmit_interrupt = wanted;
         let registers = &self.device.registers;

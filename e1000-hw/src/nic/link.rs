@@ -2,7 +2,8 @@
 
 use core::mem;
 
-use super::{Device, Nic, Power, settings};
+use super::{Device, Nic, Power};
+use crate::bring_up;
 use crate::chip::{Media, Quirks};
 use crate::flow_control::{self, Pause};
 use crate::k1;
@@ -44,8 +45,8 @@ impl<R: Registers, D: DmaRegion> LinkControl<'_, R, D> {
 
     /// Decides which pause frames are wanted: honoured but not sent, after bring-up. Returns the link if it changed.
     ///
-    /// Where something else has to be offered for it, the link goes down to negotiate anew, for some seconds. The PHY of
-    /// ICH/PCH belongs to firmware: pause stays off there.
+    /// Where something else has to be offered for it, the link goes down to negotiate anew, for some seconds. The PHY
+    /// of ICH/PCH belongs to firmware: pause stays off there.
     ///
     /// Context: may sleep, up to 40 ms.
     pub fn set_pause(&mut self, wanted: Pause, clock: &impl Clock) -> Option<Link> {
@@ -125,7 +126,7 @@ impl<R: Registers, D: DmaRegion> Nic<R, D> {
         let Device { registers, chip } = &self.device;
         link::program(registers, chip, link);
         if let Link::Up { pause, .. } = link {
-            flow_control::program(registers, chip, pause, settings::max_frame(self.mtu));
+            flow_control::program(registers, chip, pause, bring_up::max_frame(self.mtu));
         }
     }
 }

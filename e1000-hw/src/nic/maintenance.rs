@@ -1,7 +1,7 @@
 //! Link maintenance: forcing a link on fiber, and the PHY of 82574, which may hang.
 //!
-//! All of it is done in [`Recovery::watch`](super::Recovery::watch), and only when something has happened since: an idle NIC whose link is steady is
-//! left alone.
+//! All of it is done in [`Recovery::watch`](super::Recovery::watch), and only when something has happened since: an
+//! idle NIC whose link is steady is left alone.
 
 use core::time::Duration;
 

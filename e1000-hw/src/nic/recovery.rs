@@ -1,6 +1,7 @@
 //! Recovery: the watchdog of the transmitter, and resets.
 
-use super::{Nic, Power, settings};
+use super::{Nic, Power};
+use crate::bring_up;
 use crate::link::Link;
 use crate::phy::{self, Advertise};
 use crate::platform::{Clock, DmaRegion, Registers};
@@ -149,7 +150,7 @@ impl<R: Registers, D: DmaRegion> Nic<R, D> {
         self.power = Power::Off;
         self.collect_statistics();
         // A change of the packet buffer's split takes effect with the reset.
-        settings::split_packet_buffer(&self.device.registers, self.device.chip, self.mtu);
+        bring_up::split_packet_buffer(&self.device.registers, self.device.chip, self.mtu);
         let (registers, chip) = (&self.device.registers, self.device.chip);
         self.notes |= reset::reset(registers, chip, clock)?;
         self.notes |= phy::bring_up(registers, chip, clock, Advertise { pause: self.pause });

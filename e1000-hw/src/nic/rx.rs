@@ -9,11 +9,12 @@ use crate::rx::{ProvideError, ReceivedBuffer};
 
 /// Receiving: [`Nic::rx`].
 ///
-/// Frames are copied out of the NIC's own buffers ([`Self::receive`] and what goes with it), or the device fills buffers
-/// of the owner's ([`Self::provide`], [`Self::next_buffer`]): [`Config::copy_rx`](super::Config::copy_rx) decides.
+/// Frames are copied out of the NIC's own buffers ([`Self::receive`] and what goes with it), or the device fills
+/// buffers of the owner's ([`Self::provide`], [`Self::next_buffer`]): [`Config::copy_rx`](super::Config::copy_rx)
+/// decides.
 ///
-/// An owner that is interrupted works in rounds, as Linux' NAPI does: it takes frames until there are none, or until its
-/// budget is used up, and calls [`Self::complete`] when there are none. No method sleeps.
+/// An owner that is interrupted works in rounds, as Linux' NAPI does: it takes frames until there are none, or until
+/// its budget is used up, and calls [`Self::complete`] when there are none. No method sleeps.
 pub struct Rx<'a, R: Registers, D: DmaRegion> {
     pub(super) nic: &'a mut Nic<R, D>,
 }
@@ -39,8 +40,8 @@ impl<R: Registers, D: DmaRegion> Rx<'_, R, D> {
         self.nic.rx.next_len(&self.nic.device.registers)
     }
 
-    /// Copies the beginning of the frame that [`Self::receive`] will give next, as much of its first buffer as fits `out`,
-    /// and returns how many bytes that were. `None` when there is no frame.
+    /// Copies the beginning of the frame that [`Self::receive`] will give next, as much of its first buffer as fits
+    /// `out`, and returns how many bytes that were. `None` when there is no frame.
     ///
     /// Context: any.
     pub fn peek(&mut self, out: &mut [u8]) -> Option<usize> {
@@ -76,7 +77,8 @@ impl<R: Registers, D: DmaRegion> Rx<'_, R, D> {
         self.nic.rx.count_dropped();
     }
 
-    /// Returns true if the device has filled at least `descriptors` of the ring that were not taken. Looks at one of them.
+    /// Returns true if the device has filled at least `descriptors` of the ring that were not taken. Looks at one of
+    /// them.
     ///
     /// Context: any.
     pub fn has_filled(&self, descriptors: u32) -> bool {
@@ -90,8 +92,8 @@ impl<R: Registers, D: DmaRegion> Rx<'_, R, D> {
         self.nic.rx.tag().filter(|_| self.nic.vlan_offload)
     }
 
-    /// The result of checking the checksums of the frame that [`Self::next_len`] or [`Self::receive`] last gave; nothing
-    /// is checked unless [`Offloads::RX_CHECKSUM`] is on.
+    /// The result of checking the checksums of the frame that [`Self::next_len`] or [`Self::receive`] last gave;
+    /// nothing is checked unless [`Offloads::RX_CHECKSUM`] is on.
     ///
     /// Context: any.
     pub fn checksums(&self) -> ChecksumResult {
@@ -101,9 +103,9 @@ impl<R: Registers, D: DmaRegion> Rx<'_, R, D> {
         self.nic.rx.checksums(self.nic.device.chip.mac().is_pcie())
     }
 
-    /// Gives the device a buffer of [`BUFFER_LEN`](crate::BUFFER_LEN) bytes. The device is told once 16 are together, or
-    /// by [`Self::publish`]. A buffer counts for the filled one that it replaces; as many as the ring has descriptors are
-    /// taken, all but one of them at work.
+    /// Gives the device a buffer of [`BUFFER_LEN`](crate::BUFFER_LEN) bytes. The device is told once 16 are together,
+    /// or by [`Self::publish`]. A buffer counts for the filled one that it replaces; as many as the ring has
+    /// descriptors are taken, all but one of them at work.
     ///
     /// Context: any.
     ///
@@ -115,9 +117,9 @@ impl<R: Registers, D: DmaRegion> Rx<'_, R, D> {
     ///
     /// Until [`Self::next_buffer`] hands back the token, or [`Nic::halt`] says that DMA has ended:
     ///
-    /// * the device may write any of the [`BUFFER_LEN`](crate::BUFFER_LEN) bytes from bus address `address` on, at any time:
-    ///   they are memory that the caller owns, that stays allocated and mapped for the device, and that no reference
-    ///   points to;
+    /// * the device may write any of the [`BUFFER_LEN`](crate::BUFFER_LEN) bytes from bus address `address` on, at any
+    ///   time: they are memory that the caller owns, that stays allocated and mapped for the device, and that no
+    ///   reference points to;
     /// * the address is a multiple of 16 and not 0, and the buffer crosses no 64 KiB boundary.
     ///
     /// If the NIC is dropped without that, the buffer must never be used for anything else.
@@ -145,9 +147,9 @@ impl<R: Registers, D: DmaRegion> Rx<'_, R, D> {
         self.nic.rx.next_buffer(self.nic.device.chip.mac().is_pcie())
     }
 
-    /// Ends a round of receiving that found no more frames: unmasks interrupts for received frames if they are held off.
-    /// Returns true if something has arrived since the ring was looked at, in which case the round goes on. At most one
-    /// register write.
+    /// Ends a round of receiving that found no more frames: unmasks interrupts for received frames if they are held
+    /// off. Returns true if something has arrived since the ring was looked at, in which case the round goes on. At
+    /// most one register write.
     ///
     /// Must be called when a round finds no frame; a device that is never asked again raises no interrupt.
     ///
@@ -172,12 +174,12 @@ impl<R: Registers, D: DmaRegion> Rx<'_, R, D> {
         nic.rx.has_arrived()
     }
 
-    /// Holds off interrupts for received frames if the owner cannot keep up. To be called when an interrupt was served and
-    /// frames are left.
+    /// Holds off interrupts for received frames if the owner cannot keep up. To be called when an interrupt was served
+    /// and frames are left.
     ///
-    /// The first time, that is how it should be: the reader was just told. The second time without [`Self::complete`] in
-    /// between, further interrupts would only slow the reader down: they are masked until [`Self::complete`]. One register
-    /// write then.
+    /// The first time, that is how it should be: the reader was just told. The second time without [`Self::complete`]
+    /// in between, further interrupts would only slow the reader down: they are masked until [`Self::complete`]. One
+    /// register write then.
     ///
     /// Context: any.
     pub fn hold_off_interrupts(&mut self) {
@@ -190,8 +192,8 @@ impl<R: Registers, D: DmaRegion> Rx<'_, R, D> {
         nic.backlog = true;
     }
 
-    /// Makes sure that the device knows of the buffers that were given back to it: for an owner that polls, and so accesses
-    /// no register that makes a hypervisor hand writes over. One register write, if there are any.
+    /// Makes sure that the device knows of the buffers that were given back to it: for an owner that polls, and so
+    /// accesses no register that makes a hypervisor hand writes over. One register write, if there are any.
     ///
     /// Context: any.
     pub fn flush(&mut self) {

@@ -12,22 +12,22 @@ use crate::self_test::loopback::{LENGTHS, Loopback, Match, NotOn, TestFrame};
 use crate::self_test::{Failure, Outcome, Report, registers};
 use crate::wait::TimedOut;
 
-/// How long a link that negotiates is waited for (Linux e1000e: 5 s).
+/// Longest wait for a link that negotiates (Linux e1000e, `e1000_link_test`: 5 s).
 const LINK_LIMIT: Duration = Duration::from_secs(5);
 const LINK_INTERVAL: Duration = Duration::from_millis(50);
-/// How long the first frame may take in loopback: a PHY has to get in step, and QEMU's `e1000` receives nothing for a
+/// Longest wait for the first frame in loopback: a PHY has to get in step, and QEMU's `e1000` receives nothing for a
 /// second after RCTL was written (QEMU, hw/net/e1000.c, `set_rx_control`).
 const FIRST_FRAME_LIMIT: Duration = Duration::from_millis(2500);
-/// How long the others may take.
+/// Longest wait for each of the others.
 const FRAME_LIMIT: Duration = Duration::from_millis(250);
 /// A frame that did not come back for so long is sent again: the first ones may be lost.
 const RESEND_INTERVAL: Duration = Duration::from_millis(100);
-/// How often frames are looked for.
+/// Time between two looks for frames.
 const LOOK_INTERVAL: Duration = Duration::from_millis(5);
-/// How long a test interrupt may take. Real ones take microseconds.
+/// Longest wait for a test interrupt. Real ones take microseconds.
 const INTERRUPT_LIMIT: Duration = Duration::from_millis(100);
 
-/// What is next in a self-test.
+/// The next thing to do in a self-test.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(
     clippy::large_enum_variant,
@@ -44,7 +44,7 @@ pub enum SelfTest {
 pub(super) struct Run {
     phase: Phase,
     report: Report,
-    /// Whether interrupts are tested.
+    /// Interrupts are tested, too.
     interrupts: bool,
     /// One arrived since it was raised.
     arrived: bool,
@@ -65,14 +65,14 @@ enum Phase {
     },
 }
 
-/// How a test goes on.
+/// The course of a test from here.
 enum Next {
     /// With this phase, after so long.
     Phase(Phase, Duration),
     Done,
 }
 
-/// How a test goes on, or a reset that did not end.
+/// The course of a test from here, or a reset that did not end.
 type Step = Result<Next, TimedOut>;
 
 /// Frames in loopback.

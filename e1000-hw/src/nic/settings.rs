@@ -3,14 +3,12 @@
 use core::fmt;
 
 use super::{Nic, Power};
+use crate::bring_up;
 use crate::chip::Chip;
 use crate::ethernet::{FCS_LEN, HEADER_LEN, MacAddress, STANDARD_MTU, TAG_LEN};
-use crate::filter::Filter;
-use crate::init;
 use crate::offload::{OffloadError, Offloads};
-use crate::packet_buffer;
 use crate::platform::{Clock, DmaRegion, Registers};
-use crate::regs::{self, Ctrl, Rctl};
+use crate::regs::{self, Ctrl};
 use crate::rx;
 use crate::wait::TimedOut;
 
@@ -42,46 +40,9 @@ impl fmt::Display for MtuError {
 
 impl core::error::Error for MtuError {}
 
-/// The value of RCTL.
-pub(super) fn rctl(chip: &Chip, filter: &Filter, mtu: usize) -> Rctl {
-    let long = if mtu > DEFAULT_MTU {
-        Rctl::LPE
-    } else {
-        Rctl::empty()
-    };
-    init::rctl(chip) | filter.rctl() | long
-}
-
-/// Longest frame with VLAN tag and FCS.
-pub(super) fn max_frame(mtu: usize) -> u32 {
-    (mtu.max(DEFAULT_MTU) + HEADER_LEN + TAG_LEN + FCS_LEN) as u32
-}
-
-/// Splits the packet buffer for long frames; as bring-up did, it is right for an MTU of 1500.
-pub(super) fn split_packet_buffer(registers: &impl Registers, chip: &Chip, mtu: usize) {
-    if mtu > DEFAULT_MTU {
-        let share = packet_buffer::receive_kib(chip.limits, max_frame(mtu));
-        registers.write(regs::PBA, share);
-    }
-}
-
-/// Turns stripping and insertion of VLAN tags on; bring-up leaves it off.
-pub(super) fn program_vlan_offload(registers: &impl Registers, on: bool) {
-    if on {
-        registers.write(regs::CTRL, registers.read(regs::CTRL) | Ctrl::VME.bits());
-    }
-}
-
 /// The largest MTU for a chip with rings that take frames of so many bytes.
 fn max_mtu(chip: &Chip, rings: usize) -> usize {
     rings.min(chip.limits.max_frame as usize) - HEADER_LEN - TAG_LEN - FCS_LEN
-}
-
-/// Has received checksums checked, or not. Bring-up leaves it off.
-pub(super) fn program_offloads(registers: &impl Registers, offloads: Offloads) {
-    if offloads.contains(Offloads::RX_CHECKSUM) {
-        registers.write(regs::RXCSUM, regs::RXCSUM_CHECK);
-    }
 }
 
 /// Settings: [`Nic::settings`]. They survive resets.
@@ -120,8 +81,8 @@ impl<R: Registers, D: DmaRegion> Settings<'_, R, D> {
         nic.update_rctl();
     }
 
-    /// Has the device strip VLAN tags from received frames ([`Rx::tag`](super::Rx::tag)) and insert them into those to be
-    /// sent ([`SendOptions::tag`](super::SendOptions::tag)). Off after bring-up: tags are bytes of the frame.
+    /// Has the device strip VLAN tags from received frames ([`Rx::tag`](super::Rx::tag)) and insert them into those to
+    /// be sent ([`SendOptions::tag`](super::SendOptions::tag)). Off after bring-up: tags are bytes of the frame.
     ///
     /// Context: any.
     pub fn set_vlan_offload(&mut self, on: bool) {
@@ -192,7 +153,7 @@ impl<R: Registers, D: DmaRegion> Nic<R, D> {
         if self.power != Power::On {
             return;
         }
-        let rctl = rctl(self.device.chip, &self.filter, self.mtu).bits();
+        let rctl = bring_up::rctl(self.device.chip, &self.filter, self.mtu).bits();
         if self.rctl != rctl {
             self.rctl = rctl;
             self.device.registers.write(regs::RCTL, rctl);

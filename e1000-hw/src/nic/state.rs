@@ -1,4 +1,4 @@
-//! What is known of the NIC, without asking it.
+//! State of the NIC that is known without asking it.
 
 use super::{Config, Nic};
 use crate::chip::Chip;
@@ -15,7 +15,7 @@ use crate::stats::Statistics;
 use crate::tx::TxCounters;
 use crate::watchdog::{Recoveries, Snapshot};
 
-/// What is known of the NIC: [`Nic::state`]. Nothing here touches the hardware, changes anything or sleeps.
+/// State of the NIC that is known: [`Nic::state`]. Nothing here touches the hardware, changes anything or sleeps.
 pub struct State<'a, R: Registers, D: DmaRegion> {
     pub(super) nic: &'a Nic<R, D>,
 }
@@ -100,7 +100,7 @@ impl<'a, R: Registers, D: DmaRegion> State<'a, R, D> {
         self.nic.max_mtu()
     }
 
-    /// What is taken off the stack. Nothing, after bring-up.
+    /// Work that is taken off the stack. None, after bring-up.
     pub fn offloads(self) -> Offloads {
         self.nic.offloads
     }
@@ -115,7 +115,8 @@ impl<'a, R: Registers, D: DmaRegion> State<'a, R, D> {
         self.nic.tx.counters()
     }
 
-    /// Frames to transmit that the device was not told of: they wait for the link, or for [`Tx::post`](super::Tx::post).
+    /// Frames to transmit that the device was not told of: they wait for the link, or for
+    /// [`Tx::post`](super::Tx::post).
     pub fn pending_frames(self) -> u32 {
         self.nic.tx.pending()
     }

@@ -5,15 +5,17 @@ use crate::Token;
 use crate::link::Link;
 use crate::offload::{Offload, OffloadError};
 use crate::platform::{DmaRegion, Registers};
-use crate::tx::{Segment, SentFrame, TransmitError};
+use crate::transmit_error::TransmitError;
+use crate::tx::{Segment, SentFrame};
 
 /// Transmitting: [`Nic::tx`].
 ///
-/// Frames are copied into the NIC's own buffers ([`Self::send`], [`Self::send_with`]), or fetched from the owner's memory
-/// ([`Self::send_segments`], [`Self::next_sent`]); both kinds go out in order. The device learns of them with the next
-/// [`Self::post`]. No method sleeps.
+/// Frames are copied into the NIC's own buffers ([`Self::send`], [`Self::send_with`]), or fetched from the owner's
+/// memory ([`Self::send_segments`], [`Self::next_sent`]); both kinds go out in order. The device learns of them with
+/// the next [`Self::post`]. No method sleeps.
 ///
-/// While the link is down, frames wait in the ring; when that is full, further ones that are copied are dropped and counted.
+/// While the link is down, frames wait in the ring; when that is full, further ones that are copied are dropped and
+/// counted.
 pub struct Tx<'a, R: Registers, D: DmaRegion> {
     pub(super) nic: &'a mut Nic<R, D>,
 }
@@ -61,22 +63,22 @@ impl<R: Registers, D: DmaRegion> Tx<'_, R, D> {
     }
 
     /// Takes one frame of at least 60 bytes in the owner's memory, in pieces. `head` is the beginning of the frame, as
-    /// far as the caller has it: an offload needs all headers, a frame of full length with a VLAN tag the first 14 bytes.
-    /// Pieces may be of any length; those of none are skipped.
+    /// far as the caller has it: an offload needs all headers, a frame of full length with a VLAN tag the first 14
+    /// bytes. Pieces may be of any length; those of none are skipped.
     ///
     /// Context: any.
     ///
     /// # Errors
     ///
-    /// See [`OffloadError`]. The frame stays the caller's. [`TransmitError::Full`] too while frames that were sent or dropped
-    /// wait in [`Self::next_sent`], and during a self-test.
+    /// See [`OffloadError`]. The frame stays the caller's. [`TransmitError::Full`] too while frames that were sent or
+    /// dropped wait in [`Self::next_sent`], and during a self-test.
     ///
     /// # Safety
     ///
-    /// Until [`Self::next_sent`] hands back the token, or [`Nic::halt`] says that DMA has ended: the device may read the bytes
-    /// of all segments at any time, so they are memory that the caller may show to the network, at the bus addresses given,
-    /// and that stays allocated and mapped for the device. If the NIC is dropped without that, the memory must never be
-    /// used for anything else.
+    /// Until [`Self::next_sent`] hands back the token, or [`Nic::halt`] says that DMA has ended: the device may read
+    /// the bytes of all segments at any time, so they are memory that the caller may show to the network, at the bus
+    /// addresses given, and that stays allocated and mapped for the device. If the NIC is dropped without that, the
+    /// memory must never be used for anything else.
     pub unsafe fn send_segments(
         &mut self,
         segments: &[Segment],
@@ -99,8 +101,8 @@ impl<R: Registers, D: DmaRegion> Tx<'_, R, D> {
         }
     }
 
-    /// The next frame of the owner's memory that the device has done with, if there is one, in the order in which they were
-    /// given. Reads no register.
+    /// The next frame of the owner's memory that the device has done with, if there is one, in the order in which they
+    /// were given. Reads no register.
     ///
     /// Context: any.
     pub fn next_sent(&mut self) -> Option<SentFrame> {
@@ -123,8 +125,8 @@ impl<R: Registers, D: DmaRegion> Tx<'_, R, D> {
         self.nic.self_test.is_some() || self.nic.tx.has_room()
     }
 
-    /// Drops the frames that the device was not told of, such as those that wait for the link, and counts them. Returns how
-    /// many.
+    /// Drops the frames that the device was not told of, such as those that wait for the link, and counts them. Returns
+    /// how many.
     ///
     /// Context: any.
     pub fn drop_pending(&mut self) -> u32 {
@@ -151,9 +153,9 @@ impl<R: Registers, D: DmaRegion> Tx<'_, R, D> {
         Ok(())
     }
 
-    /// Does what is left to do after a frame was copied, or was not for want of room. A ring that is full of frames that the
-    /// device was not told of is posted, and the frame tried once more; if frames do not reach the hardware, it is dropped
-    /// and counted.
+    /// Does what is left to do after a frame was copied, or was not for want of room. A ring that is full of frames
+    /// that the device was not told of is posted, and the frame tried once more; if frames do not reach the hardware,
+    /// it is dropped and counted.
     fn after_copy<E: From<TransmitError> + PartialEq>(
         &mut self,
         result: Result<(), E>,

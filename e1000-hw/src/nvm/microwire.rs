@@ -1,8 +1,9 @@
 //! The microwire EEPROM of 8254x, by hand on the pins of EECD.
 //!
-//! Chip select up, the opcode of a read, 6 or 8 address bits (EECD.SIZE), then 16 data bits, each bit with one pulse
-//! of the clock (8254x manual, 5.2). It takes a fixed time whatever the EEPROM does: below 3 ms a word. 82543 and
-//! 82544 have no REQ/GNT handshake; 82540, 82545 and 82546 give the pins only to who asked for them ([`Grant`]).
+//! Chip select up, the opcode of a read, 6 or 8 address bits (EECD.SIZE), then 16 data bits, each bit with one pulse of
+//! the clock (8254x manual, 5.3.1; Linux e1000, `e1000_shift_out_ee_bits`). It takes a fixed time whatever the EEPROM
+//! does: below 3 ms a word. 82543 and 82544 have no REQ/GNT handshake; 82540, 82545 and 82546 give the pins only to a
+//! driver that asked for them ([`Grant`]; Linux e1000, `e1000_acquire_eeprom`).
 
 use core::time::Duration;
 
@@ -12,7 +13,7 @@ use crate::wait::{TimedOut, wait_until};
 
 /// Longest wait for the pins (Linux e1000, `E1000_EEPROM_GRANT_ATTEMPTS` times 5 us).
 const GRANT_LIMIT: Duration = Duration::from_millis(5);
-/// Between two edges (Linux e1000, `eeprom->delay_usec`).
+/// Time between two edges (Linux e1000, `eeprom->delay_usec`).
 const EDGE: Duration = Duration::from_micros(50);
 /// Start bit and opcode of a read.
 const READ: u32 = 0b110;
@@ -40,7 +41,7 @@ pub(super) fn read_word(registers: &impl Registers, clock: &impl Clock, word: u8
     value
 }
 
-/// The pins of EECD, given to software until it is dropped.
+/// Permission to use the pins of EECD, until it is dropped.
 pub(super) struct Grant<'a, R: Registers>(&'a R);
 
 impl<'a, R: Registers> Grant<'a, R> {

@@ -11,7 +11,7 @@ pub enum Ip {
     V6,
 }
 
-/// What IP carries.
+/// The protocol that IP carries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Transport {
     /// TCP.
@@ -37,7 +37,7 @@ pub struct Headers {
     pub ip: Ip,
     /// Where the IP header begins: 14, or 18 after a VLAN tag.
     pub ip_start: u8,
-    /// What IP carries.
+    /// The protocol that IP carries.
     pub transport: Transport,
     /// Where its header begins, after all options or extension headers of IP.
     pub transport_start: u8,
@@ -79,7 +79,7 @@ impl Headers {
         headers.fit(frame).then_some(headers)
     }
 
-    /// Whether there is room for something between the Ethernet header and that of IP.
+    /// Returns true if there is room for something between the Ethernet header and that of IP.
     pub(super) fn is_tagged(&self) -> bool {
         usize::from(self.ip_start) > HEADER_LEN
     }
@@ -88,7 +88,7 @@ impl Headers {
         (self.ip_start.into(), self.transport_start.into())
     }
 
-    /// Whether the headers lie inside `frame`, in order, and are of the version and length that this says.
+    /// Returns true if the headers lie inside `frame`, in order, and are of the version and length that this says.
     pub(super) fn fit(&self, frame: &[u8]) -> bool {
         let (start, end) = self.starts();
         let Some(header) = frame.get(start..end).filter(|_| start >= HEADER_LEN) else {
@@ -144,7 +144,7 @@ impl Headers {
         store(frame, start + 10, 0);
     }
 
-    /// What segmentation wants: no length, and no checksum of IPv4.
+    /// Zeroes the length and the checksum of IPv4, as segmentation wants it.
     pub(super) fn clear_ip_len(&self, frame: &mut [u8]) {
         let (start, _) = self.starts();
         match self.ip {

@@ -9,7 +9,7 @@ use super::PHY_ADDRESS;
 use crate::platform::{Clock, Registers};
 use crate::regs::{self, Ctrl};
 
-/// Between two edges (HF 5.1).
+/// Time between two edges (Linux e1000, `e1000_raise_mdi_clk`).
 const EDGE: Duration = Duration::from_micros(10);
 const START: u32 = 0b01;
 const READ: u32 = 0b10;
@@ -52,7 +52,7 @@ struct Pins<'a, R, C> {
 }
 
 impl<R: Registers, C: Clock> Pins<'_, R, C> {
-    /// CTRL with both pins as outputs, and low.
+    /// Value of CTRL with both pins as outputs, and low.
     fn idle(&self) -> u32 {
         let ctrl = self.registers.read(regs::CTRL);
         ctrl & !(Ctrl::MDIO | Ctrl::MDC).bits() | (Ctrl::MDIO_OUT | Ctrl::MDC_OUT).bits()

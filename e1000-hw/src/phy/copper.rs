@@ -1,17 +1,20 @@
-//! What is done to a copper PHY: as little as possible, and nothing while the link is up (HF 5.2).
+//! Negotiation of a copper PHY: as little as possible is changed, and nothing while the link is up.
+//!
+//! A link that is up stays up over bring-up: that saves seconds, and keeps management sessions alive. Linux restarts
+//! negotiation each time (e1000, `e1000_copper_link_autoneg`).
 
 use core::time::Duration;
 
-use super::{AnAdvertise, Bmcr, Bmsr, GigControl, Phy, PhyError, PhyId, igp, register};
+use super::{AnAdvertise, Bmcr, Bmsr, GigControl, Phy, PhyError, PhyType, igp, register};
 use crate::chip::{Chip, Media, PhyAccess, Quirks};
-use crate::flow_control::Pause;
-use crate::link::change;
-use crate::notes::Notes;
+use crate::modify::modify;
+use crate::pause::{Pause, PauseOffer};
 use crate::platform::{Clock, Registers};
 use crate::regs::{self, Ctrl, Status};
 use crate::wait::wait_until;
+use crate::warnings::Warnings;
 
-/// What autonegotiation offers besides all speeds in full duplex.
+/// Offer of autonegotiation besides all speeds in full duplex.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Advertise {
     /// Pause frames.
@@ -26,36 +29,59 @@ impl Advertise {
         } else {
             AnAdvertise::HALF_10 | AnAdvertise::HALF_100
         };
-        let pause = self.pause.offer().phy();
+        let pause = AnAdvertise::for_pause(self.pause.offer());
         AnAdvertise::SELECTOR_802_3 | AnAdvertise::FULL_10 | AnAdvertise::FULL_100 | half | pause
+    }
+}
+
+impl AnAdvertise {
+    /// Bits for an offer of pause.
+    pub(crate) fn for_pause(offer: PauseOffer) -> Self {
+        let mut bits = Self::empty();
+        bits.set(Self::PAUSE, offer.symmetric);
+        bits.set(Self::ASM_DIR, offer.asymmetric);
+        bits
+    }
+
+    /// Offer of pause in these bits.
+    pub(crate) fn pause_offer(self) -> PauseOffer {
+        PauseOffer {
+            symmetric: self.contains(Self::PAUSE),
+            asymmetric: self.contains(Self::ASM_DIR),
+        }
     }
 }
 
 /// Makes a copper PHY negotiate what is wanted, and has the MAC show its link.
 ///
-/// A link that is up stays up: nothing is written. A reset of the MAC clears CTRL.SLU, without which STATUS tells of no link
-/// whatever the PHY has (8254x manual, 13.4.1), so it is set first; and a MAC that does not show the link yet is not
-/// believed before the PHY was asked. A negotiation that already offers what is wanted is left to
-/// end. Otherwise registers 4 and 9 are set and negotiation is restarted. Nobody waits for it. Parts without a PHY,
-/// and those whose PHY belongs to firmware, are left alone.
+/// A link that is up stays up: nothing is written. A reset of the MAC clears CTRL.SLU, without which STATUS tells of no
+/// link whatever the PHY has (8254x manual, 13.4.1), so it is set first; and if the MAC does not show a link yet, the
+/// PHY is asked. A negotiation that already offers what is wanted is left to end. Otherwise registers 4 and 9 are set
+/// and negotiation is restarted, without waiting for its end. Parts without a PHY, and those whose PHY belongs to
+/// firmware, are left alone.
 ///
 /// 82541 and 82547 get their analog settings before, 65 ms. Not done: the clock and downshift settings of old 88E1000
-/// revisions; the PHY keeps what its reset and its straps give.
-pub fn bring_up(registers: &impl Registers, chip: &Chip, clock: &impl Clock, advertise: Advertise) -> Notes {
+/// revisions (Linux e1000, `e1000_copper_link_mgp_setup`); the PHY keeps those of its reset and its straps.
+pub fn bring_up(
+    registers: &impl Registers,
+    chip: &Chip,
+    clock: &impl Clock,
+    advertise: Advertise,
+) -> Warnings {
     if chip.media != Media::Copper {
-        return Notes::empty();
+        return Warnings::empty();
     }
-    change(registers, regs::CTRL, Ctrl::SLU.bits(), Ctrl::SLU.bits());
+    modify(registers, regs::CTRL, Ctrl::SLU.bits(), Ctrl::SLU.bits());
     if chip.limits.phy == PhyAccess::Firmware {
-        return Notes::empty();
+        return Warnings::empty();
     }
     let mac_has_link = registers.read(regs::STATUS) & Status::LU.bits() != 0;
     if mac_has_link && !chip.quirks.contains(Quirks::NO_SPEED_DETECTION) {
-        return Notes::empty();
+        return Warnings::empty();
     }
     let phy = match Phy::open(registers, chip, clock) {
         Ok(phy) => phy,
-        Err(error) => return note::<()>(&Err(error)),
+        Err(error) => return warning::<()>(&Err(error)),
     };
     let done = present(&phy)
         .and_then(|()| has_link(&phy))
@@ -71,7 +97,7 @@ pub fn bring_up(registers: &impl Registers, chip: &Chip, clock: &impl Clock, adv
                 Ok(())
             }
         });
-    phy.notes() | note(&done)
+    phy.warnings() | warning(&done)
 }
 
 /// Fails if nothing answers at the PHY's address.
@@ -83,8 +109,8 @@ fn present<R: Registers, C: Clock>(phy: &Phy<'_, R, C>) -> Result<(), PhyError> 
     }
 }
 
-/// Whether the PHY has a link now. BMSR tells of a loss once before it tells of a link that has come back (IEEE 802.3,
-/// 22.2.4.2.13).
+/// Returns whether the PHY has a link now. BMSR tells of a loss once before it tells of a link that has come back (IEEE
+/// 802.3, 22.2.4.2.13).
 fn has_link<R: Registers, C: Clock>(phy: &Phy<'_, R, C>) -> Result<bool, PhyError> {
     phy.read(register::BMSR)?;
     Ok(Bmsr::from_bits_retain(phy.read(register::BMSR)?).contains(Bmsr::LINK))
@@ -93,20 +119,20 @@ fn has_link<R: Registers, C: Clock>(phy: &Phy<'_, R, C>) -> Result<bool, PhyErro
 /// Longest wait for a MAC to show a link that its PHY has. Metal shows it at once.
 const FOLLOW_LIMIT: Duration = Duration::from_millis(100);
 
-/// Whether the MAC shows the link that its PHY has.
+/// Waits until the MAC shows the link that its PHY has; returns whether it does.
 fn mac_follows(registers: &impl Registers, clock: &impl Clock) -> bool {
     let shows = || registers.read(regs::STATUS) & Status::LU.bits() != 0;
     let interval = Duration::from_millis(1);
     wait_until(clock, "a link in STATUS", FOLLOW_LIMIT, interval, shows).is_ok()
 }
 
-/// Whether the PHY is an 88E1000 or 88E1011 of 8254x, which Linux resets before each negotiation (e1000,
+/// Returns whether the PHY is an 88E1000 or 88E1011 of 8254x, which Linux resets before each negotiation (e1000,
 /// `e1000_copper_link_mgp_setup`).
 ///
-/// VirtualBox has no link for 5 s after a reset of the MAC, whatever its PHY says (`e1kR3HardReset`); after one of the PHY it
-/// is there in 2 s (`e1kPhyLinkResetCallback`).
+/// VirtualBox has no link for 5 s after a reset of the MAC, whatever its PHY says (`e1kR3HardReset`); after one of the
+/// PHY it is there in 2 s (`e1kPhyLinkResetCallback`).
 fn may_be_reset<R: Registers, C: Clock>(phy: &Phy<'_, R, C>, chip: &Chip) -> Result<bool, PhyError> {
-    Ok(!chip.mac().is_pcie() && phy.id()?.is_88e1000())
+    Ok(!chip.mac().is_pcie() && phy.id()?.phy_type().is_some_and(PhyType::is_88e1000))
 }
 
 /// Resets the PHY. It negotiates anew then.
@@ -115,29 +141,29 @@ fn reset<R: Registers, C: Clock>(phy: &Phy<'_, R, C>) -> Result<(), PhyError> {
     phy.write(register::BMCR, control | Bmcr::RESET.bits())
 }
 
-/// Negotiates anew if something else is offered now, even if that takes a link down that is up.
+/// Negotiates anew if the offer has changed, even if that takes a link down that is up.
 pub(crate) fn offer(
     registers: &impl Registers,
     chip: &Chip,
     clock: &impl Clock,
     advertise: Advertise,
-) -> Notes {
+) -> Warnings {
     if chip.media != Media::Copper || chip.limits.phy == PhyAccess::Firmware {
-        return Notes::empty();
+        return Warnings::empty();
     }
     let phy = Phy::open(registers, chip, clock);
-    note(&phy.and_then(|phy| {
+    warning(&phy.and_then(|phy| {
         present(&phy)?;
         negotiate(&phy, chip, advertise)
     }))
 }
 
-/// What is worth telling of how accesses to the PHY ended.
-pub(crate) fn note<T>(done: &Result<T, PhyError>) -> Notes {
+/// Warning about accesses to the PHY that ended like this.
+pub(crate) fn warning<T>(done: &Result<T, PhyError>) -> Warnings {
     match done {
-        Ok(_) => Notes::empty(),
-        Err(PhyError::NotOwned) => Notes::SEMAPHORE_BUSY,
-        Err(_) => Notes::PHY_SILENT,
+        Ok(_) => Warnings::empty(),
+        Err(PhyError::NotOwned) => Warnings::SEMAPHORE_BUSY,
+        Err(_) => Warnings::PHY_SILENT,
     }
 }
 
@@ -168,7 +194,8 @@ fn negotiate<R: Registers, C: Clock>(
     phy.write(register::BMCR, (Bmcr::AUTONEGOTIATE | Bmcr::RESTART).bits())
 }
 
-/// 82543: forces in CTRL the speed and duplex that the PHY negotiated, once its link is up (HF 5.2).
+/// 82543: forces in CTRL the speed and duplex that the PHY negotiated, once its link is up (Linux e1000,
+/// `e1000_config_mac_to_phy`).
 ///
 /// # Errors
 ///
@@ -194,18 +221,17 @@ pub fn copy_speed<R: Registers, C: Clock>(registers: &R, phy: &Phy<'_, R, C>) ->
     Ok(())
 }
 
-/// Whether the PHY of an 82574 hangs: asked every two seconds or so by a watchdog, on parts with
-/// [`Quirks::PHY_HANGS`].
+/// Detection of a PHY that hangs, on parts with [`Quirks::PHY_HANGS`]; it is asked every two seconds or so.
 ///
-/// Two looks in a row at a receive error counter that is stuck at its end, with the idle error counter at its end
-/// too, mean that only a reset of the adapter helps (HF 5.3; Linux e1000e, `e1000_check_phy_82574`).
+/// If the receive error counter is stuck at its end two times in a row, with the idle error counter at its end too,
+/// only a reset of the adapter helps (Linux e1000e, `e1000_check_phy_82574`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct HangCheck {
     strikes: u8,
 }
 
 impl HangCheck {
-    /// Looks once; whether the PHY hangs. One PHY access, two when in doubt.
+    /// Looks once; returns whether the PHY hangs. One PHY access, two when in doubt.
     ///
     /// # Errors
     ///
@@ -222,20 +248,8 @@ impl HangCheck {
         Ok(self.strikes >= 2)
     }
 
-    /// Whether the last look was suspicious, so that another one is due.
+    /// Returns whether the last look was suspicious, so that another one is due.
     pub fn is_suspicious(self) -> bool {
         self.strikes > 0
-    }
-}
-
-impl PhyId {
-    /// Whether something answered: an MDIO line that nobody drives reads as all ones or all zeroes.
-    pub fn is_present(self) -> bool {
-        self.0 != 0 && self.0 != u32::MAX
-    }
-
-    /// Whether it is one of those of 82540, and of 82543 to 82546: 88E1000E, 88E1000I, 88E1011.
-    fn is_88e1000(self) -> bool {
-        matches!(self.0 & !0xF, 0x0141_0C50 | 0x0141_0C30 | 0x0141_0C20)
     }
 }

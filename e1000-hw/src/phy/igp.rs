@@ -1,7 +1,6 @@
 //! IGP01, the PHY of 82541 and 82547: the settings of its analog part that Intel's drivers make after each reset.
 //!
-//! What the registers mean is not documented; sequence, values and waits are facts of Linux e1000
-//! (`e1000_phy_init_script`). HF 3.2.
+//! The registers are not documented; sequence, values and waits are those of Linux e1000, `e1000_phy_init_script`.
 
 use core::time::Duration;
 
@@ -9,7 +8,7 @@ use super::{Phy, PhyError, register};
 use crate::chip::{Chip, MacType};
 use crate::platform::{Clock, Registers};
 
-/// Registers from here on are reached through [`PAGE`].
+/// First register that is reached through [`PAGE`].
 const FIRST_PAGED: u16 = 0x10;
 /// The register that selects a page: it takes the whole number of the register that is meant.
 const PAGE: u8 = 31;
@@ -37,7 +36,7 @@ const SETTINGS: [(u16, u16); 9] = [
 /// Second revision.
 const SETTINGS_R2: [(u16, u16); 1] = [(0x1F73, 0x0099)];
 
-/// Fuses of 82547's first revision: what was burnt, and what is to be used instead.
+/// Fuses of 82547's first revision: those that were burnt, and those to be used instead.
 const FUSES: u16 = 0x20D0;
 const SPARE_FUSES: u16 = 0x20D1;
 const FUSES_TO_USE: u16 = 0x20DC;
@@ -118,7 +117,7 @@ mod tests {
     #[test]
     fn fuses_are_corrected_by_their_coarse_part() {
         for (fuses, want) in [
-            // Below the threshold: as burnt, but for the bits that mean nothing.
+            // Below the threshold: as burnt, without the bits that have no meaning.
             (0xA7BF, 0xA7B0),
             // At it: fine less 10.
             (0xA7C0, 0xA2C0),

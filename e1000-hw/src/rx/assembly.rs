@@ -1,9 +1,9 @@
 //! Frames out of what the device reports, descriptor by descriptor.
 //!
 //! A frame longer than a buffer takes several descriptors, all but the last full and without EOP; errors, VLAN tag and
-//! checksums are valid on the last one only (8254x manual, 3.2.3). Legacy descriptors do not mark the first one, so what a
-//! broken device leaves without EOP can only be stopped by the limit. VirtualBox does that when it runs out of descriptors
-//! (`e1kHandleRxPacket`).
+//! checksums are valid on the last one only (8254x manual, 3.2.3). Legacy descriptors do not mark the first one, so
+//! what a broken device leaves without EOP can only be stopped by the limit. VirtualBox does that when it runs out of
+//! descriptors (`e1kHandleRxPacket`).
 
 use super::RxCounters;
 use super::ring::Done;
@@ -71,8 +71,8 @@ impl Assembly {
         self.last
     }
 
-    /// Takes the next descriptor. After [`Verdict::Frame`], [`Self::chained`] still counts the buffers before the last one,
-    /// until [`Self::next_frame`].
+    /// Takes the next descriptor. After [`Verdict::Frame`], [`Self::chained`] still counts the buffers before the last
+    /// one, until [`Self::next_frame`].
     pub fn judge(&mut self, done: Done, counters: &mut RxCounters) -> Verdict {
         if self.discarding {
             self.discarding = !done.end_of_frame();

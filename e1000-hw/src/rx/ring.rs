@@ -1,7 +1,7 @@
 //! The receive ring: its counters, and when RDT is written.
 //!
-//! Hardware owns the descriptors from RDH up to, not including, RDT (8254x manual, 3.2.6). Counters run free and
-//! never wrap at the ring's size: `consumed` is the next descriptor to look at, `provided` the next one to get a buffer,
+//! Hardware owns the descriptors from RDH up to, not including, RDT (8254x manual, 3.2.6). Counters run free and never
+//! wrap at the ring's size: `consumed` is the next descriptor to look at, `provided` the next one to get a buffer,
 //! `tail` the value last written to RDT. All descriptors may have a buffer, but only `size - 1` are with the hardware,
 //! because equal head and tail mean that it owns nothing.
 
@@ -36,8 +36,8 @@ pub(crate) fn capacity(size: RingSize) -> usize {
     (size.get() - batch(size)) as usize * BUFFER_LEN
 }
 
-/// A descriptor that the device reports as done. The copy is decoded, so that it does not matter what the device does to
-/// the descriptor meanwhile.
+/// A descriptor that the device reports as done. The copy is decoded, so that it does not matter what the device does
+/// to the descriptor meanwhile.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Done {
     /// Bytes in the buffer, as the device says.
@@ -162,8 +162,8 @@ impl<D: DmaRegion> RxRing<D> {
 
     /// Takes the next descriptor and gives it back with the same buffer; only if each descriptor has one.
     pub fn recycle(&mut self) {
-        // The address survives write-back of a legacy descriptor; everything else must be cleared: QEMU leaves the error
-        // byte as it was when it writes a descriptor back (hw/net/e1000.c, `e1000_receive_iov`).
+        // The address survives write-back of a legacy descriptor; everything else must be cleared: QEMU leaves the
+        // error byte as it was when it writes a descriptor back (hw/net/e1000.c, `e1000_receive_iov`).
         self.descriptors
             .set_status(self.consumed, DescriptorStatus::default());
         self.consumed = self.consumed.wrapping_add(1);

@@ -1,14 +1,14 @@
-//! Loopback: what is sent comes back without leaving the NIC.
+//! Loopback: frames that are sent come back without leaving the NIC.
 //!
 //! Copper parts loop in the PHY, fiber and serdes of 8254x in the transceiver interface (RCTL.LBM), those of 82571 and
 //! 82572 in the serdes. As Linux e1000 and e1000e do it (`e1000_setup_loopback_test`); QEMU's models honour BMCR's
-//! loopback bit (HF 12).
+//! loopback bit (`e1000_send_packet`, `e1000e_tx_pkt_send`).
 
 use core::time::Duration;
 
 use crate::chip::{Chip, MacType, Media, PhyAccess};
 use crate::ethernet::{MIN_FRAME_LEN, MacAddress, STANDARD_FRAME_LEN};
-use crate::phy::{Phy, PhyError, PhyId, register};
+use crate::phy::{Phy, PhyError, PhyType, register};
 use crate::platform::{Clock, Registers};
 use crate::regs::{self, Ctrl, Rctl, Status};
 
@@ -44,7 +44,7 @@ const BM_FORCE_LINK: [(u16, u8, u16, u16); 4] = [
 /// BM: the register that selects a page.
 const BM_PAGE: u8 = 22;
 
-/// How a part loops.
+/// Place in which a part loops.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Way {
     Phy,
@@ -52,7 +52,7 @@ enum Way {
     Serdes,
 }
 
-/// How this part loops, or why it cannot be tested.
+/// Returns where this part loops, or why it cannot be tested.
 fn way(chip: &Chip) -> Result<Way, &'static str> {
     match (chip.media, chip.limits.phy) {
         (Media::Copper, PhyAccess::Mdic) => Ok(Way::Phy),
@@ -63,7 +63,7 @@ fn way(chip: &Chip) -> Result<Way, &'static str> {
     }
 }
 
-/// A PHY register and what it held.
+/// A PHY register and the value to restore.
 #[derive(Clone, Copy, Debug)]
 struct Saved {
     page: u16,
@@ -75,12 +75,12 @@ struct Saved {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Loopback {
     way: Way,
-    /// CTRL as it was: QEMU's `e1000` keeps it over a reset.
+    /// Value of CTRL to restore: QEMU's `e1000` keeps it over a reset (`set_ctrl`).
     ctrl: u32,
     saved: [Option<Saved>; BM_FORCE_LINK.len()],
 }
 
-/// Why loopback is not on.
+/// Reason why loopback is not on.
 pub(crate) enum NotOn {
     /// The part has none that can be used.
     Unsupported(&'static str),
@@ -134,13 +134,13 @@ impl Loopback {
         if !id.is_present() {
             return Err(PhyError::NoAnswer);
         }
-        let m88 = is_m88(id);
+        let m88 = id.phy_type().is_some_and(PhyType::is_m88);
         if m88 {
             self.saved[0] = save(&phy, 0, M88_CONTROL);
             phy.write(M88_CONTROL, M88_NO_CROSSOVER)?;
             phy.write(register::BMCR, BMCR_RESET_NEGOTIATE)?;
             phy.write(register::BMCR, BMCR_RESET_FORCED)?;
-        } else if id.name() == "BM" {
+        } else if id.phy_type() == Some(PhyType::Bm) {
             self.force_link_of_bm(&phy);
         }
         phy.write(register::BMCR, BMCR_LOOP)?;
@@ -163,7 +163,7 @@ impl Loopback {
         Ok(())
     }
 
-    /// Emulators lack these pages, and loop without them.
+    /// Forces the link of a BM. Emulators lack these pages, and loop without them.
     fn force_link_of_bm<R: Registers, C: Clock>(&mut self, phy: &Phy<'_, R, C>) {
         for ((page, number, clear, set), saved) in BM_FORCE_LINK.into_iter().zip(&mut self.saved) {
             *saved = save(phy, page, number);
@@ -177,7 +177,7 @@ impl Loopback {
     ///
     /// # Errors
     ///
-    /// When the PHY does not answer: it loops for ever then.
+    /// When the PHY does not answer: it goes on looping then.
     pub(crate) fn disable(
         self,
         registers: &impl Registers,
@@ -211,7 +211,8 @@ impl Loopback {
 }
 
 /// Ends the loopback of a driver that was killed in the middle of a self-test, which survives a reset of the MAC:
-/// resets the PHY and has it negotiate. `ctrl` is CTRL as it was found: the speed is forced in loopback only, but for 82543.
+/// resets the PHY and has it negotiate. `ctrl` is CTRL as it was found: except on 82543, the speed is forced in
+/// loopback only.
 ///
 /// 20 ms if there is something to do, and nothing otherwise.
 pub(crate) fn end_of_others(registers: &impl Registers, chip: &Chip, clock: &impl Clock, ctrl: u32) {
@@ -236,18 +237,13 @@ pub(crate) fn end_of_others(registers: &impl Registers, chip: &Chip, clock: &imp
     }
     // Emulators ignore that reset.
     if loops(&phy) {
-        // A PHY that does not answer any more is noted when it is brought up.
+        // If the PHY does not answer any more, its bring-up warns.
         let _ = phy.write(register::BMCR, BMCR_RESET_NEGOTIATE);
         let _ = phy.write(register::BMCR, BMCR_RENEGOTIATE);
     }
 }
 
-/// The 88E1000 family (HF 5.1).
-fn is_m88(id: PhyId) -> bool {
-    id.name().starts_with("88E1")
-}
-
-/// What a register of a page holds. Page 0 is where every PHY is.
+/// Reads a register of a page, to be restored later. Every PHY has page 0.
 fn save<R: Registers, C: Clock>(phy: &Phy<'_, R, C>, page: u16, register: u8) -> Option<Saved> {
     let read = || phy.read(register).ok();
     let value = on_page(phy, page, read)?;
@@ -328,7 +324,7 @@ impl TestFrame {
     }
 }
 
-/// What a received frame has to do with the one that is waited for.
+/// Relation of a received frame to the one that is waited for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Match {
     /// It is that one.

@@ -24,8 +24,9 @@ pub struct SentFrame {
     pub was_sent: bool,
 }
 
-/// Numbers of frames in the owner's memory, in order: those from `back` to `done` were sent, those from there to `dropped`
-/// are in the ring, those from there to `next` were dropped; all but the ones in the ring are to be taken back.
+/// Numbers of frames in the owner's memory, in order: those from `back` to `done` were sent, those from there to
+/// `dropped` are in the ring, those from there to `next` were dropped; all but the ones in the ring are to be taken
+/// back.
 #[derive(Debug, Default)]
 pub(super) struct Tokens {
     back: u32,
@@ -50,8 +51,8 @@ impl Tokens {
         self.dropped = self.done;
     }
 
-    /// Returns true if another frame may be given. Not while dropped ones wait to be taken back, nor while a ring full of
-    /// them does: whoever has a table of frames needs no more entries than the ring has descriptors.
+    /// Returns true if another frame may be given. Not while dropped ones wait to be taken back, nor while a ring full
+    /// of them does: whoever has a table of frames needs no more entries than the ring has descriptors.
     fn has_room(&self, size: u32) -> bool {
         self.dropped == self.next && self.next.wrapping_sub(self.back) < size
     }
@@ -79,9 +80,9 @@ impl Tokens {
 }
 
 impl<D: DmaRegion> Transmitter<D> {
-    /// Takes one frame in the owner's memory into the ring, with a VLAN tag to insert and with what the hardware is to do
-    /// to it, if there is anything. `head` is the beginning of the frame, as far as its length and `offload` need it. The
-    /// hardware learns of it with the next [`Self::post`].
+    /// Takes one frame in the owner's memory into the ring, with a VLAN tag to insert and with what the hardware is to
+    /// do to it, if there is anything. `head` is the beginning of the frame, as far as its length and `offload` need
+    /// it. The hardware learns of it with the next [`Self::post`].
     ///
     /// The caller of the unsafe function on top of this answers for the addresses.
     pub fn send_segments(

@@ -47,8 +47,8 @@ impl<D: DmaRegion> Transmitter<D> {
         Ok(())
     }
 
-    /// Copies a frame, for which there is room, into buffers and fills it up with zeroes to `padding` bytes. Returns the
-    /// descriptor after the last one.
+    /// Copies a frame, for which there is room, into buffers and fills it up with zeroes to `padding` bytes. Returns
+    /// the descriptor after the last one.
     fn put_pieces(
         &mut self,
         mut next: u32,
@@ -79,8 +79,8 @@ impl<D: DmaRegion> Transmitter<D> {
         Ok(next)
     }
 
-    /// Copies a piece of a frame into the buffer of descriptor `next`, filled up with zeroes to `padding` bytes. Returns the
-    /// descriptor after it.
+    /// Copies a piece of a frame into the buffer of descriptor `next`, filled up with zeroes to `padding` bytes.
+    /// Returns the descriptor after it.
     fn put_piece(
         &mut self,
         next: u32,

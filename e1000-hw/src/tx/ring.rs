@@ -4,8 +4,8 @@
 //! from `reclaimed` to `posted` are with the hardware, those from `posted` to `filled` wait for the next write of TDT.
 //! One slot stays unused, because equal head and tail mean empty.
 //!
-//! A frame may take several descriptors, all posted with the same write of TDT, and taken back together when the last one
-//! is done.
+//! A frame may take several descriptors, all posted with the same write of TDT, and taken back together when the last
+//! one is done.
 
 use core::sync::atomic::{Ordering, fence};
 
@@ -179,8 +179,8 @@ impl<D: DmaRegion> TxRing<D> {
     }
 
     /// Takes back the descriptors of frames whose last one the hardware reports as done: others may be reported before
-    /// they were fetched (8254x, segmentation). Only posted ones count, whatever the device writes elsewhere. Returns how
-    /// many frames of the owner's memory are among them.
+    /// they were fetched (8254x, segmentation). Only posted ones count, whatever the device writes elsewhere. Returns
+    /// how many frames of the owner's memory are among them.
     pub fn reclaim(&mut self) -> u32 {
         let (mut next, mut by_address) = (self.reclaimed, 0);
         while next != self.posted {
@@ -197,8 +197,8 @@ impl<D: DmaRegion> TxRing<D> {
         by_address
     }
 
-    /// Drops the frames that the hardware was not told of. Returns how many, and how many of the owner's memory are among
-    /// them.
+    /// Drops the frames that the hardware was not told of. Returns how many, and how many of the owner's memory are
+    /// among them.
     pub fn drop_pending(&mut self) -> (u32, u32) {
         let unposted = self.filled.wrapping_sub(self.posted);
         let by_address = |n: &u32| self.mark(self.posted.wrapping_add(*n)) == Mark::ByAddressEnd;

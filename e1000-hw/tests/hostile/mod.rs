@@ -95,7 +95,7 @@ struct Case {
     out: Vec<u8>,
     /// Sends from memory of its own, and receives into it unless the NIC copies.
     owner: Owner,
-    /// What the next frame is filled with.
+    /// The byte that the next frame is filled with.
     next: u8,
 }
 

@@ -55,7 +55,7 @@ pub struct Owner {
     machine: FakeMachine,
     rx: Buffers,
     tx: Buffers,
-    /// What has come of the frame that is coming in.
+    /// The part of the frame that has come in.
     frame: Vec<u8>,
 }
 
@@ -84,8 +84,8 @@ impl Owner {
     pub fn provide(&mut self, nic: &mut FakeNic) -> usize {
         let mut count = 0;
         while let Some(&address) = self.rx.free.front() {
-            // SAFETY: BUFFER_LEN bytes of `self.rx.memory`, aligned to that, which only the fake device reaches; `free` has
-            // no buffer that is out.
+            // SAFETY: BUFFER_LEN bytes of `self.rx.memory`, aligned to that, which only the fake device reaches; `free`
+            // has no buffer that is out.
             let Ok(token) = (unsafe { nic.rx().provide(address) }) else {
                 break;
             };

@@ -48,8 +48,10 @@ impl Timer {
             return Ok(());
         }
         let now = libredox::call::clock_gettime(CLOCK_MONOTONIC)?;
-        // The fields' types differ from target to target.
-        #[allow(clippy::useless_conversion)]
+        #[allow(
+            clippy::useless_conversion,
+            reason = "types of the fields differ from target to target"
+        )]
         let (seconds, nanoseconds) = (i64::from(now.tv_sec), i64::from(now.tv_nsec));
         let nanoseconds = nanoseconds + i64::from(delay.subsec_nanos());
         let seconds = seconds + delay.as_secs() as i64 + nanoseconds / 1_000_000_000;

@@ -6,14 +6,14 @@ use std::time::Duration;
 use std::{fs, io};
 
 use e1000_hw::platform::Registers;
+use e1000_hw::recorder::Counts;
 use e1000_hw::regs::{self, Rctl, Tctl};
-use e1000d::platform::{Counters, Platform};
-use e1000d::redox::irq::line_test::Limits;
+use e1000d::platform::{Counters, LineTestLimits, Platform};
 use pcid_config::channel::Channel;
 use pcid_config::protocol::PciFunction;
 use serde::{Deserialize, Serialize};
 
-use crate::registers::{AccessCounts, QtestRegisters};
+use crate::registers::QtestRegisters;
 
 /// Counts of a daemon from its readiness to its stop.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
@@ -45,7 +45,7 @@ pub struct BusMasterOff {
 
 #[derive(Default)]
 struct Progress {
-    at_ready: AccessCounts,
+    at_ready: Counts,
     report: Report,
     bus_master_off: Option<BusMasterOff>,
 }
@@ -115,9 +115,9 @@ impl Platform for HostedPlatform {
         }
     }
 
-    fn interrupt_limits(&self) -> Limits {
+    fn line_test_limits(&self) -> LineTestLimits {
         // An interrupt is a message that goes through two threads, which wait for their turns; nobody shares the line.
-        Limits {
+        LineTestLimits {
             test: Duration::from_secs(1),
             listen: Duration::ZERO,
         }
@@ -133,10 +133,10 @@ impl Platform for HostedPlatform {
 
     fn stopped(&mut self, counters: &Counters) {
         let mut progress = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
-        let now = self.registers.counts();
+        let passed = self.registers.counts() - progress.at_ready;
         progress.report = Report {
-            register_reads: now.reads - progress.at_ready.reads,
-            register_writes: now.writes - progress.at_ready.writes,
+            register_reads: passed.reads,
+            register_writes: passed.writes,
             rx_frames: counters.rx_frames,
             tx_frames: counters.tx_frames,
             ..Report::default()

@@ -1,35 +1,21 @@
 //! The NIC's registers through QEMU's test protocol.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use e1000_hw::platform::Registers;
+use e1000_hw::recorder::{Access, Counts, Log};
 use e1000_hw::regs::ALL_ONES;
 
 use crate::qtest::Qtest;
-
-/// Numbers of accesses.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub struct AccessCounts {
-    /// Reads.
-    pub reads: u64,
-    /// Writes.
-    pub writes: u64,
-}
-
-#[derive(Default)]
-struct Shared {
-    reads: AtomicU64,
-    writes: AtomicU64,
-    removed: AtomicBool,
-}
 
 /// BAR 0. Clones reach the same registers and count together.
 #[derive(Clone)]
 pub struct QtestRegisters {
     qtest: Qtest,
     base: u64,
-    shared: Arc<Shared>,
+    log: Log,
+    removed: Arc<AtomicBool>,
 }
 
 impl QtestRegisters {
@@ -38,31 +24,34 @@ impl QtestRegisters {
         Self {
             qtest,
             base,
-            shared: Arc::default(),
+            log: Log::default(),
+            removed: Arc::default(),
         }
     }
 
-    /// Numbers of accesses until now.
-    pub fn counts(&self) -> AccessCounts {
-        AccessCounts {
-            reads: self.shared.reads.load(Ordering::Relaxed),
-            writes: self.shared.writes.load(Ordering::Relaxed),
-        }
+    /// The accesses, counted, and kept once that is asked for.
+    pub fn log(&self) -> &Log {
+        &self.log
+    }
+
+    /// Number of accesses until now.
+    pub fn counts(&self) -> Counts {
+        self.log.counts()
     }
 
     /// Removes the device: from now on it reads as all ones, and writes are lost.
     pub fn remove_device(&self) {
-        self.shared.removed.store(true, Ordering::Relaxed);
+        self.removed.store(true, Ordering::Relaxed);
     }
 
     fn is_removed(&self) -> bool {
-        self.shared.removed.load(Ordering::Relaxed)
+        self.removed.load(Ordering::Relaxed)
     }
 }
 
 impl Registers for QtestRegisters {
     fn read(&self, offset: u32) -> u32 {
-        self.shared.reads.fetch_add(1, Ordering::Relaxed);
+        self.log.add(Access::Read(offset));
         if self.is_removed() {
             ALL_ONES
         } else {
@@ -71,7 +60,7 @@ impl Registers for QtestRegisters {
     }
 
     fn write(&self, offset: u32, value: u32) {
-        self.shared.writes.fetch_add(1, Ordering::Relaxed);
+        self.log.add(Access::Write(offset, value));
         if !self.is_removed() {
             self.qtest.writel(self.base + u64::from(offset), value);
         }

@@ -6,8 +6,9 @@ use std::time::{Duration, Instant};
 use e1000_hosted::machine::{Machine, MachineError, MachineOptions, NicModel};
 use e1000_hosted::pci::{self, Nic};
 use e1000_hosted::pcid;
-use e1000_hosted::registers::{AccessCounts, QtestRegisters};
+use e1000_hosted::registers::QtestRegisters;
 use e1000_hw::platform::Registers;
+use e1000_hw::recorder::{Access, Counts};
 use event::{EventFlags, EventQueue};
 use libredox::Fd;
 use libredox::flag::O_RDWR;
@@ -83,9 +84,12 @@ fn receive_address_zero_holds_the_mac() {
 #[test]
 fn register_keeps_what_is_written_and_accesses_are_counted() {
     for_each_model(|model, _, _, registers| {
+        registers.log().start();
         registers.write(RDBAL, 0x0123_4560);
         assert_eq!(registers.read(RDBAL), 0x0123_4560, "{model}");
-        assert_eq!(registers.clone().counts(), AccessCounts { reads: 1, writes: 1 });
+        assert_eq!(registers.clone().counts(), Counts { reads: 1, writes: 1 });
+        let log = [Access::Write(RDBAL, 0x0123_4560), Access::Read(RDBAL)];
+        assert_eq!(registers.log().take(), log);
     });
 }
 

@@ -265,7 +265,7 @@ mod tests {
         }
 
         fn write_frame(&mut self, _: &[u8]) -> crate::Result<()> {
-            unreachable!("a capture sends nothing")
+            panic!("a capture sends nothing")
         }
     }
 

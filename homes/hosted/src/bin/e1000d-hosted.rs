@@ -1,5 +1,7 @@
 //! The e1000d daemon on Linux: starts a QEMU with one NIC and drives it until SIGTERM.
 
+#![forbid(unsafe_code)]
+
 use std::error::Error;
 use std::fs;
 use std::os::fd::IntoRawFd;

@@ -1,15 +1,16 @@
 //! A PHY behind the pins of 82543's CTRL: IEEE 802.3 clause 22.
 
-use e1000_hw::regs::Ctrl;
+use crate::regs::Ctrl;
 
 /// A PHY on the two MDIO pins of CTRL: it samples, and drives, at the rising edge of the clock.
 pub struct Mdio {
+    /// Its registers.
     pub registers: [u16; 32],
     ctrl: u32,
     ones: u32,
     /// Bits of a frame after the preamble, and how many.
     frame: (u32, u32),
-    /// What the PHY drives.
+    /// Level that the PHY drives.
     line: bool,
 }
 
@@ -25,7 +26,7 @@ impl Mdio {
         }
     }
 
-    /// CTRL was written; what it reads as then.
+    /// Takes a write of CTRL; returns the value that it reads as then.
     pub fn write(&mut self, ctrl: u32) -> u32 {
         let bit = |bits: Ctrl| ctrl & bits.bits() != 0;
         let rising = bit(Ctrl::MDC) && self.ctrl & Ctrl::MDC.bits() == 0;

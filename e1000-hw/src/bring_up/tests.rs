@@ -1,31 +1,29 @@
-//! What bring-up writes to the registers that quirks are about, against `e1000-hardware-facts.md` (HF).
+//! Values that bring-up gives to the registers that parts and their errata prescribe.
 
-mod recorder;
+use std::vec;
+use std::vec::Vec;
 
-use e1000_hw::chip::{CHIPS, MacType, Media, PhyAccess, Quirks};
-use e1000_hw::ethernet::MacAddress;
-use e1000_hw::fake::{FakeMachine, FakeRegion};
-use e1000_hw::flow_control::{self, Pause};
-use e1000_hw::link::{self, Link};
-use e1000_hw::nic::{Config, Nic};
-use e1000_hw::notes::Notes;
-use e1000_hw::regs;
-use recorder::Step::{R, W};
-use recorder::{Recorder, Step, chip};
+use crate::chip::{CHIPS, MacType, Media, PhyAccess, Quirks};
+use crate::ethernet::MacAddress;
+use crate::fake::{FakeMachine, FakeRegion, RecordedMachine, chip};
+use crate::nic::{Config, Nic};
+use crate::recorder::Access::{self, Read, Write};
+use crate::regs;
+use crate::warnings::Warnings;
 
-/// What bring-up of the chip does to these registers, starting from these values.
-fn bring_up(id: u16, before: &[(u32, u32)], of: &[u32]) -> Vec<Step> {
+/// Accesses of bring-up to these registers, starting from these values.
+fn bring_up(id: u16, before: &[(u32, u32)], of: &[u32]) -> Vec<Access> {
     let chip = chip(id);
-    let recorder = Recorder::new(chip);
+    let recorder = FakeMachine::recorded(chip);
     for &(register, value) in before {
-        recorder.machine.poke(register, value);
+        recorder.inner.poke(register, value);
     }
-    let machine = recorder.machine.clone();
-    let nic: Nic<&Recorder, FakeRegion> =
+    let machine = recorder.inner.clone();
+    let nic: Nic<&RecordedMachine, FakeRegion> =
         Nic::bring_up(&recorder, chip, Config::default(), &mut machine.dma(), &machine).expect(chip.name);
     // Nothing answers the fake's bit-banged MDIO.
-    let notes = nic.state().notes().difference(Notes::PHY_SILENT);
-    assert_eq!(notes, Notes::empty(), "{}", chip.name);
+    let notes = nic.state().notes().difference(Warnings::PHY_SILENT);
+    assert_eq!(notes, Warnings::empty(), "{}", chip.name);
     assert!(
         notes == nic.state().notes() || chip.limits.phy == PhyAccess::BitBang,
         "{}",
@@ -41,15 +39,16 @@ fn ends(id: u16, register: u32, before: u32) -> Option<u32> {
         .into_iter()
         .rev()
         .find_map(|step| match step {
-            W(_, value) => Some(value),
+            Write(_, value) => Some(value),
             _ => None,
         })
 }
 
 #[test]
 fn arbitration_of_8257x() {
-    // HF 3.3: "TARC0: clear 30:27; 82571/2 set 26:23; 82574/83 set 26. TARC1 (82571/2): clear 30:29, set 22, 24, 25,
-    // 26; bit 28 = NOT TCTL.MULR"; "TARC0 bit 21 set at 1000". The fake's link is 1000.
+    // Linux e1000e, `e1000_initialize_hw_bits_82571`: TARC0 bits 30:27 are cleared, 26:23 set on 82571 and 82572, 26 on
+    // 82574 and 82583; TARC1 of 82571 and 82572: bits 30:29 are cleared, 26:24 and 22 set, 28 is the opposite of
+    // TCTL.MULR. `e1000_watchdog_task`: TARC0 bit 21 is set at 1000 Mbit/s, which the fake's link has.
     const BEFORE: u32 = 0x7800_0403;
     for (id, want) in [
         (0x105E, Some(0x07A0_0403)),
@@ -81,25 +80,35 @@ fn arbitration_of_8257x() {
 
 #[test]
 fn descriptor_control_of_both_queues() {
-    // HF 3.3: "TXDCTL0: WTHRESH=1, GRAN=1, COUNT_DESC=1; same value into TXDCTL1"; HF 9.3 for 8254x.
+    // WTHRESH 1, GRAN; on PCIe bit 22 and both queues (Linux e1000e, `e1000_initialize_hw_bits_82571`,
+    // `e1000_configure_tx`).
     for (id, want) in [
         (
             0x105E,
-            vec![W(regs::TXDCTL, 0x0141_0000), W(regs::TXDCTL1, 0x0141_0000)],
+            vec![
+                Write(regs::TXDCTL, 0x0141_0000),
+                Write(regs::TXDCTL1, 0x0141_0000),
+            ],
         ),
         (
             0x10D3,
-            vec![W(regs::TXDCTL, 0x0141_0000), W(regs::TXDCTL1, 0x0141_0000)],
+            vec![
+                Write(regs::TXDCTL, 0x0141_0000),
+                Write(regs::TXDCTL1, 0x0141_0000),
+            ],
         ),
         (
             0x153A,
-            vec![W(regs::TXDCTL, 0x0141_0000), W(regs::TXDCTL1, 0x0141_0000)],
+            vec![
+                Write(regs::TXDCTL, 0x0141_0000),
+                Write(regs::TXDCTL1, 0x0141_0000),
+            ],
         ),
-        (0x100E, vec![W(regs::TXDCTL, 0x0101_0000)]),
+        (0x100E, vec![Write(regs::TXDCTL, 0x0101_0000)]),
         // 82543GC specification update, erratum 35: with a threshold, descriptors are written back to wrong places.
-        (0x1001, vec![W(regs::TXDCTL, 0)]),
-        (0x1004, vec![W(regs::TXDCTL, 0)]),
-        (0x100C, vec![W(regs::TXDCTL, 0)]),
+        (0x1001, vec![Write(regs::TXDCTL, 0)]),
+        (0x1004, vec![Write(regs::TXDCTL, 0)]),
+        (0x100C, vec![Write(regs::TXDCTL, 0)]),
     ] {
         assert_eq!(
             bring_up(id, &[], &[regs::TXDCTL, regs::TXDCTL1]),
@@ -111,8 +120,10 @@ fn descriptor_control_of_both_queues() {
 
 #[test]
 fn extended_control_of_each_family() {
-    // HF 3.3: "82573/4/83: CTRL_EXT bit 23 = 0, bit 22 = 1"; "82571/2: DMA_DYN_CLK_EN off", and of 82573 (specification
-    // update, erratum 15); DRV_LOAD bit 28. HF 13: 82546GB quad RO_DIS (bit 17). Linux: PCH bits 22 and 20.
+    // Linux e1000e, `e1000_initialize_hw_bits_82571`: bits 23 and 22 of 82573, 82574 and 82583, DMA_DYN_CLK_EN (19) of
+    // 82571 and 82572, and of 82573 (specification update, erratum 15); `e1000_initialize_hw_bits_ich8lan`: 22 and 20;
+    // `e1000e_get_hw_control`: 28. RO_DIS (17): Linux e1000, `e1000_init_hw`, for 82546GB quad; e1000e,
+    // `e1000_init_hw_ich8lan`.
     const BEFORE: u32 = 1 << 23 | 1 << 19;
     for (id, want) in [
         (0x105E, Some(1 << 28 | 1 << 23)),
@@ -141,23 +152,23 @@ fn extended_control_of_each_family() {
 
 #[test]
 fn pcie_control_against_lost_completions() {
-    // HF 3.3: "82574/83: GCR bit 22 = 1, GCR2 bit 0 = 1, GCR.L1_ACT_WITHOUT_L0S_RX"; Linux e1000e gives the last to
-    // 82573 too (`e1000_init_hw_82571`).
+    // Linux e1000e, `e1000_initialize_hw_bits_82571`: GCR bit 22 and GCR2 bit 0 of 82574 and 82583;
+    // `e1000_init_hw_82571`: L1_ACT_WITHOUT_L0S_RX, on 82573 too.
     let registers = [regs::GCR, regs::GCR2];
     let later = vec![
-        R(regs::GCR),
-        W(regs::GCR, 1 << 22),
-        R(regs::GCR2),
-        W(regs::GCR2, 1),
-        R(regs::GCR),
-        W(regs::GCR, 1 << 27 | 1 << 22),
+        Read(regs::GCR),
+        Write(regs::GCR, 1 << 22),
+        Read(regs::GCR2),
+        Write(regs::GCR2, 1),
+        Read(regs::GCR),
+        Write(regs::GCR, 1 << 27 | 1 << 22),
     ];
     for id in [0x10D3, 0x10F6, 0x150C] {
         assert_eq!(bring_up(id, &[], &registers), later, "{id:04x}");
     }
     assert_eq!(
         bring_up(0x109A, &[], &registers),
-        [R(regs::GCR), W(regs::GCR, 1 << 27)]
+        [Read(regs::GCR), Write(regs::GCR, 1 << 27)]
     );
     for id in [0x105E, 0x153A, 0x100E] {
         assert_eq!(bring_up(id, &[], &registers), [], "{id:04x}");
@@ -166,7 +177,8 @@ fn pcie_control_against_lost_completions() {
 
 #[test]
 fn parsers_that_hang_are_off() {
-    // HF 3.3: "<= 82573: RFCTL IPV6_EX_DIS and NEW_IPV6_EXT_DIS"; HF 13: NFS parsing off on all ICH/PCH.
+    // Linux e1000e, `e1000_initialize_hw_bits_82571`: IPv6 extension headers on 82571 to 82573;
+    // `e1000_initialize_hw_bits_ich8lan`: NFS on PCH.
     for (id, want) in [
         (0x105E, Some(0x0003_0000)),
         (0x109A, Some(0x0003_0000)),
@@ -180,10 +192,11 @@ fn parsers_that_hang_are_off() {
 
 #[test]
 fn packet_buffers_correct_errors() {
-    // HF 3.3: "82571: PBA_ECC correction on". Linux e1000e: PBECCSTS bit 16 and CTRL.MEHE from I217 on.
+    // Linux e1000e, `e1000_initialize_hw_bits_82571`: PBA_ECC on 82571; `e1000_initialize_hw_bits_ich8lan`: PBECCSTS
+    // bit 16 and CTRL.MEHE from I217 on.
     assert_eq!(
         bring_up(0x105E, &[], &[regs::PBA_ECC]),
-        [R(regs::PBA_ECC), W(regs::PBA_ECC, 1)]
+        [Read(regs::PBA_ECC), Write(regs::PBA_ECC, 1)]
     );
     assert_eq!(bring_up(0x107D, &[], &[regs::PBA_ECC]), []);
     assert_eq!(ends(0x153A, regs::PBECCSTS, 0), Some(1 << 16));
@@ -193,7 +206,7 @@ fn packet_buffers_correct_errors() {
 
 #[test]
 fn reserved_bit_29_of_ctrl_is_cleared() {
-    // HF 3.3: "82573/4/83: CTRL bit 29 = 0".
+    // Linux e1000e, `e1000_initialize_hw_bits_82571`: on 82573, 82574 and 82583.
     for id in [0x109A, 0x10D3, 0x150C] {
         assert_eq!(
             ends(id, regs::CTRL, 1 << 29).unwrap_or(u32::MAX) & 1 << 29,
@@ -220,10 +233,10 @@ fn speed_is_taken_from_the_phy_on_pcie_and_detected_before() {
 fn table_writes_of_8254x_are_flushed_one_by_one() {
     // Linux e1000, `e1000_init_hw` and `e1000_clear_vfta`: bridges may make a burst of them.
     for chip in CHIPS {
-        let recorder = Recorder::new(chip);
-        let machine = recorder.machine.clone();
+        let recorder = FakeMachine::recorded(chip);
+        let machine = recorder.inner.clone();
         let sizes = Config::default();
-        let mut nic: Nic<&Recorder, FakeRegion> =
+        let mut nic: Nic<&RecordedMachine, FakeRegion> =
             Nic::bring_up(&recorder, chip, sizes, &mut machine.dma(), &machine).expect(chip.name);
         nic.settings()
             .set_filter(false, false, [MacAddress([1, 0, 0x5E, 0, 0, 1])]);
@@ -233,8 +246,8 @@ fn table_writes_of_8254x_are_flushed_one_by_one() {
         let is_table = |offset: u32| tables.iter().any(|table| table.contains(&offset));
         let flushed = steps
             .windows(2)
-            .filter(|pair| matches!(pair[0], W(offset, _) if is_table(offset)))
-            .map(|pair| pair[1] == R(regs::STATUS));
+            .filter(|pair| matches!(pair[0], Write(offset, _) if is_table(offset)))
+            .map(|pair| pair[1] == Read(regs::STATUS));
         let conventional = !chip.mac().is_pcie();
         assert!(flushed.clone().count() > 128, "{}", chip.name);
         assert!(
@@ -259,7 +272,7 @@ fn beacon_of_i217_and_i218_lasts_8_us() {
 #[test]
 fn gap_moderation_and_packet_buffer_are_those_of_the_part() {
     for chip in CHIPS {
-        // HF 9.3: fiber IPGT 9, else 8.
+        // 8254x manual, 13.4.34: IPGT is 8 for copper, 9 for fiber (Linux e1000, `e1000_configure_tx`).
         let gap = if chip.media == Media::Copper {
             0x0060_2008
         } else {
@@ -267,7 +280,7 @@ fn gap_moderation_and_packet_buffer_are_those_of_the_part() {
         };
         let id = chip.device_id;
         assert_eq!(ends(id, regs::TIPG, 0), Some(gap), "{}", chip.name);
-        // HF 10.4: 20 000/s is 195; 82547 is never given zero. 82543 and 82544 have no ITR (HF 1.2).
+        // 20 000 interrupts a second are 195 times 256 ns. 82543 and 82544 have no ITR (8254x manual, 13.4.18).
         let early = matches!(chip.mac(), MacType::I82543 | MacType::I82544);
         assert_eq!(ends(id, regs::ITR, 0), (!early).then_some(195), "{}", chip.name);
         assert_eq!(
@@ -276,7 +289,7 @@ fn gap_moderation_and_packet_buffer_are_those_of_the_part() {
             "{}",
             chip.name
         );
-        // HF 8.7: 82573 wants RDTR 0x20.
+        // FreeBSD em, `em_initialize_receive_unit`.
         let delay = if chip.mac() == MacType::I82573 { 0x20 } else { 0 };
         assert_eq!(ends(id, regs::RDTR, 9), Some(delay), "{}", chip.name);
     }
@@ -284,10 +297,10 @@ fn gap_moderation_and_packet_buffer_are_those_of_the_part() {
 
 #[test]
 fn pause_frames_are_described_except_where_that_is_something_else() {
-    // HF 6: FCAL, FCAH, FCT; "double as FEXTNVM on ICH: do not write". FCAL after FCAH: 82544 in PCI-X mode may write
-    // FCAH into FCAL, too (erratum 9; NetBSD, `wm_set_filter`).
+    // 8254x manual, 13.4.8 to 13.4.10. On PCH the offsets are those of FEXTNVM and others (Linux e1000e, `regs.h`).
+    // FCAL after FCAH: 82544 in PCI-X mode may write FCAH into FCAL, too (erratum 9; NetBSD, `wm_set_filter`).
     let registers = [0x28, 0x2C, 0x30];
-    let want = [W(0x2C, 0x0100), W(0x28, 0x00C2_8001), W(0x30, 0x8808)];
+    let want = [Write(0x2C, 0x0100), Write(0x28, 0x00C2_8001), Write(0x30, 0x8808)];
     for chip in CHIPS {
         let steps = bring_up(chip.device_id, &[], &registers);
         if chip.mac().is_pch() {
@@ -300,7 +313,7 @@ fn pause_frames_are_described_except_where_that_is_something_else() {
 
 #[test]
 fn fiber_negotiates_in_the_mac() {
-    // HF 5.3: "TXCW (ANE bit 31, FD 5, PAUSE 8:7)".
+    // 8254x manual, 13.4.13: TXCW has ANE in bit 31, full duplex in 5, PAUSE in 8:7.
     for chip in CHIPS {
         let want = (chip.media != Media::Copper).then_some(1 << 31 | 0b11 << 7 | 1 << 5);
         assert_eq!(ends(chip.device_id, regs::TXCW, 0), want, "{}", chip.name);
@@ -309,7 +322,7 @@ fn fiber_negotiates_in_the_mac() {
 
 #[test]
 fn second_copy_of_the_address_of_82571_stays_in_entry_14() {
-    // HF 13: LAA_RESTORE.
+    // Linux e1000e, `e1000_set_laa_state_82571`.
     let (low, high) = (0x5400 + 8 * 14, 0x5404 + 8 * 14);
     for (id, valid) in [(0x105E, true), (0x107D, false), (0x10D3, false)] {
         assert_eq!(
@@ -326,70 +339,9 @@ fn second_copy_of_the_address_of_82571_stays_in_entry_14() {
 }
 
 #[test]
-fn speed_and_duplex_are_programmed_with_the_link() {
-    let up = |mbit_s, full_duplex| Link::Up {
-        mbit_s,
-        full_duplex,
-        pause: Pause::NONE,
-    };
-    let after = |id, link, register, before| {
-        let recorder = Recorder::new(chip(id));
-        recorder.machine.poke(register, before);
-        link::program(&recorder, chip(id), link);
-        recorder.machine.peek(register)
-    };
-    // HF 9.3: COLD 0x3F full duplex; half duplex 0x40, gigabit 0x200.
-    for (link, cold) in [
-        (up(1000, true), 0x3F),
-        (up(100, true), 0x3F),
-        (up(100, false), 0x40),
-        (up(1000, false), 0x200),
-    ] {
-        assert_eq!(
-            after(0x100E, link, regs::TCTL, 0x1003_F0FA),
-            0x1000_00FA | cold << 12
-        );
-    }
-    // HF 3.3: "82571/2: TARC0 bit 21 set at 1000, cleared at 10/100".
-    assert_eq!(after(0x105E, up(1000, true), regs::TARC0, 3), 1 << 21 | 3);
-    assert_eq!(after(0x107D, up(100, true), regs::TARC0, 1 << 21 | 3), 3);
-    assert_eq!(after(0x10D3, up(1000, true), regs::TARC0, 3), 3);
-    // HF 9.3: "PCH2 and later: IPGT = 0xFF at 10 half, ... else 0x08".
-    assert_eq!(after(0x153A, up(10, false), regs::TIPG, 0x0060_2008), 0x0060_20FF);
-    assert_eq!(after(0x153A, up(10, true), regs::TIPG, 0x0060_20FF), 0x0060_2008);
-    assert_eq!(after(0x100E, up(10, false), regs::TIPG, 0x0060_2008), 0x0060_2008);
-    // While it is down, and when nothing changes, nothing is written.
-    let recorder = Recorder::new(chip(0x105E));
-    link::program(&recorder, chip(0x105E), Link::Down);
-    assert_eq!(recorder.take(), []);
-    link::program(&recorder, chip(0x105E), up(1000, true));
-    recorder.take();
-    link::program(&recorder, chip(0x105E), up(1000, true));
-    assert_eq!(recorder.take(), [R(regs::TCTL), R(regs::TARC0)]);
-}
-
-#[test]
-fn pause_is_programmed_by_direction() {
-    // HF 6: FCRTL = low | XONE, FCRTH = high, zero when TX pause is off; CTRL.TFCE 28, RFCE 27.
-    let of = |id, rx, tx| {
-        let recorder = Recorder::new(chip(id));
-        recorder.machine.poke(regs::CTRL, 0x1800_0040);
-        flow_control::program(&recorder, chip(id), Pause { rx, tx }, 1522);
-        [regs::FCTTV, regs::FCRTL, regs::FCRTH, regs::CTRL].map(|register| recorder.machine.peek(register))
-    };
-    assert_eq!(of(0x100E, true, true), [0xFFFF, 0x8000_ACC0, 0xACC8, 0x1800_0040]);
-    assert_eq!(of(0x100E, true, false), [0, 0, 0, 0x0800_0040]);
-    assert_eq!(of(0x100E, false, false), [0, 0, 0, 0x0000_0040]);
-    assert_eq!(of(0x10D3, false, true)[0], 0x0680);
-    assert_eq!(
-        of(0x153A, false, true),
-        [0xFFFF, 0x8000_5048, 0x5C20, 0x1000_0040]
-    );
-}
-
-#[test]
 fn no_ring_and_no_buffer_crosses_64_kib() {
-    // Linux e1000, `e1000_check_64k_bound`: 82545 and 82546; kept for all. The fake's regions are aligned like the contract says.
+    // Linux e1000, `e1000_check_64k_bound`: 82545 and 82546; kept for all. The fake's regions are aligned like the
+    // contract says.
     for chip in CHIPS {
         let machine = FakeMachine::new(chip);
         let nic = Nic::<_, FakeRegion>::bring_up(
@@ -407,31 +359,4 @@ fn no_ring_and_no_buffer_crosses_64_kib() {
         let ring = u64::from(machine.peek(regs::RDBAL));
         assert_eq!(ring % 4096, 0);
     }
-}
-
-#[test]
-fn nvm_that_answers_each_word_late_is_not_called_silent() {
-    let chip = chip(0x10D3);
-    let recorder = Recorder::new(chip);
-    // Each word comes within its own time, and all of them do not: the machine is busy.
-    let mut polls = 0;
-    recorder.on_read(move |offset, value| {
-        polls += u32::from(offset == regs::EERD);
-        if offset == regs::EERD && polls % 1000 != 0 {
-            0
-        } else {
-            value
-        }
-    });
-    let machine = recorder.machine.clone();
-    let nic: Nic<&Recorder, FakeRegion> =
-        Nic::bring_up(&recorder, chip, Config::default(), &mut machine.dma(), &recorder).expect(chip.name);
-    assert_eq!(nic.state().notes(), Notes::empty());
-    // One that answers nothing is.
-    recorder.on_read(|offset, value| if offset == regs::EERD { 0 } else { value });
-    std::mem::forget(nic);
-    let nic: Nic<&Recorder, FakeRegion> =
-        Nic::bring_up(&recorder, chip, Config::default(), &mut machine.dma(), &recorder).expect(chip.name);
-    assert_eq!(nic.state().notes(), Notes::NVM_SILENT);
-    std::mem::forget(nic);
 }

@@ -1,105 +1,22 @@
-//! What the driver shares with firmware and other ports: semaphores and NVM. Each with faults, each bounded.
+//! Address and checksum, from EERD in both layouts and from pins, of NVMs that are wrong or silent.
 
-mod recorder;
+use core::time::Duration;
 
-use std::time::Duration;
+use crate::chip::{CHIPS, Nvm};
+use crate::ethernet::MacAddress;
+use crate::fake::{FAKE_MAC, FakeEeprom, FakeMachine, FakeRegion, RecordedMachine, chip};
+use crate::nic::{Config, Nic};
+use crate::nvm::{self, MacAddressError};
+use crate::platform::Clock;
+use crate::recorder::Access::Write;
+use crate::regs::{self, Ctrl};
+use crate::warnings::Warnings;
 
-use e1000_hw::chip::{CHIPS, Nvm, Semaphore};
-use e1000_hw::ethernet::MacAddress;
-use e1000_hw::fake::{FAKE_MAC, FakeEeprom};
-use e1000_hw::firmware::{Claim, Purpose};
-use e1000_hw::nic::{Config, Nic};
-use e1000_hw::notes::Notes;
-use e1000_hw::nvm::{self, MacAddressError};
-use e1000_hw::platform::Clock;
-use e1000_hw::regs::{self, Ctrl};
-use recorder::Step::{R, W};
-use recorder::{Recorder, chip};
-
-// Semaphores (HF 7).
-
-#[test]
-fn ports_agree_first_then_software_and_firmware() {
-    // HF 7: "SWSM.SMBI (... acquired if it reads 0), then set SWESMBI and read back until it sticks".
-    let recorder = Recorder::new(chip(0x105E));
-    let claim = Claim::new(&recorder, chip(0x105E), &recorder, Purpose::Phy);
-    assert!(claim.is_obtained() && claim.notes().is_empty());
-    drop(claim);
-    assert_eq!(
-        recorder.take(),
-        [
-            R(regs::SWSM),
-            R(regs::SWSM),
-            W(regs::SWSM, 2),
-            R(regs::SWSM),
-            R(regs::SWSM),
-            W(regs::SWSM, 0),
-        ]
-    );
-}
-
-#[test]
-fn port_that_never_lets_go_is_passed_over_but_firmware_is_not() {
-    let recorder = Recorder::new(chip(0x105E));
-    recorder.on_read(|offset, value| if offset == regs::SWSM { value | 1 } else { value });
-    let time = recorder.time(|| {
-        let claim = Claim::new(&recorder, chip(0x105E), &recorder, Purpose::Phy);
-        assert!(claim.is_obtained(), "boot agents leave SMBI set");
-        assert_eq!(claim.notes(), Notes::SEMAPHORE_BUSY);
-    });
-    assert!(time < Duration::from_millis(10), "{time:?}");
-
-    recorder.on_read(|offset, value| if offset == regs::SWSM { value & !2 } else { value });
-    recorder.take();
-    let time = recorder.time(|| {
-        let claim = Claim::new(&recorder, chip(0x105E), &recorder, Purpose::Phy);
-        assert!(!claim.is_obtained());
-        assert_eq!(claim.notes(), Notes::SEMAPHORE_BUSY);
-    });
-    assert!(time < Duration::from_millis(10), "{time:?}");
-    assert_eq!(
-        recorder.take().last(),
-        Some(&W(regs::SWSM, 0)),
-        "SMBI is given back"
-    );
-}
-
-#[test]
-fn every_semaphore_is_bounded_and_what_was_not_obtained_is_not_given_back() {
-    for chip in CHIPS {
-        for purpose in [Purpose::Phy, Purpose::Reset] {
-            let recorder = Recorder::new(chip);
-            // Firmware has it, and keeps it.
-            recorder.on_write(|offset, value| match offset {
-                regs::SWSM => Some(value & !2),
-                regs::EXTCNF_CTRL => Some(value & !(1 << 5)),
-                _ => Some(value),
-            });
-            let time = recorder.time(|| {
-                let claim = Claim::new(&recorder, chip, &recorder, purpose);
-                let nothing = match chip.limits.semaphore {
-                    Semaphore::None => true,
-                    Semaphore::Swsm => purpose == Purpose::Reset,
-                    Semaphore::SwsmMdio | Semaphore::Mdio | Semaphore::SwFlag => false,
-                };
-                assert_eq!(claim.is_obtained(), nothing, "{}", chip.name);
-            });
-            assert!(time <= Duration::from_millis(201), "{}: {time:?}", chip.name);
-        }
-    }
-    // The flag of firmware is not cleared by us.
-    let recorder = Recorder::new(chip(0x153A));
-    recorder.machine.poke(regs::EXTCNF_CTRL, 1 << 5);
-    drop(Claim::new(&recorder, chip(0x153A), &recorder, Purpose::Reset));
-    assert_eq!(recorder.machine.peek(regs::EXTCNF_CTRL), 1 << 5);
-    assert!(recorder.take().iter().all(|step| !matches!(step, W(..))));
-}
-
-// NVM (HF 4).
+// NVM.
 
 #[test]
 fn second_port_inverts_the_last_bit_of_the_nvm_address_only() {
-    // HF 4: "82546/82571 function 1 (STATUS.FUNC=1): invert bit 0 of the last byte when taken from the EEPROM".
+    // 8254x manual, 12.3.1; Linux e1000, `e1000_read_mac_addr`.
     for (id, function, last) in [
         (0x1010, 0, 0x55),
         (0x1010, 1, 0x54),
@@ -108,8 +25,8 @@ fn second_port_inverts_the_last_bit_of_the_nvm_address_only() {
         (0x107D, 1, 0x55),
         (0x100E, 1, 0x55),
     ] {
-        let recorder = Recorder::new(chip(id));
-        let machine = &recorder.machine;
+        let recorder = FakeMachine::recorded(chip(id));
+        let machine = &recorder.inner;
         machine.poke(regs::STATUS, 0x83 | function << 2);
         // As loaded it is right already.
         let loaded = nvm::mac_address(&recorder, chip(id), &recorder);
@@ -132,7 +49,7 @@ fn second_port_inverts_the_last_bit_of_the_nvm_address_only() {
 #[test]
 fn checksum_is_a_fact_not_an_error() {
     for chip in CHIPS.iter().filter(|chip| chip.limits.nvm != Nvm::Microwire) {
-        let recorder = Recorder::new(chip);
+        let recorder = FakeMachine::recorded(chip);
         let good = nvm::checksum_is_good(&recorder, chip, &recorder);
         if chip.limits.nvm == Nvm::Flash {
             assert_eq!(good, Ok(None));
@@ -181,12 +98,12 @@ fn checksum_is_a_fact_not_an_error() {
 #[test]
 fn nvm_is_never_written() {
     for chip in CHIPS {
-        let recorder = Recorder::new(chip);
+        let recorder = FakeMachine::recorded(chip);
         let _ = nvm::checksum_is_good(&recorder, chip, &recorder);
         for step in recorder.take() {
             // EEWR, the flash registers, and of EECD the write enable bits 5:4 and FLUPD.
-            assert!(!matches!(step, W(0x102C | 0x001C, _)), "{step:?}");
-            if let W(regs::EECD, value) = step {
+            assert!(!matches!(step, Write(0x102C | 0x001C, _)), "{step:?}");
+            if let Write(regs::EECD, value) = step {
                 assert_eq!(value & (0b11 << 4 | 1 << 19), 0);
             }
         }
@@ -230,9 +147,9 @@ impl Microwire {
 #[test]
 fn microwire_eeprom_gives_the_address_where_eerd_does_not_exist() {
     for (id, size, address_bits) in [(0x1004, 0, 6), (0x100C, 0, 6), (0x100C, 1 << 9, 8)] {
-        let recorder = Recorder::new(chip(id));
-        recorder.machine.poke(regs::RAH, 0);
-        recorder.machine.poke(regs::EECD, 1 << 8 | size);
+        let recorder = FakeMachine::recorded(chip(id));
+        recorder.inner.poke(regs::RAH, 0);
+        recorder.inner.poke(regs::EECD, 1 << 8 | size);
         let mut words: [u16; 64] = std::array::from_fn(|n| n as u16 * 0x0101);
         words[..3].copy_from_slice(&[0x1100, 0x3322, 0x5544]);
         words[63] = 0xBABA_u16.wrapping_sub(words[..63].iter().fold(0, |sum, word| sum.wrapping_add(*word)));
@@ -268,8 +185,8 @@ fn pins_of_the_eeprom_give_the_address_where_eerd_is_silent_and_a_reset_clears_a
     // bhyve's pci_e82545.c: `e82545_read_register` knows no EERD, `e82545_reset` clears RAH.AV, `e82545_write_register`
     // gives the pins of EECD while REQ is set.
     for id in [0x100F, 0x100E, 0x1026] {
-        let recorder = Recorder::new(chip(id));
-        recorder.machine.poke(regs::EECD, 1 << 8);
+        let recorder = FakeMachine::recorded(chip(id));
+        recorder.inner.poke(regs::EECD, 1 << 8);
         let mut words: [u16; 64] = [0; 64];
         words[..3].copy_from_slice(&[0x5452, 0x1200, 0x5634]);
         words[63] = 0xBABA_u16.wrapping_sub(words[..63].iter().fold(0, |sum, word| sum.wrapping_add(*word)));
@@ -281,7 +198,7 @@ fn pins_of_the_eeprom_give_the_address_where_eerd_is_silent_and_a_reset_clears_a
             command: 0,
             bits_out: 0,
         };
-        let machine = recorder.machine.clone();
+        let machine = recorder.inner.clone();
         recorder.on_write(move |offset, value| match offset {
             regs::EECD if value & regs::EECD_REQ != 0 => Some(eeprom.write(value) | regs::EECD_GNT),
             regs::EECD => Some(value & !regs::EECD_GNT),
@@ -294,7 +211,7 @@ fn pins_of_the_eeprom_give_the_address_where_eerd_is_silent_and_a_reset_clears_a
         recorder.on_read(|offset, value| if offset == regs::EERD { 0 } else { value });
         let good = nvm::checksum_is_good(&recorder, chip(id), &recorder);
         assert_eq!(good, Ok(Some(true)), "{id:04x}");
-        let machine = recorder.machine.clone();
+        let machine = recorder.inner.clone();
         let start = machine.now();
         let nic = Nic::bring_up(
             recorder,
@@ -305,7 +222,7 @@ fn pins_of_the_eeprom_give_the_address_where_eerd_is_silent_and_a_reset_clears_a
         );
         let nic = nic.unwrap_or_else(|error| panic!("{id:04x}: {error}"));
         assert_eq!(nic.state().mac(), MacAddress(FAKE_MAC));
-        assert_eq!(nic.state().notes(), Notes::empty(), "the NVM did answer");
+        assert_eq!(nic.state().notes(), Warnings::empty(), "the NVM did answer");
         assert_eq!(
             machine.peek(regs::EECD) & (regs::EECD_REQ | regs::EECD_GNT),
             0,
@@ -318,8 +235,8 @@ fn pins_of_the_eeprom_give_the_address_where_eerd_is_silent_and_a_reset_clears_a
 #[test]
 fn absent_eeprom_is_no_address() {
     for (line, address) in [(0, [0; 6]), (8, [0xFF; 6])] {
-        let recorder = Recorder::new(chip(0x100C));
-        recorder.machine.poke(regs::RAH, 0);
+        let recorder = FakeMachine::recorded(chip(0x100C));
+        recorder.inner.poke(regs::RAH, 0);
         recorder.on_read(move |offset, value| {
             if offset == regs::EECD {
                 value & !8 | line
@@ -332,10 +249,36 @@ fn absent_eeprom_is_no_address() {
             Err(MacAddressError::Invalid(MacAddress(address)))
         );
     }
-    let recorder = Recorder::new(chip(0x153A));
-    recorder.machine.poke(regs::RAH, 0);
+    let recorder = FakeMachine::recorded(chip(0x153A));
+    recorder.inner.poke(regs::RAH, 0);
     assert!(matches!(
         nvm::mac_address(&recorder, chip(0x153A), &recorder),
         Err(MacAddressError::Invalid(_))
     ));
+}
+#[test]
+fn nvm_that_answers_each_word_late_is_not_called_silent() {
+    let chip = chip(0x10D3);
+    let recorder = FakeMachine::recorded(chip);
+    // Each word comes within its own time, and all of them do not: the machine is busy.
+    let mut polls = 0;
+    recorder.on_read(move |offset, value| {
+        polls += u32::from(offset == regs::EERD);
+        if offset == regs::EERD && polls % 1000 != 0 {
+            0
+        } else {
+            value
+        }
+    });
+    let machine = recorder.inner.clone();
+    let nic: Nic<&RecordedMachine, FakeRegion> =
+        Nic::bring_up(&recorder, chip, Config::default(), &mut machine.dma(), &recorder).expect(chip.name);
+    assert_eq!(nic.state().notes(), Warnings::empty());
+    // One that answers nothing is.
+    recorder.on_read(|offset, value| if offset == regs::EERD { 0 } else { value });
+    std::mem::forget(nic);
+    let nic: Nic<&RecordedMachine, FakeRegion> =
+        Nic::bring_up(&recorder, chip, Config::default(), &mut machine.dma(), &recorder).expect(chip.name);
+    assert_eq!(nic.state().notes(), Warnings::NVM_SILENT);
+    std::mem::forget(nic);
 }

@@ -1,18 +1,19 @@
-//! What bring-up, resets and changes of the link met that is worth telling, but no reason to stop.
+//! Conditions that bring-up, a reset or a change of the link met that somebody should know of, but that are no reason
+//! to stop.
 
 use core::fmt;
 
 use bitflags::bitflags;
 
 bitflags! {
-    /// What was met that is worth telling, but no reason to stop.
+    /// Conditions worth a line in a log.
     #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-    pub struct Notes: u32 {
-        /// Requests as a bus master did not end within 80 ms (HF 3.1, step 3).
+    pub struct Warnings: u32 {
+        /// Requests as a bus master did not end within 80 ms (Linux e1000e, `e1000e_disable_pcie_master`).
         const BUS_MASTER_BUSY = 1 << 0;
-        /// Firmware or the other port did not give up a semaphore in time (HF 7).
+        /// Firmware or the other port did not give up a semaphore in time.
         const SEMAPHORE_BUSY = 1 << 1;
-        /// Words 0 to 0x3F of the NVM do not add up to 0xBABA (HF 4). Blank NVMs of emulators do not either.
+        /// Words 0 to 0x3F of the NVM do not add up to 0xBABA. Blank NVMs of emulators do not either.
         const NVM_CHECKSUM = 1 << 2;
         /// The NVM did not answer; the MAC address came from RAL and RAH.
         const NVM_SILENT = 1 << 3;
@@ -27,8 +28,8 @@ bitflags! {
     }
 }
 
-impl Notes {
-    /// What one note says, in a sentence for a log.
+impl Warnings {
+    /// Sentence about one warning, for a log.
     fn sentence(self) -> &'static str {
         match self {
             Self::BUS_MASTER_BUSY => "bus mastering did not end before the reset",
@@ -40,18 +41,33 @@ impl Notes {
             Self::DEEP_SMART_POWER_DOWN => {
                 "the NVM has deep smart power down on, with which the transmitter hangs"
             }
-            _ => "an unknown note",
+            _ => "an unknown warning",
         }
     }
 }
 
-impl fmt::Display for Notes {
-    /// All of them, separated by semicolons.
+impl fmt::Display for Warnings {
+    /// Writes all of them, separated by semicolons.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (n, note) in self.iter().enumerate() {
+        for (n, warning) in self.iter().enumerate() {
             f.write_str(if n == 0 { "" } else { "; " })?;
-            f.write_str(note.sentence())?;
+            f.write_str(warning.sentence())?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::string::ToString;
+
+    #[test]
+    fn every_warning_has_a_sentence() {
+        for warning in Warnings::all().iter() {
+            assert_ne!(warning.sentence(), "an unknown warning", "{warning:?}");
+        }
+        let two = Warnings::NVM_SILENT | Warnings::PHY_SILENT;
+        assert_eq!(two.to_string(), "the NVM did not answer; the PHY did not answer");
     }
 }
