@@ -23,7 +23,7 @@ use table::{Cell, DEMO, TESTS, Table};
 
 /// QEMU's NICs that the driver knows.
 const NICS: [&str; 4] = ["e1000", "e1000-82544gc", "e1000-82545em", "e1000e"];
-/// How much longer than on an idle machine everything may take.
+/// Factor by which everything may take longer than on an idle machine.
 const PATIENCE: u32 = 3;
 
 /// Options of `cargo xtask emulators`.
@@ -60,7 +60,7 @@ pub struct Arguments {
     #[arg(long, value_name = "FILE")]
     agent: Vec<PathBuf>,
 
-    /// How QEMU executes Redox: on the processor, or by translation [default: kvm if it works, otherwise tcg].
+    /// Execution by QEMU: on the processor, or by translation [default: kvm if it works, otherwise tcg].
     #[arg(long, value_enum)]
     accel: Option<Accelerator>,
 
@@ -305,7 +305,7 @@ impl Run<'_> {
         Ok(emulators)
     }
 
-    /// Whether the cell is still to be filled.
+    /// Returns true if the cell is still to be filled.
     fn is_open(&self, emulator: &Emulator, nic: &str, column: &str) -> Result<bool> {
         let table = Table::read(&self.file())?;
         Ok(table

@@ -75,7 +75,12 @@ pub struct Arguments {
     accel: Option<Accelerator>,
 
     /// Longest time of a boot with all its benchmarks.
-    #[arg(long, value_name = "SECONDS", default_value_t = 300, value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    #[arg(
+        long,
+        value_name = "SECONDS",
+        default_value_t = 300,
+        value_parser = clap::value_parser!(u64).range(1..=86_400)
+    )]
     timeout: u64,
 
     /// Where results go [default: target/bench].

@@ -15,9 +15,9 @@ use qemu_process::die_with_parent;
 pub const NIC: &str = "e1000";
 /// Sectors of a cylinder with 16 heads. Bochs wants a disk of whole ones.
 const CYLINDER: u64 = 16 * 63 * 512;
-/// How often the serial line is looked at.
+/// Interval of looking at the serial line.
 const INTERVAL: Duration = Duration::from_millis(50);
-/// How many lines of the console a message repeats.
+/// Lines of the console that a message repeats.
 const LAST_LINES: usize = 15;
 
 /// A machine without a screen in Bochs. It ends with this value.
@@ -81,7 +81,7 @@ impl Machine {
         })
     }
 
-    /// What is known by now.
+    /// All that is known by now.
     pub fn findings(&self) -> &Findings {
         &self.findings
     }

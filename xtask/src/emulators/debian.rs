@@ -24,7 +24,7 @@ const LEFT_OUT: [&str; 4] = [
 pub struct Program {
     /// Its name, and that of the script that starts it.
     name: &'static str,
-    /// What to fetch, with all that it depends on.
+    /// Packages to fetch, with all that they depend on.
     packages: &'static [&'static str],
     /// The file in the tree.
     file: &'static str,

@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 
-/// What the scenario "transfer" sends first, because Redox's stack must send before it can receive.
+/// Text that the scenario "transfer" sends first, because Redox's stack must send before it can receive.
 const HELLO: usize = "go".len();
-/// What it sends then, and takes back.
+/// Bytes that it sends then, and takes back.
 const BYTES: usize = 1 << 20;
 /// Longest silence of a client. Systems on a busy machine are slow.
 const SILENCE: Duration = Duration::from_secs(600);

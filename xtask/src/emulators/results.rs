@@ -1,8 +1,8 @@
-//! What `cargo test` printed, by NIC.
+//! Results of `cargo test`, by NIC.
 
 use std::collections::BTreeMap;
 
-/// What a run of tests came to.
+/// Result of a run of tests.
 #[derive(Debug, Default, PartialEq)]
 pub struct Results {
     passed: u32,

@@ -23,9 +23,9 @@ const START_LIMIT: Duration = Duration::from_secs(120);
 const STEP_LIMIT: Duration = Duration::from_secs(100);
 /// Boots of one system that does not get as far as a driver: some hang by themselves.
 const BOOTS: usize = 3;
-/// What the agent plays in QEMU; what a restart does there is in docs/compatibility.md.
+/// Scenarios that the agent plays in QEMU; restarts there are in docs/compatibility.md.
 const IN_QEMU: &[&str] = &["boot", "transfer"];
-/// What it plays in Bochs.
+/// Scenarios that it plays in Bochs.
 const IN_BOCHS: &[&str] = &["boot", "transfer", "restart"];
 /// The router of Bochs's network, which its DHCP server names only if asked (iodev/network/slirp/bootp.cc,
 /// bootp_reply). dhcpd does not ask.
@@ -33,7 +33,7 @@ const ROUTER: &str = "10.0.2.2";
 
 /// The image of a system, and what to put on it.
 pub struct Given<'a> {
-    /// What to call it.
+    /// Its name.
     pub name: String,
     /// The image, which is only read.
     pub path: PathBuf,
@@ -45,7 +45,7 @@ pub struct Given<'a> {
 
 /// A copy of an image, with the driver on it.
 pub struct Image {
-    /// What to call it.
+    /// Its name.
     pub name: String,
     /// Holds the copy.
     place: TempDir,
@@ -53,7 +53,7 @@ pub struct Image {
     agent: Vec<u8>,
 }
 
-/// What the systems need of this machine.
+/// Needs of the systems on this machine.
 pub struct Host {
     /// The port of the echo server.
     pub port: u16,
@@ -243,7 +243,7 @@ fn follow(system: &mut dyn System, patience: u32) -> Result<Option<String>> {
     judge(&findings.steps, interrupt.as_deref()).map(Some)
 }
 
-/// What the steps of all scenarios came to.
+/// Results of the steps of all scenarios.
 fn judge(steps: &[Step], interrupt: Option<&str>) -> Result<String> {
     if let Some(step) = steps.iter().find(|step| step.outcome == Outcome::Fail) {
         bail!("{}: {}", step.title, step.detail);

@@ -15,7 +15,7 @@ pub const TESTS: &str = "hosted tests";
 /// Known facts about the emulators, which the document repeats.
 const NOTES: &str = include_str!("notes.md");
 
-/// What was seen in one place of the table.
+/// One cell of the table.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 pub struct Cell {
     /// The emulator with its version.
@@ -24,7 +24,7 @@ pub struct Cell {
     pub nic: String,
     /// [`DEMO`], [`TESTS`], or the name of an image.
     pub column: String,
-    /// Whether all is well.
+    /// True if all is well.
     pub good: bool,
     /// The result in words.
     pub text: String,

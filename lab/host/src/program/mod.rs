@@ -359,8 +359,8 @@ mod tests {
             if let Err(error) = result {
                 assert_eq!(
                     error.to_string(),
-                    "driver is for systems from before July 2026, the image is one from July 2026 or later: link it against \
-                     relibc from July 2026 or later, without stand-ins"
+                    "driver is for systems from before July 2026, the image is one from July 2026 or later: link it \
+                     against relibc from July 2026 or later, without stand-ins"
                 );
             }
         }
