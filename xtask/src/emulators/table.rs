@@ -162,9 +162,11 @@ impl Table {
             "# Emulators\n\nWhat was seen of this driver on each emulator with each NIC. This file is the output of a \
              command,\nwhich fetches the emulators; do not edit it.\n\n",
         );
+        text += "```console\n";
         for command in &self.commands {
-            text += &format!("    {command}\n");
+            text += &format!("$ {command}\n");
         }
+        text += "```\n";
         let mut sources: Vec<_> = self.cells.iter().map(|cell| cell.sources.as_str()).collect();
         sources.sort_unstable();
         sources.dedup();
