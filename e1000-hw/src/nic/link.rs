@@ -60,7 +60,7 @@ impl<R: Registers, D: DmaRegion> LinkControl<'_, R, D> {
             if chip.media != Media::Copper {
                 flow_control::offer(registers, wanted);
             }
-            nic.notes |= phy::offer(registers, chip, clock, Advertise { pause: wanted });
+            nic.warnings |= phy::offer(registers, chip, clock, Advertise { pause: wanted });
         }
         nic.link_suspect = true;
         self.refresh(clock)
@@ -85,7 +85,7 @@ impl<R: Registers, D: DmaRegion> Nic<R, D> {
         let (registers, chip) = (&self.device.registers, self.device.chip);
         // Registers of a device that is off or gone are left alone.
         if self.power == Power::On && !self.gone {
-            self.notes |= phy::note(&k1::link_changed(registers, chip, clock, seen));
+            self.warnings |= phy::warning(&k1::link_changed(registers, chip, clock, seen));
         }
         if !seen.is_up() {
             return seen;
@@ -93,7 +93,7 @@ impl<R: Registers, D: DmaRegion> Nic<R, D> {
         let (registers, chip) = (&self.device.registers, self.device.chip);
         let seen = if chip.quirks.contains(Quirks::NO_SPEED_DETECTION) && chip.media == Media::Copper {
             let copied = Phy::open(registers, chip, clock).and_then(|phy| phy::copy_speed(registers, &phy));
-            self.notes |= phy::note(&copied);
+            self.warnings |= phy::warning(&copied);
             self.link_now()
         } else {
             seen
@@ -111,7 +111,7 @@ impl<R: Registers, D: DmaRegion> Nic<R, D> {
         } else {
             Ok(Pause::NONE)
         };
-        self.notes |= phy::note(&negotiated);
+        self.warnings |= phy::warning(&negotiated);
         let link = Link::Up {
             mbit_s,
             full_duplex,

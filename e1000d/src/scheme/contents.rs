@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use e1000_hw::link::Link;
 use e1000_hw::nic::{MIN_MTU, Nic};
-use e1000_hw::notes::Notes;
 use e1000_hw::platform::{Clock, DmaRegion, Registers};
 use e1000_hw::regs::{Ctrl, Rctl, Status, Tctl};
+use e1000_hw::warnings::Warnings;
 
 use super::NetworkScheme;
 use super::files::{Activity, Description, File, lines};
@@ -70,7 +70,7 @@ fn info<R: Registers, D: DmaRegion>(nic: &Nic<R, D>, description: &Description) 
         ("aspm", or_none(description.tuning.aspm)),
         ("pcix_longest_read", or_none(description.tuning.longest_read)),
         ("hazard", or_none(description.hazard)),
-        ("notes", notes(nic.state().notes())),
+        ("notes", warnings(nic.state().warnings())),
     ])
 }
 
@@ -78,11 +78,11 @@ fn or_none(value: Option<impl ToString>) -> String {
     value.map_or_else(|| "none".to_owned(), |value| value.to_string())
 }
 
-fn notes(notes: Notes) -> String {
-    if notes.is_empty() {
+fn warnings(warnings: Warnings) -> String {
+    if warnings.is_empty() {
         "none".to_owned()
     } else {
-        notes.to_string()
+        warnings.to_string()
     }
 }
 
