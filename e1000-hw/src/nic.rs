@@ -366,7 +366,7 @@ impl<R: Registers, D: DmaRegion> Nic<R, D> {
         bring_up::program(registers, chip, &settings, &mut self.rx, &mut self.tx);
         self.watchdog.emptied();
         let seen = self.link_now();
-        self.link = self.settle_link(seen, clock);
+        self.link = self.program_link(seen, clock);
         let Device { registers, chip } = &self.device;
         let rctl = bring_up::rctl(chip, &self.filter, self.mtu);
         self.rctl = rctl.bits();

@@ -110,6 +110,8 @@ impl fmt::Display for Failure {
     }
 }
 
+impl core::error::Error for Failure {}
+
 /// Results of a self-test.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Report {
