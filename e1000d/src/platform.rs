@@ -1,13 +1,12 @@
 //! The machine under the daemon, as far as it differs between Redox and the hosted mode.
 
 use std::io;
+use std::time::Duration;
 
 use e1000_hw::platform::Registers;
 use pcid_config::channel::Channel;
 use pcid_config::environment::{EnvironmentError, INIT_NOTIFY, PCID_CLIENT_CHANNEL, parse_fd};
 use pcid_config::protocol::PciFunction;
-
-use crate::redox::irq::line_test::Limits;
 
 /// The machine under the daemon. Everything else the daemon does through libredox, the same on both sides.
 pub trait Platform {
@@ -28,9 +27,9 @@ pub trait Platform {
     /// When the namespace refuses.
     fn remove_stale_scheme(&mut self, name: &str) -> io::Result<()>;
 
-    /// Time that test interrupts on a line may take.
-    fn interrupt_limits(&self) -> Limits {
-        Limits::default()
+    /// Time limits of the test of an interrupt line.
+    fn line_test_limits(&self) -> LineTestLimits {
+        LineTestLimits::default()
     }
 
     /// Called once, after the scheme is registered and readiness was reported.
@@ -38,6 +37,25 @@ pub trait Platform {
 
     /// Called when the daemon stops.
     fn stopped(&mut self, _counters: &Counters) {}
+}
+
+/// Time limits of the test of an interrupt line ([`crate::redox::irq::line_test`]).
+#[derive(Clone, Copy, Debug)]
+pub struct LineTestLimits {
+    /// Limit for the interrupt of one test.
+    pub test: Duration,
+    /// Time for interrupts of others, before the tests; zero where the line is known not to be shared.
+    pub listen: Duration,
+}
+
+impl Default for LineTestLimits {
+    fn default() -> Self {
+        Self {
+            // Real interrupts take microseconds; QEMU's moderation up to 500.
+            test: Duration::from_millis(2),
+            listen: Duration::from_millis(20),
+        }
+    }
 }
 
 /// File descriptors that the daemon inherits: those of `PCID_CLIENT_CHANNEL` and `INIT_NOTIFY`.

@@ -39,7 +39,7 @@ enum Command {
     /// Formatting, lints, all tests (also against QEMU's device models), and `check-redox`.
     Test(test::Arguments),
     /// Hold every file against the house rules of docs/design.md; a part of test.
-    House,
+    House(house::Arguments),
     /// Type-check and lint everything that runs on Redox for its four architectures.
     CheckRedox(check_redox::Arguments),
     /// Swap the driver into the image of a Redox system, or back, and try it there in QEMU.
@@ -55,7 +55,7 @@ fn main() -> ExitCode {
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Play(arguments) => play::run(&arguments),
         Command::Test(arguments) => test::run(&arguments),
-        Command::House => house::check(),
+        Command::House(arguments) => house::run(&arguments),
         Command::CheckRedox(arguments) => check_redox::run(&arguments),
         Command::Redox(arguments) => redox::run(&arguments),
         Command::Bench(arguments) => bench::run(&arguments),

@@ -29,6 +29,14 @@ pub fn cargo() -> Command {
     command
 }
 
+/// The commit that programs are built from, and whether files differ from it.
+pub fn sources() -> String {
+    let mut git = Command::new("git");
+    git.current_dir(root())
+        .args(["describe", "--always", "--dirty=, with changes"]);
+    output(&mut git).map_or_else(|_| "unknown".to_owned(), |text| text.trim().to_owned())
+}
+
 /// PATH with that directory in front.
 pub fn path_with(directory: &Path) -> Result<OsString> {
     let path = std::env::var_os("PATH").unwrap_or_default();
@@ -36,10 +44,12 @@ pub fn path_with(directory: &Path) -> Result<OsString> {
     std::env::join_paths(all).with_context(|| format!("{} cannot be in PATH", directory.display()))
 }
 
-/// Writes a script that can be started.
+/// Writes a script that can be started, in one step: another process may be about to start it.
 pub fn executable(path: &Path, text: &str) -> Result<()> {
-    fs::write(path, text)
-        .and_then(|()| fs::set_permissions(path, Permissions::from_mode(0o755)))
+    let new = path.with_extension(format!("new-{}", std::process::id()));
+    fs::write(&new, text)
+        .and_then(|()| fs::set_permissions(&new, Permissions::from_mode(0o755)))
+        .and_then(|()| fs::rename(&new, path))
         .with_context(|| format!("cannot write {}", path.display()))
 }
 

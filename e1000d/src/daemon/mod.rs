@@ -1,8 +1,8 @@
 //! The process: start, its two threads, end.
 //!
-//! One thread ([`requests`]) blocks in a read of the scheme socket and serves what comes: for a request that need not wait,
-//! two system calls in all, as few as any scheme can do. The main thread ([`main_loop`]) waits for everything else
-//! (interrupt, timer, signals) at an event queue. They share the driver under a lock ([`shared`]).
+//! One thread (`requests`) blocks in a read of the scheme socket and serves what comes: for a request that need not wait,
+//! two system calls in all, as few as any scheme can do. The main thread (`main_loop`) waits for everything else
+//! (interrupt, timer, signals) at an event queue. They share the driver under a lock (`shared`).
 
 mod main_loop;
 mod requests;

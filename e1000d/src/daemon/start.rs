@@ -70,7 +70,7 @@ impl<R: Registers + Clone + Send + Sync + 'static> Daemon<R> {
             &function.config,
             &mut nic,
             &mut events,
-            (platform.interrupt_limits(), clock),
+            (platform.line_test_limits(), clock),
         )?;
         wait_for_link(&mut nic, clock);
         let revision = function.config.id.revision;
@@ -92,7 +92,8 @@ impl<R: Registers + Clone + Send + Sync + 'static> Daemon<R> {
             revision,
             interrupts: interrupts.to_string(),
             polling: interrupts.kind() == Kind::Polling,
-            tuning,
+            aspm: tuning.aspm.map(|aspm| aspm.to_string()),
+            pcix_longest_read: tuning.longest_read.map(|bytes| bytes.to_string()),
             hazard,
         };
         let mut scheme = NetworkScheme::new(function.scheme_name.clone(), nic, description, *clock);

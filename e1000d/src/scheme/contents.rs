@@ -67,15 +67,18 @@ fn info<R: Registers, D: DmaRegion>(nic: &Nic<R, D>, description: &Description) 
         ("tx_ring", sizes.tx.get().to_string()),
         ("mtu", nic.state().mtu().to_string()),
         ("quirks", quirks.join(" ")),
-        ("aspm", or_none(description.tuning.aspm)),
-        ("pcix_longest_read", or_none(description.tuning.longest_read)),
+        ("aspm", or_none(description.aspm.as_deref())),
+        (
+            "pcix_longest_read",
+            or_none(description.pcix_longest_read.as_deref()),
+        ),
         ("hazard", or_none(description.hazard)),
         ("notes", warnings(nic.state().warnings())),
     ])
 }
 
-fn or_none(value: Option<impl ToString>) -> String {
-    value.map_or_else(|| "none".to_owned(), |value| value.to_string())
+fn or_none(value: Option<&str>) -> String {
+    value.unwrap_or("none").to_owned()
 }
 
 fn warnings(warnings: Warnings) -> String {

@@ -3,8 +3,6 @@
 //! `mac` is six bytes, as the stock driver has it. The others are text, one `key value` a line; smolnetd knows nothing
 //! of them.
 
-use crate::redox::config_space::Tuning;
-
 /// A file of the scheme.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum File {
@@ -18,7 +16,7 @@ pub enum File {
     Stats,
     /// The MTU and its limits; a write sets it.
     Mtu,
-    /// The receive mode; a write makes a request ([`super::receive_mode`]).
+    /// The receive mode; a write makes a request (`receive_mode`).
     Filter,
     /// Recoveries from hangs, and a snapshot of the last one.
     Hang,
@@ -37,8 +35,10 @@ pub struct Description {
     pub interrupts: String,
     /// The rings are polled for want of an interrupt.
     pub polling: bool,
-    /// Settings in configuration space.
-    pub tuning: Tuning,
+    /// Link power management of a PCIe function.
+    pub aspm: Option<String>,
+    /// Bytes of the longest read of a PCI-X function.
+    pub pcix_longest_read: Option<String>,
     /// Known defect of the part, if it is driven because of `--force`.
     pub hazard: Option<&'static str>,
 }

@@ -13,6 +13,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 use std::{fmt, thread};
 
+use e1000_hw::ethernet::MacAddress;
 use tempfile::TempDir;
 
 use crate::machine::{self, MachineError, Netdev, NicModel};
@@ -209,7 +210,7 @@ impl Hosted {
             .arg("--counters")
             .arg(files.path().join("counters.json"));
         if let Some(mac) = options.mac {
-            command.args(["--mac", &mac.map(|byte| format!("{byte:02x}")).join(":")]);
+            command.args(["--mac", &MacAddress(mac).to_string()]);
         }
         if let Some(capture) = &options.capture {
             command.arg("--capture").arg(capture);

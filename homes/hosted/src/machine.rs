@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::sync::mpsc::channel;
 use std::time::Duration;
 
+use e1000_hw::ethernet::MacAddress;
 use qemu_process::{Launch, Monitor, Qemu, QemuError, escape};
 use tempfile::TempDir;
 
@@ -279,7 +280,7 @@ struct Files {
 
 fn launch(options: &MachineOptions, files: &Files) -> Launch {
     let size = options.ram_mib;
-    let mac = options.mac.map(|byte| format!("{byte:02x}")).join(":");
+    let mac = MacAddress(options.mac);
     let ram = escape(&files.ram);
     let memory = format!("memory-backend-file,id=m,size={size}M,share=on,mem-path={ram}");
     let nic = format!(

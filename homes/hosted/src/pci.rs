@@ -7,6 +7,7 @@ use pcid_config::protocol::{Bar, LegacyInterrupt, PciAddress, PciFunction, PciId
 use crate::qtest::Qtest;
 use crate::registers::QtestRegisters;
 
+// Configuration mechanism 1 (PCI Local Bus Specification 3.0, 3.2.2.3.2).
 const CONFIG_ADDRESS: u16 = 0xCF8;
 const CONFIG_DATA: u16 = 0xCFC;
 
@@ -20,11 +21,11 @@ const INTERRUPT: u8 = 0x3C;
 /// I/O decoding, memory decoding, bus mastering.
 const COMMAND_ENABLE: u32 = 0b111;
 
-/// Interrupt routing of the PIIX3 ISA bridge: one byte for each of PIRQA to PIRQD.
+/// Interrupt routing of the PIIX3 ISA bridge: one byte for each of PIRQA to PIRQD (82371SB datasheet, register PIRQRC).
 const PIIX3_SLOT: u8 = 1;
 const PIIX3_ROUTES: u8 = 0x60;
 
-/// The legacy lines of PIRQA to PIRQD, as SeaBIOS routes them.
+/// The legacy lines of PIRQA to PIRQD, as SeaBIOS routes them (`pci_irqs` in its src/fw/pciinit.c).
 const LINES: [u8; 4] = [10, 10, 11, 11];
 
 /// First address of memory BARs: above RAM, below the IOAPIC.
@@ -87,8 +88,8 @@ pub enum PciError {
     #[error("there is no device in slot {0}")]
     NoDevice(u8),
     /// BAR 0 is not memory.
-    #[error("BAR 0 is not a memory BAR: {0:?}")]
-    NoRegisters(Bar),
+    #[error("BAR 0 is not a memory BAR")]
+    NoRegisters,
 }
 
 /// The NIC as firmware leaves it.
@@ -107,7 +108,7 @@ impl Nic {
     /// [`PciError::NoRegisters`] if it is not memory.
     pub fn registers(&self, qtest: &Qtest) -> Result<QtestRegisters, PciError> {
         let bar = self.function.bars[0];
-        let (address, _) = bar.memory().ok_or(PciError::NoRegisters(bar))?;
+        let (address, _) = bar.memory().ok_or(PciError::NoRegisters)?;
         Ok(QtestRegisters::new(qtest.clone(), address))
     }
 }
@@ -165,7 +166,8 @@ fn interrupt_line(config: &ConfigSpace) -> Option<LegacyInterrupt> {
     if !(1..=4).contains(&pin) {
         return None;
     }
-    // The i440FX rotates the pins by the slot: pin 1 of slot 1 is PIRQA.
+    // The i440FX rotates the pins by the slot: pin 1 of slot 1 is PIRQA (`pci_slot_get_pirq` in QEMU's
+    // hw/pci-host/i440fx.c, in older ones in hw/pci-host/piix.c).
     let irq = LINES[(usize::from(config.slot) + usize::from(pin) + 2) % LINES.len()];
     config.write(INTERRUPT, u32::from_le_bytes([irq, pin, rest[0], rest[1]]));
     Some(LegacyInterrupt { irq, phandle: None })

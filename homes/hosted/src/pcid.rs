@@ -29,7 +29,7 @@ const REQUEST_LIMIT: usize = 4096;
 pub fn serve(nic: &Nic, on_bus_master_off: impl FnMut() + Send + 'static) -> io::Result<OwnedFd> {
     let (ours, theirs) = UnixStream::pair()?;
     let (config, function) = (nic.config.clone(), nic.function.clone());
-    // Opening the channel enables the function.
+    // Opening the channel enables the function (`parse_after_pci_addr` in redox base, drivers/pcid/src/scheme.rs).
     config.enable();
     redox_shim::spawn_without_signals("pcid", move || {
         run(ours, &config, &function, on_bus_master_off);

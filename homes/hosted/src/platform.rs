@@ -8,8 +8,7 @@ use std::{fs, io};
 use e1000_hw::platform::Registers;
 use e1000_hw::recorder::Counts;
 use e1000_hw::regs::{self, Rctl, Tctl};
-use e1000d::platform::{Counters, Platform};
-use e1000d::redox::irq::line_test::Limits;
+use e1000d::platform::{Counters, LineTestLimits, Platform};
 use pcid_config::channel::Channel;
 use pcid_config::protocol::PciFunction;
 use serde::{Deserialize, Serialize};
@@ -116,9 +115,9 @@ impl Platform for HostedPlatform {
         }
     }
 
-    fn interrupt_limits(&self) -> Limits {
+    fn line_test_limits(&self) -> LineTestLimits {
         // An interrupt is a message that goes through two threads, which wait for their turns; nobody shares the line.
-        Limits {
+        LineTestLimits {
             test: Duration::from_secs(1),
             listen: Duration::ZERO,
         }

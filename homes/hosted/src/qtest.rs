@@ -88,7 +88,7 @@ impl Qtest {
                 let Ok(line) = line else { break };
                 match parse_interrupt(&line) {
                     Some(interrupt) => on_interrupt(interrupt),
-                    // A full channel means an answer nobody asked for: the conversation is out of step.
+                    // A full channel means an answer without a command: the conversation is out of step.
                     None if sender.try_send(line).is_err() => break,
                     None => {}
                 }

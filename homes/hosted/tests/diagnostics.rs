@@ -7,7 +7,7 @@ mod common;
 mod hosted;
 
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use client::Client;
 use common::{OTHER, for_each_model, frame, wait_for};
@@ -28,6 +28,9 @@ fn lines(hosted: &Hosted, file: &str) -> Vec<(String, String)> {
         .filter_map(pair)
         .collect()
 }
+
+/// Self-tests in which others have to be served at least once.
+const TRIES: usize = 10;
 
 fn write(hosted: &Hosted, file: &str, text: &str) -> Result<usize, i32> {
     open(hosted, file, O_WRONLY)
@@ -51,18 +54,19 @@ fn self_test_passes_through_the_scheme_and_others_are_served_meanwhile() {
             lines(&hosted, "selftest"),
             [("state", "never"), ("runs", "0"), ("failures", "0")].map(|(a, b)| (a.to_owned(), b.to_owned()))
         );
-        assert_eq!(write(&hosted, "selftest", "run"), Ok(3));
-        // Whoever asks for something meanwhile waits for a step, not for the test.
-        let mut longest = Duration::ZERO;
-        let mut asked = Instant::now();
-        while value(&hosted, "selftest", "state") == "running" {
-            assert_eq!(value(&hosted, "mtu", "mtu"), "1500");
-            longest = longest.max(asked.elapsed());
-            asked = Instant::now();
-        }
-        println!("{nic}: {:?}, longest answer {longest:?}", report(&hosted));
-        // Each register access takes 50 us here; 82544's NVM is read bit by bit.
-        assert!(longest < Duration::from_secs(5), "{longest:?}");
+        // Others wait for a step, not for the test: they are answered while it runs. Where this process gets no
+        // processor, a short test may be over before it asks.
+        let served = (0..TRIES).any(|_| {
+            assert_eq!(write(&hosted, "selftest", "run"), Ok(3));
+            let mut answers = 0;
+            while value(&hosted, "selftest", "state") == "running" {
+                assert_eq!(value(&hosted, "mtu", "mtu"), "1500");
+                answers += usize::from(value(&hosted, "selftest", "state") == "running");
+            }
+            println!("{nic}: {answers} answers, {:?}", report(&hosted));
+            answers > 0
+        });
+        assert!(served, "nobody is served while the test runs");
         for part in ["link", "registers", "nvm", "loopback", "interrupt"] {
             assert_eq!(value(&hosted, "selftest", part), "passed", "{part}");
         }

@@ -133,13 +133,10 @@ fn frames_whose_interrupt_was_lost_are_told_of_with_the_next_request() {
             news.recv_timeout(Duration::from_millis(300)).is_err(),
             "nobody noticed"
         );
-        // Whatever anybody asks has the ring looked at.
+        // Any request has the ring looked at.
         let other = hosted::data(&hosted);
-        let sent = Instant::now();
         other.write(&frame(OTHER, 100, 3)).unwrap();
         assert_eq!(news.recv_timeout(SOON), Ok(7));
-        println!("{nic}: told after {:?}", sent.elapsed());
-        assert!(sent.elapsed() < Duration::from_secs(3));
         let mut buffer = [0; 2048];
         let length = data.read(&mut buffer).unwrap();
         assert_eq!(buffer[..length], frame(MAC, 100, 2));

@@ -82,6 +82,7 @@ mod tests {
             "x check --target 10.0.2.2 --address 10.0.2.15",
             "x scenario boot contract --after mac.offset-7 --marker STEP",
             "x scenario pair --time 10m",
+            "x scenario boot transfer restart --port 5001 --router 10.0.2.2 --patience 3 --marker STEP",
             "x script /etc/script --marker X --wait 20",
             "x --json floor --frames 5000 --size 60",
             "x sink 5000 --seconds 6",
@@ -101,6 +102,7 @@ mod tests {
             "x check --peer nobody",
             "x scenario",
             "x scenario nothing",
+            "x scenario boot --patience 0",
             "x stream 10.0.2.2:5001",
             "x stream 10.0.2.2:5001 --seconds 5 --receivers 65",
         ] {

@@ -1,7 +1,7 @@
 //! The lab's agent: what is done inside a system under test, on Redox or on Linux with the hosted home.
 //!
-//! [`contract`] checks an adapter against what its clients may rely on, [`scenario`] plays through what a driver has to
-//! survive, [`script`] carries out commands for the host of the lab. The program `lab-agent` has all commands of
+//! [`contract`] checks an adapter against what its clients may rely on, `scenario` plays through what a driver has to
+//! survive, `script` carries out commands for the host of the lab. The program `lab-agent` has all commands of
 //! `netstack-client` besides, so that a system under test needs one program.
 
 #![deny(unsafe_code)]

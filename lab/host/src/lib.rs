@@ -1,7 +1,7 @@
 //! The lab's host: boots Redox systems in QEMU, with the stock driver and with ours, and compares what it sees.
 //!
 //! [`image`] puts drivers and the lab's agent on copies of a disk image, [`system`] boots one and follows its console,
-//! [`report`] plays through what a driver has to survive, [`bench`] measures.
+//! [`report`] plays through what a driver has to survive, [`mod@bench`] measures.
 
 #![forbid(unsafe_code)]
 

@@ -52,8 +52,8 @@ pub fn parse(output: &str) -> Option<Results> {
 }
 
 impl Results {
-    /// Whether all is well for a NIC, and its cell of the table. A failure that names no NIC counts for each.
-    pub fn cell(&self, nic: &str) -> (bool, String) {
+    /// The result for a NIC, or what is wrong. A failure that names no NIC counts for each.
+    pub fn cell(&self, nic: &str) -> Result<String, String> {
         let concerns = |nics: &Vec<String>| nics.is_empty() || nics.iter().any(|name| name == nic);
         let failed: Vec<&str> = self
             .failed
@@ -61,9 +61,9 @@ impl Results {
             .filter_map(|(name, nics)| concerns(nics).then_some(name.as_str()))
             .collect();
         match (failed.is_empty(), self.broken) {
-            (true, false) => (true, format!("ok, {} passed", self.passed)),
-            (true, true) => (false, "FAIL: a test program ended early".into()),
-            (false, _) => (false, format!("FAIL: {}", failed.join(", "))),
+            (true, false) => Ok(format!("ok, {} passed", self.passed)),
+            (true, true) => Err("a test program ended early".into()),
+            (false, _) => Err(failed.join(", ")),
         }
     }
 }
@@ -98,8 +98,8 @@ test result: ok. 1 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out; fini
     fn failures_belong_to_the_nics_that_they_name_or_to_all() {
         let results = parse(OUTPUT).unwrap();
         assert_eq!(results.passed, 2);
-        assert_eq!(results.cell("e1000"), (false, "FAIL: second, third".into()));
-        assert_eq!(results.cell("e1000-82544gc"), (false, "FAIL: third".into()));
+        assert_eq!(results.cell("e1000"), Err("second, third".into()));
+        assert_eq!(results.cell("e1000-82544gc"), Err("third".into()));
     }
 
     #[test]
@@ -109,9 +109,9 @@ test result: ok. 1 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out; fini
             .skip_while(|line| *line != "running 1 test")
             .collect::<Vec<_>>()
             .join("\n");
-        assert_eq!(parse(&good).unwrap().cell("e1000"), (true, "ok, 1 passed".into()));
+        assert_eq!(parse(&good).unwrap().cell("e1000"), Ok("ok, 1 passed".into()));
         let early = format!("{good}\nrunning 7 tests\ntest fifth ... ok\n");
-        assert!(!parse(&early).unwrap().cell("e1000").0);
+        assert!(parse(&early).unwrap().cell("e1000").is_err());
         assert_eq!(parse("error: could not compile"), None);
     }
 }

@@ -8,17 +8,20 @@ mod errors;
 mod modules;
 mod rust;
 mod settings;
+mod sizes;
 mod source;
 mod text;
 
 use std::collections::BTreeSet;
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
+use clap::Args;
 
 use crate::process::root;
 use settings::Settings;
+use sizes::Sizes;
 use source::Tree;
 
 /// A rule, under the name by which `xtask/house.toml` exempts files from it.
@@ -27,6 +30,7 @@ enum Rule {
     LongLine,
     ClosedSource,
     DeadLink,
+    DeadName,
     DocOpening,
     PrivateWord,
     LongFile,
@@ -39,10 +43,11 @@ enum Rule {
 }
 
 impl Rule {
-    const ALL: [Self; 12] = [
+    const ALL: [Self; 13] = [
         Self::LongLine,
         Self::ClosedSource,
         Self::DeadLink,
+        Self::DeadName,
         Self::DocOpening,
         Self::PrivateWord,
         Self::LongFile,
@@ -59,6 +64,7 @@ impl Rule {
             Self::LongLine => "long-line",
             Self::ClosedSource => "closed-source",
             Self::DeadLink => "dead-link",
+            Self::DeadName => "dead-name",
             Self::DocOpening => "doc-opening",
             Self::PrivateWord => "private-word",
             Self::LongFile => "long-file",
@@ -102,6 +108,25 @@ impl fmt::Display for Violation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}: {}: {}", self.path, self.line, self.rule, self.message)
     }
+}
+
+/// Options of `cargo xtask house`.
+#[derive(Args)]
+pub struct Arguments {
+    /// Print the lines of each crate instead, here or in another work tree.
+    #[arg(long, value_name = "TREE")]
+    sizes: Option<Option<PathBuf>>,
+}
+
+/// Checks the rules, or prints sizes.
+pub fn run(arguments: &Arguments) -> Result<()> {
+    let Some(other) = &arguments.sizes else {
+        return check();
+    };
+    let root = other.clone().unwrap_or_else(root);
+    let (tree, crates) = (Tree::read(&root)?, crates::Crates::read(&root)?);
+    println!("{}", Sizes::of(&tree, crates.folders()));
+    Ok(())
 }
 
 /// Holds the work tree against all rules; the error says how many places break one, after each was printed.

@@ -28,6 +28,10 @@ pub fn check(tree: &Tree, file: &Text) -> Vec<Violation> {
             found.push(Violation::new(Rule::ClosedSource, &file.path, line, message));
         }
         if markdown && !in_block {
+            for name in places(text).filter(|name| !is_defined(tree, name)) {
+                let message = format!("`{name}` is not in this repository");
+                found.push(Violation::new(Rule::DeadName, &file.path, line, message));
+            }
             for target in links(text).filter(|target| !is_known(tree, &file.path, target)) {
                 let message = format!("the link leads to {target}, which git does not know");
                 found.push(Violation::new(Rule::DeadLink, &file.path, line, message));
@@ -60,6 +64,31 @@ fn links(line: &str) -> impl Iterator<Item = &str> {
     line.split("](").skip(1).filter_map(|rest| {
         let (target, _) = rest.split_once(')')?;
         Some(target)
+    })
+}
+
+/// Names in a line of places in Rust files: `folder/file.rs`, which a word in the file may follow, `folder/file.rs word`.
+/// What is linked to is elsewhere.
+fn places(line: &str) -> impl Iterator<Item = &str> {
+    let spans = line.split('`').skip(1).step_by(2);
+    let after = line.split('`').skip(2).step_by(2).chain(std::iter::once(""));
+    spans.zip(after).filter_map(|(span, after)| {
+        let path = span.split(' ').next().unwrap_or_default();
+        let is_path = path.contains('/') && path.ends_with(".rs") && !path.contains('*');
+        (is_path && !after.starts_with("](")).then_some(span)
+    })
+}
+
+/// Returns true if the file exists and says the words.
+fn is_defined(tree: &Tree, place: &str) -> bool {
+    let mut parts = place.split(' ');
+    let Some(file) = parts.next().and_then(|path| tree.text(path)) else {
+        return false;
+    };
+    let is_part = |c: char| c.is_alphanumeric() || c == '_';
+    parts.all(|word| {
+        let last = word.rsplit("::").next().unwrap_or(word);
+        file.split(|c| !is_part(c)).any(|known| known == last)
     })
 }
 
@@ -129,6 +158,26 @@ mod tests {
         ] {
             assert_eq!(closed_source(text), cited, "{text}");
         }
+    }
+
+    #[test]
+    fn places_in_code_exist() {
+        let files = [(
+            "a/src/ring.rs".to_owned(),
+            "impl Ring { fn fill() {} }".to_owned(),
+        )];
+        let tree = Tree::new(Vec::new(), files.into()).unwrap();
+        for (place, known) in [
+            ("a/src/ring.rs", true),
+            ("a/src/ring.rs fill", true),
+            ("a/src/ring.rs Ring::fill", true),
+            ("a/src/ring.rs fil", false),
+            ("a/src/rings.rs", false),
+        ] {
+            assert_eq!(is_defined(&tree, place), known, "{place}");
+        }
+        let line = "see `b/c.rs f`, [`d/e.rs`](https://d), `x.rs`, `cargo test`, `g/*.rs`";
+        assert_eq!(places(line).collect::<Vec<_>>(), ["b/c.rs f"]);
     }
 
     #[test]

@@ -1,7 +1,6 @@
 //! `cargo xtask redox --report`
 
 use std::fs;
-use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 use lab_host::program::Architecture;
@@ -9,7 +8,7 @@ use lab_host::report::{self, Header, Matrix, Options};
 use lab_host::system::accelerator::Accelerator;
 
 use super::Arguments;
-use crate::process::{output, root, target};
+use crate::process::{sources, target};
 use crate::programs::{self, Programs};
 use crate::steps::Steps;
 use crate::tools;
@@ -70,12 +69,4 @@ fn finish(arguments: &Arguments, header: &Header, matrix: &Matrix) -> Result<()>
         eprintln!("  WORSE than the stock driver: {line}");
     }
     bail!("{} result(s) are worse than the stock driver's", worse.len())
-}
-
-/// Which sources the driver is built from.
-fn sources() -> String {
-    let mut git = Command::new("git");
-    git.current_dir(root())
-        .args(["describe", "--always", "--dirty=, with changes"]);
-    output(&mut git).map_or_else(|_| "unknown".to_owned(), |text| text.trim().to_owned())
 }

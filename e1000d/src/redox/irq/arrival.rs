@@ -7,8 +7,9 @@ use e1000_hw::platform::{Clock, DmaRegion, Registers};
 use pcid_config::interrupt::{InterruptError, IrqLine, Serviced};
 
 use super::Interrupts;
-use super::line_test::{self, Limits, Verdict};
+use super::line_test::{self, Verdict};
 use crate::error::DaemonError;
+use crate::platform::LineTestLimits;
 use crate::redox::events::{Events, Source};
 
 /// Longest time from a test message to its event. A vector is nobody else's: when it fires proves nothing.
@@ -28,7 +29,7 @@ impl Interrupts {
         &self,
         nic: &mut Nic<R, D>,
         events: &mut Events,
-        limits: Limits,
+        limits: LineTestLimits,
         clock: &impl Clock,
     ) -> Result<Option<&'static str>, DaemonError> {
         Ok(match self {

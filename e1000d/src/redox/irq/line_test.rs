@@ -12,6 +12,8 @@ use std::time::Duration;
 
 use e1000_hw::platform::Clock;
 
+use crate::platform::LineTestLimits;
+
 /// Probability of passing by chance below which a line is trusted.
 const CHANCE: f64 = 1e-5;
 /// Fewest tests in a row, on a line that is silent otherwise.
@@ -30,25 +32,6 @@ const OTHERS: Duration = Duration::from_millis(1);
 const SLOW: Duration = Duration::from_micros(200);
 /// Most pauses for a line to become quiet.
 const QUIET_POLLS: usize = 8;
-
-/// Time limits.
-#[derive(Clone, Copy, Debug)]
-pub struct Limits {
-    /// For the interrupt of one test.
-    pub test: Duration,
-    /// For interrupts of others, before the tests; zero where the line is known not to be shared.
-    pub listen: Duration,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            // Real ones take microseconds; QEMU's moderation up to 500.
-            test: Duration::from_millis(2),
-            listen: Duration::from_millis(20),
-        }
-    }
-}
 
 /// Result of the tests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,7 +72,11 @@ pub trait Line {
 /// # Errors
 ///
 /// When the line fails.
-pub fn test_line<L: Line>(line: &mut L, clock: &impl Clock, limits: Limits) -> Result<Verdict, L::Error> {
+pub fn test_line<L: Line>(
+    line: &mut L,
+    clock: &impl Clock,
+    limits: LineTestLimits,
+) -> Result<Verdict, L::Error> {
     let Some(wanted) = listen(line, clock, limits)? else {
         return Ok(Verdict::TooBusy);
     };
@@ -124,7 +111,11 @@ pub fn test_line<L: Line>(line: &mut L, clock: &impl Clock, limits: Limits) -> R
 }
 
 /// Listens for interrupts of others. Returns the number of tests in a row that prove something, if any number does.
-fn listen<L: Line>(line: &mut L, clock: &impl Clock, limits: Limits) -> Result<Option<u32>, L::Error> {
+fn listen<L: Line>(
+    line: &mut L,
+    clock: &impl Clock,
+    limits: LineTestLimits,
+) -> Result<Option<u32>, L::Error> {
     line.mask();
     wait_until_quiet(line, clock)?;
     let start = clock.now();
@@ -186,7 +177,7 @@ fn test<L: Line>(line: &mut L, clock: &impl Clock, limit: Duration) -> Result<An
             (true, true) => return Ok(Answer::InTime),
             (true, false) => return Ok(Answer::Late),
             (false, false) => return Ok(Answer::None),
-            (false, true) if passed > Limits::default().test => clock.sleep(SLOW),
+            (false, true) if passed > LineTestLimits::default().test => clock.sleep(SLOW),
             (false, true) => {}
         }
     }
@@ -303,7 +294,7 @@ mod tests {
                 let time = Time::default();
                 let mut line = Simulated::new(&time, seed, own, others);
                 line.taken_away = taken_away;
-                let Ok(verdict) = test_line(&mut line, &&time, Limits::default());
+                let Ok(verdict) = test_line(&mut line, &&time, LineTestLimits::default());
                 assert!(time.0.get() < Duration::from_secs(5), "{:?}", time.0.get());
                 verdict
             })

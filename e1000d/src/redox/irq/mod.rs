@@ -18,9 +18,9 @@ use pcid_config::interrupt::{InterruptError, IrqLine};
 use pcid_config::message::{self, MessageError, MessageVector, MsiX};
 use pcid_config::protocol::PciFunction;
 
-use self::line_test::Limits;
 use super::events::{Events, Source};
 use crate::error::{DaemonError, Doing};
+use crate::platform::LineTestLimits;
 
 /// PCI configuration space: command register, and its bit that turns INTx off.
 const PCI_COMMAND: u16 = 4;
@@ -120,7 +120,7 @@ impl Interrupts {
         function: &PciFunction,
         nic: &mut Nic<R, D>,
         events: &mut Events,
-        (limits, clock): (Limits, &impl Clock),
+        (limits, clock): (LineTestLimits, &impl Clock),
     ) -> Result<Self, DaemonError> {
         for kind in Kind::ALL.into_iter().skip_while(|kind| *kind != first) {
             let interrupts = match Self::set_up(kind, channel, function, nic) {

@@ -1,4 +1,4 @@
-//! Mappings of this process whose end somebody has to learn of.
+//! Mappings of schemes' memory in this process: the scheme is notified when one ends.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};

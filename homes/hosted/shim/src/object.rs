@@ -25,7 +25,7 @@ impl<T: Object> From<Arc<T>> for Opened {
     }
 }
 
-/// A mapping that somebody asks for.
+/// A request to map memory of an object.
 #[derive(Clone, Copy, Debug)]
 pub struct MapRequest {
     /// Length in bytes, not yet that of whole pages.

@@ -29,7 +29,7 @@ pub fn insert_from(object: Arc<dyn Object>, minimum: usize) -> Result<usize> {
     let placeholder = PLACEHOLDER.as_ref().ok_or(Error::new(EMFILE))?;
     let minimum = i32::try_from(minimum.max(3)).map_err(|_| Error::new(EMFILE))?;
     let number = sys::duplicate(placeholder.as_raw_fd(), minimum).map_err(from_linux)? as usize;
-    // An entry that is there already belongs to a number that was closed behind our back.
+    // An entry that is there already belongs to a number that was closed without libredox.
     let stale = write(|entries| entries.insert(number, object));
     drop(stale);
     Ok(number)
@@ -46,7 +46,7 @@ pub fn insert_opened(opened: Opened) -> Result<usize> {
         Opened::Object(object) => insert(object),
         Opened::Descriptor(descriptor) => {
             let number = descriptor.into_raw_fd() as usize;
-            // An entry that is there already belongs to a number that was closed behind our back.
+            // An entry that is there already belongs to a number that was closed without libredox.
             forget(number);
             Ok(number)
         }

@@ -1,4 +1,4 @@
-//! Names: listing, registration, and what `setrens` leaves of them.
+//! Names: listing, registration, and the remains after `setrens`.
 
 mod common;
 
@@ -102,7 +102,7 @@ fn scheme_registered_in_a_restricted_namespace_is_seen_by_nobody_else() {
     child.wait().unwrap();
 }
 
-/// Not a test of its own: what the children of the tests above do.
+/// Not a test of its own: the children of the tests above.
 #[test]
 fn child() {
     match child_role().as_deref() {
@@ -127,6 +127,10 @@ fn child() {
                 errno::EBADF,
                 "the old namespace's descriptor is closed"
             );
+            let reader = Fd::open("/scheme/pipe", O_RDONLY, 0).unwrap();
+            let writer = Fd::new(reader.dup(b"write").unwrap());
+            writer.write(b"through").unwrap();
+            assert_eq!(reader.read(&mut [0; 16]).unwrap(), 7);
         }
         Some("wrong-order") => {
             let wrong = Socket::create().unwrap();

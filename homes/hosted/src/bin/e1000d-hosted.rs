@@ -16,6 +16,7 @@ use e1000_hosted::memory::FIRST_FREE;
 use e1000_hosted::platform::HostedPlatform;
 use e1000_hosted::registers::QtestRegisters;
 use e1000_hosted::{pci, pcid};
+use e1000_hw::ethernet::MacAddress;
 use e1000_hw::platform::Registers;
 use e1000d::options::{DESCRIPTION, Options};
 use e1000d::platform::Environment;
@@ -37,8 +38,8 @@ struct Arguments {
     #[arg(long, default_value = "user")]
     netdev: Netdev,
     /// Address of the NIC.
-    #[arg(long, default_value = "52:54:00:12:34:56", value_parser = parse_mac)]
-    mac: [u8; 6],
+    #[arg(long, default_value = "52:54:00:12:34:56")]
+    mac: MacAddress,
     /// Directory of scheme sockets, where the clients look, too; REDOX_SHIM_DIR if not given.
     #[arg(long)]
     scheme_dir: Option<PathBuf>,
@@ -63,16 +64,6 @@ struct Arguments {
     name_taken: bool,
 }
 
-fn parse_mac(text: &str) -> Result<[u8; 6], String> {
-    let bytes: Option<Vec<u8>> = text
-        .split(':')
-        .map(|byte| u8::from_str_radix(byte, 16).ok())
-        .collect();
-    bytes
-        .and_then(|bytes| bytes.try_into().ok())
-        .ok_or_else(|| format!("not an Ethernet address: {text}"))
-}
-
 fn main() -> ExitCode {
     match run() {
         Ok(()) => ExitCode::SUCCESS,
@@ -95,7 +86,7 @@ fn run() -> Result<(), Box<dyn Error>> {
     let machine = Machine::start(MachineOptions {
         slot: arguments.slot,
         netdev: arguments.netdev,
-        mac: arguments.mac,
+        mac: arguments.mac.0,
         capture: arguments.capture,
         monitor: arguments.monitor,
         ..MachineOptions::new(arguments.nic).with_shim_interrupts()
@@ -142,20 +133,4 @@ fn take_pokes(socket: UnixDatagram, registers: QtestRegisters) -> std::io::Resul
         }
     };
     redox_shim::spawn_without_signals("pokes", take)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::parse_mac;
-
-    #[test]
-    fn addresses_have_six_bytes() {
-        assert_eq!(
-            parse_mac("52:54:00:12:34:56"),
-            Ok([0x52, 0x54, 0, 0x12, 0x34, 0x56])
-        );
-        for wrong in ["", "52:54:00:12:34", "52:54:00:12:34:56:78", "52:54:00:12:34:5g"] {
-            assert!(parse_mac(wrong).is_err(), "{wrong}");
-        }
-    }
 }

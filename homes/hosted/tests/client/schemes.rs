@@ -1,6 +1,8 @@
 //! Processes that serve schemes, and `netstack-client` as their client.
 
+use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -11,6 +13,8 @@ use tempfile::TempDir;
 pub const DIRECTORY: &str = "REDOX_SHIM_DIR";
 /// Variable with the name of the scheme to serve or to use.
 pub const NAME: &str = "NETSTACK_CLIENT_TEST_SCHEME";
+/// Longest wait for the end of a command.
+const LIMIT: Duration = Duration::from_secs(120);
 /// Names of the only scheme of most tests.
 pub const ONE: &[&str] = &["network.fake"];
 
@@ -42,15 +46,17 @@ impl Schemes {
         };
         let servers = names.iter().map(server).collect();
         let schemes = Self { directory, servers };
+        schemes.wait_for("schemes", |_| schemes.adapters() == names.len());
+        schemes
+    }
+
+    /// Waits until something is so, as may be seen in the directory of schemes.
+    pub fn wait_for(&self, what: &str, is_so: impl Fn(&Path) -> bool) {
         let start = Instant::now();
-        while schemes.adapters() < names.len() {
-            assert!(
-                start.elapsed() < Duration::from_secs(20),
-                "the schemes do not appear"
-            );
+        while !is_so(self.directory.path()) {
+            assert!(start.elapsed() < LIMIT, "never seen: {what}");
             thread::sleep(Duration::from_millis(20));
         }
-        schemes
     }
 
     fn adapters(&self) -> usize {
@@ -68,7 +74,15 @@ impl Schemes {
     }
 
     pub fn output(&self, line: &str) -> Output {
-        self.command(line).output().unwrap()
+        let mut command = self.command(line);
+        end_of(
+            command
+                .stdin(Stdio::null())
+                .stdout(Stdio::piped())
+                .stderr(Stdio::piped())
+                .spawn()
+                .unwrap(),
+        )
     }
 
     /// Output of a command, which must succeed.
@@ -106,4 +120,18 @@ pub fn this_executable(test: &str) -> Command {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command.args(["--ignored", "--exact", test]);
     command
+}
+
+/// Output of a process that has to end; it is killed if it does not.
+pub fn end_of(child: Child) -> Output {
+    let pid = child.id() as libc::pid_t;
+    let (sender, end) = mpsc::channel();
+    let thread = thread::spawn(move || drop(sender.send(child.wait_with_output())));
+    let output = end.recv_timeout(LIMIT);
+    if output.is_err() {
+        // SAFETY: takes integers. The thread waits for the child still, so its id is its own.
+        unsafe { libc::kill(pid, libc::SIGKILL) };
+    }
+    thread.join().unwrap();
+    output.expect("the command ends").unwrap()
 }

@@ -3,12 +3,12 @@
 // Each test binary uses a part of this.
 #![allow(dead_code)]
 
-use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use e1000_hosted::machine::{Machine, MachineOptions, Netdev, NicModel};
+use e1000_hosted::harness::Wire;
+use e1000_hosted::machine::{Machine, MachineOptions, NicModel};
 use e1000_hosted::memory::{RamRegion, SharedRam};
 use e1000_hosted::pci;
 use e1000_hosted::registers::QtestRegisters;
@@ -85,36 +85,17 @@ pub fn number(frame: &[u8], expected_run: u32) -> Option<u64> {
     }
 }
 
-/// The other end of the NIC's cable: one datagram is one frame.
-pub struct Cable {
-    socket: UdpSocket,
-    nic: SocketAddr,
-}
+/// The other end of the NIC's cable.
+pub struct Cable(Wire);
 
 impl Cable {
-    fn new() -> (Self, Netdev) {
-        let bind = || UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-        let (socket, reserved) = (bind(), bind());
-        // QEMU binds it a moment after it is free again.
-        let nic = reserved.local_addr().unwrap();
-        let netdev = Netdev::Udp {
-            local: nic.port(),
-            peer: socket.local_addr().unwrap().port(),
-        };
-        (Self { socket, nic }, netdev)
-    }
-
     pub fn send(&self, frame: &[u8]) {
-        self.socket.send_to(frame, self.nic).unwrap();
+        self.0.send(frame).unwrap();
     }
 
     /// The next frame, if one comes within `limit`.
     pub fn try_receive(&self, limit: Duration) -> Option<Vec<u8>> {
-        let mut frame = vec![0; 20_000];
-        self.socket.set_read_timeout(Some(limit)).unwrap();
-        let length = self.socket.recv(&mut frame).ok()?;
-        frame.truncate(length);
-        Some(frame)
+        self.0.receive(limit).unwrap()
     }
 
     pub fn receive(&self) -> Vec<u8> {
@@ -178,7 +159,8 @@ impl Bench {
 
     /// `None` if somebody else was faster to take QEMU's port.
     fn attempt(model: NicModel) -> Option<Self> {
-        let (cable, netdev) = Cable::new();
+        let cable = Cable(Wire::bind().unwrap());
+        let netdev = cable.0.netdev().unwrap();
         let line = Arc::new(Mutex::new(Vec::new()));
         let changes = Arc::clone(&line);
         let options = MachineOptions {

@@ -11,7 +11,7 @@ pub const FIN: u8 = 1;
 pub const PSH: u8 = 8;
 pub const ACK: u8 = 16;
 
-/// A sum of 16-bit words with the carries added back in: 0xFFFF over whatever has a good checksum.
+/// A sum of 16-bit words with the carries added back in: 0xFFFF over bytes with a good checksum.
 pub fn sum(bytes: &[u8]) -> u16 {
     let words = bytes
         .chunks(2)

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::io::{self, ErrorKind, Read, Write};
-use std::net::{SocketAddr, SocketAddrV4, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread;
@@ -10,12 +10,23 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 use lab_protocol::stream::{RECEIVER, SENDER, Stream};
-use netstack_client::cli::{Context, Outcome, value};
-use netstack_client::stats::megabits_per_second;
+use netstack_client::cli::{Context, Error, Outcome, value};
+use netstack_client::pattern::Pattern;
+use netstack_client::stats::{Latency, megabits_per_second};
+use netstack_client::system::echo::Echo;
 use serde::Serialize;
 
 /// Bytes of one read or write.
 const CHUNK: usize = 16 << 10;
+
+/// Time from one echo request to the next.
+const PING_INTERVAL: Duration = Duration::from_millis(100);
+/// A transfer that has moved nothing for this time before a request stands still.
+const MOVING: Duration = Duration::from_millis(20);
+/// Longest wait for a reply.
+const PING_LIMIT: Duration = Duration::from_millis(500);
+/// Bytes of data in a request.
+const PING_SIZE: usize = 56;
 
 /// Measure TCP connections of the system's own stack.
 ///
@@ -43,6 +54,10 @@ pub struct Arguments {
     /// How many connections send.
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u16).range(..=64))]
     senders: u16,
+
+    /// Send echo requests to this address meanwhile, whenever bytes have moved just before.
+    #[arg(long, value_name = "ADDRESS")]
+    ping: Option<Ipv4Addr>,
 }
 
 pub fn run(arguments: &Arguments, context: &Context<'_>) -> Outcome {
@@ -53,10 +68,30 @@ pub fn run(arguments: &Arguments, context: &Context<'_>) -> Outcome {
         arguments.lead,
         arguments.seconds,
     );
+    let pings = arguments.ping.map(|target| connections.ping(target)).transpose();
     connections.wait();
-    let report = connections.report();
+    let report = Report {
+        pings: pings.map_err(|error| Error::Other(error.to_string()))?,
+        ..connections.report()
+    };
     context.output.result(&report);
     Ok(report.is_good())
+}
+
+/// Echo requests beside connections.
+///
+/// A request that is sent while the connections stand still, because the driver has lost what they sent, finds an idle
+/// system: its round trip says nothing of a system under load. Those are not sent but counted.
+#[derive(Debug, Default, Serialize)]
+pub struct Pings {
+    /// Requests that were sent while bytes moved.
+    transmitted: usize,
+    /// Replies.
+    received: usize,
+    /// Round trips.
+    latency: Option<Latency>,
+    /// How often a request was due while nothing moved.
+    standstills: usize,
 }
 
 /// What was moved, by the side of each connection that is here.
@@ -78,6 +113,8 @@ pub struct Report {
     most: u64,
     /// What went wrong with connections before the time was over.
     errors: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pings: Option<Pings>,
 }
 
 impl fmt::Display for Report {
@@ -89,6 +126,14 @@ impl fmt::Display for Report {
         )?;
         for error in &self.errors {
             write!(formatter, "\n{error}")?;
+        }
+        if let Some(pings) = &self.pings {
+            let median = pings.latency.map_or(0.0, |latency| latency.p50_us);
+            write!(
+                formatter,
+                "\n{} of {} pings answered, median {median:.0} us; the transfer stood still {} times",
+                pings.received, pings.transmitted, pings.standstills
+            )?;
         }
         Ok(())
     }
@@ -194,6 +239,40 @@ impl Connections {
         thread::sleep((self.lead + self.time).saturating_sub(self.start.elapsed()));
     }
 
+    /// Bytes that were moved until now.
+    fn moved(&self) -> u64 {
+        let bytes = |connection: &Arc<Connection>| connection.bytes.load(Ordering::Relaxed);
+        self.connections.iter().map(bytes).sum()
+    }
+
+    /// Sends echo requests until the time is over, each only if bytes have moved just before.
+    fn ping(&self, target: Ipv4Addr) -> netstack_client::system::Result<Pings> {
+        let echo = Echo::open(target)?;
+        let mut data = [0; PING_SIZE];
+        Pattern::new(1).fill(&mut data);
+        let mut pings = Pings::default();
+        let mut times = Vec::new();
+        for sequence in 1..=u16::MAX {
+            thread::sleep(PING_INTERVAL - MOVING);
+            let before = self.moved();
+            thread::sleep(MOVING);
+            let left = (self.lead + self.time).saturating_sub(self.start.elapsed());
+            if left < PING_LIMIT {
+                break;
+            }
+            if self.moved() == before {
+                // Before the first byte there is no transfer yet.
+                pings.standstills += usize::from(before > 0);
+                continue;
+            }
+            pings.transmitted += 1;
+            times.extend(echo.ask(sequence, &data, PING_LIMIT)?);
+        }
+        pings.received = times.len();
+        pings.latency = Latency::of(&mut times);
+        Ok(pings)
+    }
+
     /// What was moved until now.
     pub fn report(&self) -> Report {
         let elapsed = self.start.elapsed();
@@ -220,6 +299,7 @@ impl Connections {
             megabits_per_second: megabits_per_second(sum(&received) + sum(&sent), counted),
             least: all().min().unwrap_or(0),
             most: all().max().unwrap_or(0),
+            pings: None,
             errors: self.errors.lock().unwrap_or_else(PoisonError::into_inner).clone(),
         }
     }

@@ -22,6 +22,7 @@ const PINGS: Series = Series {
 };
 
 pub fn boot(steps: &mut Steps<'_>) -> Flow {
+    let limit = ADDRESS_LIMIT * steps.patience;
     steps.step("driver", "a driver runs", Duration::from_secs(10), driver)?;
     steps.step(
         "mac",
@@ -33,19 +34,20 @@ pub fn boot(steps: &mut Steps<'_>) -> Flow {
         "address",
         "an address by DHCP",
         ADDRESS_LIMIT + Duration::from_secs(5),
-        || address(ADDRESS_LIMIT),
+        move || address(limit),
     )?;
     pings(steps, "ping", "4 of 4 pings are answered")
 }
 
 /// Whoever plays the host gives the link back when "address" begins.
 pub fn late_link(steps: &mut Steps<'_>) -> Flow {
+    let limit = ADDRESS_LIMIT * steps.patience;
     steps.step("boot", "the boot has gone on", Duration::from_secs(10), driver)?;
     steps.step(
         "address",
         "DHCP works once the link comes",
         ADDRESS_LIMIT + Duration::from_secs(5),
-        || address(ADDRESS_LIMIT),
+        move || address(limit),
     )?;
     pings(steps, "ping", "then 4 of 4 pings are answered")
 }
@@ -81,15 +83,19 @@ fn address(limit: Duration) -> Verdict {
     }
 }
 
-/// The router of the default route, which dhcpd sets a moment after the address.
-pub fn gateway() -> Result<Ipv4Addr, String> {
+/// The router that was given, or that of the default route, which dhcpd sets a moment after the address.
+pub fn gateway(given: Option<Ipv4Addr>) -> Result<Ipv4Addr, String> {
+    if let Some(router) = given {
+        return Ok(router);
+    }
     let (_, gateway) = Netcfg::default().wait_for_routes(ROUTE_LIMIT).map_err(text)?;
     gateway.ok_or_else(|| "there is no default route".to_owned())
 }
 
 pub fn pings(steps: &mut Steps<'_>, name: &str, title: &str) -> Flow {
-    steps.step(name, title, Duration::from_secs(25), || {
-        let outcome = echo::ping(gateway()?, &PINGS, |_, _| {}).map_err(text)?;
+    let router = steps.router;
+    steps.step(name, title, Duration::from_secs(25), move || {
+        let outcome = echo::ping(gateway(router)?, &PINGS, |_, _| {}).map_err(text)?;
         if outcome.received == usize::from(PINGS.count) {
             Ok(Seen::Good(String::new()))
         } else {
@@ -101,12 +107,13 @@ pub fn pings(steps: &mut Steps<'_>, name: &str, title: &str) -> Flow {
 /// Starts the stack anew and sees whether it gets anywhere. What is left of an earlier one is taken away.
 pub fn fresh_stack(steps: &mut Steps<'_>, name: &str, title: &str) -> Flow {
     let services = steps.services.clone();
+    let (patience, router) = (steps.patience, steps.router);
     let limit = ADDRESS_LIMIT + Duration::from_secs(40);
     steps.step(name, title, limit, move || {
         services.stop_stack().map_err(text)?;
         services.start_stack().map_err(text)?;
-        address(ADDRESS_LIMIT)?;
-        let outcome = echo::ping(gateway()?, &PINGS, |_, _| {}).map_err(text)?;
+        address(ADDRESS_LIMIT * patience)?;
+        let outcome = echo::ping(gateway(router)?, &PINGS, |_, _| {}).map_err(text)?;
         if outcome.received == usize::from(PINGS.count) {
             Ok(Seen::Good(String::new()))
         } else {

@@ -32,8 +32,9 @@ const LOAD_LIMIT: f64 = 0.5;
 pub fn link(steps: &mut Steps<'_>, down: Duration) -> Flow {
     boot(steps)?;
     let flapping = FLAPPING + Duration::from_secs(15);
-    steps.step("flaps", "the link flaps during transmit", flapping, || {
-        let traffic = Traffic::start()?;
+    let router = steps.router;
+    steps.step("flaps", "the link flaps during transmit", flapping, move || {
+        let traffic = Traffic::start(router)?;
         thread::sleep(FLAPPING);
         let answered = traffic.answered();
         drop(traffic);

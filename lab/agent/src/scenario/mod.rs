@@ -9,7 +9,9 @@ mod link;
 mod pair;
 mod restart;
 mod steps;
+mod transfer;
 
+use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
@@ -35,6 +37,18 @@ pub struct Arguments {
     #[arg(long, value_name = "TIME[ms|s|m]", default_value = "20s", value_parser = value::duration)]
     time: Duration,
 
+    /// The port of the host's echo server, for "transfer".
+    #[arg(long, value_name = "PORT")]
+    port: Option<u16>,
+
+    /// The router, if DHCP names none: Bochs's server names only what was asked for, and dhcpd asks for nothing.
+    #[arg(long, value_name = "ADDRESS")]
+    router: Option<Ipv4Addr>,
+
+    /// Multiplies all limits of time, for a host that has a lot else to do.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=100))]
+    patience: u32,
+
     /// Of "contract", only the checks behind this one.
     #[arg(long, value_name = "CHECK")]
     after: Option<String>,
@@ -46,6 +60,8 @@ enum Scenario {
     Boot,
     /// All points of "check", with the stack stopped; then the stack again.
     Contract,
+    /// TCP to an echo server on the host, both ways.
+    Transfer,
     /// The driver is killed under traffic, and started again.
     Restart,
     /// Frames in both directions at once between two NICs that are connected to each other.
@@ -61,6 +77,7 @@ impl Scenario {
         match self {
             Self::Boot => boot::boot(steps),
             Self::Contract => contract::contract(steps, arguments.after.as_deref()),
+            Self::Transfer => transfer::transfer(steps, arguments.port),
             Self::Restart => restart::restart(steps),
             Self::Pair => pair::pair(steps, arguments.time),
             Self::LateLink => boot::late_link(steps),
@@ -80,7 +97,7 @@ pub fn run(arguments: &Arguments) -> Outcome {
     for scenario in &arguments.scenarios {
         let name = scenario.to_possible_value();
         let name = name.as_ref().map_or("", |value| value.get_name());
-        let mut steps = Steps::new(&mut reporter, name);
+        let mut steps = Steps::new(&mut reporter, name, arguments.patience, arguments.router);
         // A step that failed and without which the others make no sense has ended the scenario.
         let _ = scenario.run(&mut steps, arguments);
     }

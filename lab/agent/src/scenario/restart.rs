@@ -1,6 +1,6 @@
 //! A driver that is ended while frames pass, and started by hand.
 
-use std::net::{SocketAddr, UdpSocket};
+use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
@@ -27,8 +27,8 @@ pub struct Traffic {
 }
 
 impl Traffic {
-    pub fn start() -> Result<Self, String> {
-        let target = gateway()?;
+    pub fn start(router: Option<Ipv4Addr>) -> Result<Self, String> {
+        let target = gateway(router)?;
         let traffic = Self {
             stop: Arc::default(),
             answered: Arc::default(),
@@ -81,12 +81,13 @@ pub fn restart(steps: &mut Steps<'_>) -> Flow {
 
 fn once(steps: &mut Steps<'_>, signal: u32, name: &str, title: &str) -> Flow {
     let services = steps.services.clone();
+    let router = steps.router;
     steps.step(
         name,
         &format!("{title} under traffic ends the driver"),
         Duration::from_secs(20),
         move || {
-            let traffic = Traffic::start()?;
+            let traffic = Traffic::start(router)?;
             thread::sleep(UNDER_TRAFFIC);
             let answered = traffic.answered();
             if answered < ENOUGH {

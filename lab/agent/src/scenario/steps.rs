@@ -1,6 +1,7 @@
 //! Steps, each with a time limit, and the lines that tell of them.
 
 use std::io::Write;
+use std::net::Ipv4Addr;
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
@@ -63,19 +64,25 @@ impl Reporter {
 pub struct Steps<'a> {
     reporter: &'a mut Reporter,
     scenario: String,
+    /// Factor of all limits.
+    pub patience: u32,
+    /// The router, if it is not that of the default route.
+    pub router: Option<Ipv4Addr>,
     pub services: Services,
 }
 
 impl<'a> Steps<'a> {
-    pub fn new(reporter: &'a mut Reporter, scenario: &str) -> Self {
+    pub fn new(reporter: &'a mut Reporter, scenario: &str, patience: u32, router: Option<Ipv4Addr>) -> Self {
         Self {
             reporter,
+            patience,
+            router,
             scenario: scenario.to_owned(),
             services: Services::default(),
         }
     }
 
-    /// Carries a step out. One that is not over within `limit` has failed, and is left behind.
+    /// Carries a step out. One that is not over within `limit`, times patience, has failed, and is left behind.
     pub fn step(
         &mut self,
         name: &str,
@@ -86,6 +93,7 @@ impl<'a> Steps<'a> {
         let mut line = Step::begin(&self.scenario, name, title);
         self.reporter.print(&line);
         let start = Instant::now();
+        let limit = limit * self.patience;
         let verdict = within(limit, work)
             .unwrap_or_else(|| Err(format!("hangs: not over after {} s", limit.as_secs())));
         line.ms = u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX);

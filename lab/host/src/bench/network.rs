@@ -33,8 +33,6 @@ const FLOOD_DELAY: Duration = Duration::from_secs(1);
 const FLOOD_LIMIT: Duration = Duration::from_secs(8);
 /// Boots for one list of steps, if the system comes to a standstill.
 const BOOTS: u32 = 4;
-/// How long a request under a transfer is waited for, in milliseconds.
-pub const PING_LIMIT_MS: u32 = 500;
 
 /// Something that is done in a system whose network is up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,8 +80,7 @@ impl Step {
     /// The command that talks to a server here, if there is one.
     fn stream(self) -> Option<String> {
         Some(match self {
-            Self::Tcp { .. } | Self::TcpBesideFlood => self.name(),
-            Self::PingUnderTcp => format!("{}-stream", self.name()),
+            Self::Tcp { .. } | Self::TcpBesideFlood | Self::PingUnderTcp => self.name(),
             Self::Ping | Self::Udp { .. } => return None,
         })
     }
@@ -116,12 +113,10 @@ impl Step {
                 format!("{name} {}", stream(format!("--lead {LEAD} --seconds 4"))),
                 "wait".to_owned(),
             ],
-            Self::PingUnderTcp => vec![
-                format!("{name}-stream& {}", stream("--seconds 10".to_owned())),
-                "sleep 1s".to_owned(),
-                format!("{name} system ping {HOST} -c 40 -i 100ms --timeout {PING_LIMIT_MS}ms"),
-                "wait".to_owned(),
-            ],
+            Self::PingUnderTcp => vec![format!(
+                "{name} {}",
+                stream(format!("--seconds 10 --ping {HOST}"))
+            )],
         }
     }
 

@@ -53,7 +53,7 @@ pub fn find(name: &str) -> Option<&'static Measure> {
 }
 
 /// Everything, in the order of the table.
-pub static MEASURES: [Measure; 54] = [
+pub static MEASURES: [Measure; 56] = [
     call(
         "floor-write-60",
         "write 60 B to /scheme/null",
@@ -351,8 +351,20 @@ pub static MEASURES: [Measure; 54] = [
     ),
     cost(
         "ping-under-tcp",
-        "ping beside a TCP transfer to the guest, median",
+        "ping beside a TCP transfer to the guest that moves, median",
         "us",
+        OfStock(1.0),
+    ),
+    cost(
+        "ping-under-tcp-standstill",
+        "moments at which that transfer stood still",
+        "%",
+        OfStock(1.0),
+    ),
+    load(
+        "ping-under-tcp-rate",
+        "rate of that transfer",
+        "Mbit/s",
         OfStock(1.0),
     ),
 ];

@@ -2,7 +2,6 @@
 
 use super::calls::{READERS, SUSTAINED};
 use super::follow::Results;
-use super::network::PING_LIMIT_MS;
 use super::table::MEASURES;
 
 /// Measures that are in the results.
@@ -50,6 +49,8 @@ fn value(results: &Results, name: &str) -> Option<f64> {
         "ping-counted" => nanoseconds("ping-counted"),
         "ping" => number("ping", "/latency/p50_us"),
         "ping-under-tcp" => ping_under_load(results, "ping-under-tcp"),
+        "ping-under-tcp-standstill" => standstill(results, "ping-under-tcp"),
+        "ping-under-tcp-rate" => rate(results, "ping-under-tcp"),
         "tcp-in-8-of-1" => ratio(rate(results, "tcp-in-8"), rate(results, "tcp-in")),
         "tcp-beside-flood" => beside_flood(results),
         "tcp-beside-flood-share" => ratio(beside_flood(results), rate(results, "tcp-in")),
@@ -150,17 +151,29 @@ fn answered(results: &Results, step: &str) -> Option<f64> {
     Some(if in_time { share * 100.0 } else { 0.0 })
 }
 
-/// The median of all requests. One that was not answered took longer than it was waited for.
+/// Round trips that are enough for a median.
+const ENOUGH: f64 = 10.0;
+/// How long the agent waits for a reply, in microseconds: what a request without one is taken to have needed.
+const PING_LIMIT_US: f64 = 500_000.0;
+
+/// Median round trip of the requests that were sent while bytes moved; `None` if those were too few.
 fn ping_under_load(results: &Results, step: &str) -> Option<f64> {
-    let (received, sent) = (
-        number(results, step, "/received")?,
-        number(results, step, "/transmitted")?,
-    );
-    if received * 2.0 > sent {
-        number(results, step, "/latency/p50_us")
+    let of = |name: &str| number(results, step, &format!("/pings/{name}"));
+    let (received, sent) = (of("received")?, of("transmitted")?);
+    if sent < ENOUGH {
+        None
+    } else if received * 2.0 > sent {
+        of("latency/p50_us")
     } else {
-        Some(f64::from(PING_LIMIT_MS) * 1000.0)
+        Some(PING_LIMIT_US)
     }
+}
+
+/// Share of the moments at which the transfer stood still, in percent.
+fn standstill(results: &Results, step: &str) -> Option<f64> {
+    let of = |name: &str| number(results, step, &format!("/pings/{name}"));
+    let (standstills, sent) = (of("standstills")?, of("transmitted")?);
+    (standstills + sent > 0.0).then(|| standstills / (standstills + sent) * 100.0)
 }
 
 /// Readers that did not get all frames, in words.
@@ -290,13 +303,22 @@ mod tests {
 
     #[test]
     fn pings_without_an_answer_belong_to_the_median() {
-        let ping = |received: u32| {
-            let values = found(json!({
-                "ping-under-tcp": { "received": received, "transmitted": 40, "latency": { "p50_us": 900.0 } },
-            }));
-            values["ping-under-tcp"]
+        let ping = |sent: u32, received: u32| {
+            let latency = json!({ "p50_us": 900.0 });
+            let pings =
+                json!({ "received": received, "transmitted": sent, "latency": latency, "standstills": 3 });
+            let values = found(json!({ "ping-under-tcp": { "pings": pings } }));
+            values.get("ping-under-tcp").copied()
         };
-        assert_eq!((ping(21), ping(20), ping(0)), (900.0, 500_000.0, 500_000.0));
+        assert_eq!([ping(40, 21), ping(40, 20)], [Some(900.0), Some(500_000.0)]);
+        assert_eq!([ping(40, 0), ping(9, 9)], [Some(500_000.0), None]);
+    }
+
+    #[test]
+    fn transfer_that_stands_still_is_told() {
+        let pings = json!({ "received": 5, "transmitted": 30, "standstills": 10 });
+        let values = found(json!({ "ping-under-tcp": { "pings": pings } }));
+        assert_eq!(values["ping-under-tcp-standstill"], 25.0);
     }
 
     #[test]

@@ -25,7 +25,7 @@ use crate::{FileError, system};
 const BOOT_LIMIT: Duration = Duration::from_secs(200);
 
 /// Measures that are shown, in this order.
-const ROWS: [&str; 18] = [
+const ROWS: [&str; 20] = [
     "sustained-60-events",
     "sustained-1514-events",
     "sustained-60-blocking",
@@ -44,6 +44,8 @@ const ROWS: [&str; 18] = [
     "tcp-beside-flood",
     "tcp-beside-flood-share",
     "ping-under-tcp",
+    "ping-under-tcp-standstill",
+    "ping-under-tcp-rate",
 ];
 
 /// What is done in a system with its network.

@@ -237,7 +237,8 @@ impl Matrix {
         let mut text = format!(
             "# Compatibility\n\n\
              What was seen on real Redox systems in QEMU, with the stock `e1000d` and with this driver in its \
-             place. This file is the output of a command, which boots the systems; do not edit it.\n\n    {}\n\n\
+             place. This file is the output of a command, which boots the systems; do not edit it. Other QEMUs, and \
+             Bochs, are in [emulators.md](emulators.md).\n\n    {}\n\n\
              | | |\n|---|---|\n\
              | date | {} |\n| sources of this driver | {} |\n| image | {} |\n| QEMU | {} |\n| time it took | {} min |\n\n\
              * **ok**: as it should be. **differs**: something else that clients can live with. **FAIL**: what is wrong. \

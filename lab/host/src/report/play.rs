@@ -1,9 +1,10 @@
 //! Carrying a job out: the image is prepared, the machine booted, its console followed.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use lab_protocol::{Outcome, STEP_MARKER, Step};
+use qemu_process::PROGRAM;
 
 use super::matrix::{Cell, Figure, Mark};
 use super::plan::{Group, Host, Job};
@@ -117,6 +118,7 @@ impl Player<'_> {
         let place = tempfile::tempdir().map_err(Error::host("create a directory"))?;
         let mut machine = Machine::boot(
             &Hardware {
+                qemu: Path::new(PROGRAM),
                 image: &self.image,
                 machine: job.machine,
                 smp: job.smp,

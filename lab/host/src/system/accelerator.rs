@@ -104,8 +104,17 @@ impl Accelerator {
     ///
     /// [`Error::NoKvm`] if KVM was asked for and does not.
     pub fn choose(wanted: Option<Self>, steps: &Steps) -> Result<Self> {
+        Self::choose_for(Path::new(PROGRAM), wanted, steps)
+    }
+
+    /// The same for a QEMU, by its path or a name in PATH: one may execute by KVM where another cannot.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoKvm`] as above.
+    pub fn choose_for(qemu: &Path, wanted: Option<Self>, steps: &Steps) -> Result<Self> {
         steps.step("accelerator", || {
-            let probe = || probe(&mut launch(Self::Kvm)?, LIMIT);
+            let probe = || probe(&mut launch(qemu, Self::Kvm)?, LIMIT);
             let (accelerator, reason) = decide(wanted, probe)?;
             let word = match reason {
                 Some(reason) => format!("{accelerator}; KVM {reason}"),
@@ -135,12 +144,12 @@ fn decide(
 }
 
 /// QEMU with the probe in place of a BIOS, which it finds by the number of its standard input.
-fn launch(accelerator: Accelerator) -> Result<Launch> {
+fn launch(qemu: &Path, accelerator: Accelerator) -> Result<Launch> {
     let failed = |doing| FileError::new(doing, Path::new("the probe"));
     // Without a name, so that nothing is left behind.
     let mut file = tempfile::tempfile().map_err(failed("create"))?;
     file.write_all(&image()).map_err(failed("write"))?;
-    let mut launch = Launch::of_program(PROGRAM);
+    let mut launch = Launch::of_program(qemu);
     launch
         .args(["-machine", "pc", "-accel", accelerator.name(), "-cpu", "max"])
         .args(["-m", "16", "-nodefaults", "-display", "none", "-no-reboot"])
@@ -212,7 +221,7 @@ mod tests {
 
     #[test]
     fn probe_is_executed_by_qemu() {
-        let mut launch = launch(Accelerator::Tcg).unwrap();
+        let mut launch = launch(Path::new(PROGRAM), Accelerator::Tcg).unwrap();
         assert_eq!(probe(&mut launch, LONG).unwrap(), Ok(()));
     }
 

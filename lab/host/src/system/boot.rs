@@ -22,8 +22,8 @@ const LAST_LINES: usize = 15;
 const KERNEL: &str = "kernel::";
 /// How often Enter is pressed for the boot loader, which asks for a resolution and waits for ever.
 const KEY_INTERVAL: Duration = Duration::from_secs(2);
-/// How long QEMU may take until its monitor is there.
-const MONITOR_LIMIT: Duration = Duration::from_secs(10);
+/// How long QEMU may take until its monitor is there. A busy machine takes long.
+const MONITOR_LIMIT: Duration = Duration::from_secs(60);
 /// How long QEMU may take to end when its console has.
 const END_LIMIT: Duration = Duration::from_secs(10);
 
@@ -78,6 +78,7 @@ impl Machine {
             slot: None,
         };
         let hardware = Hardware {
+            qemu: Path::new(PROGRAM),
             image: configuration.image,
             machine: configuration.machine,
             smp: configuration.smp,
@@ -92,7 +93,7 @@ impl Machine {
     /// Starts QEMU.
     pub fn boot(hardware: &Hardware<'_>, place: &Path) -> Result<Self> {
         let mut log = File::create(hardware.log).map_err(FileError::new("create", hardware.log))?;
-        let mut qemu = Launch::new()
+        let mut qemu = Launch::of_program(hardware.qemu)
             .args(hardware.arguments())
             .monitor(place.join("monitor"))
             .console()

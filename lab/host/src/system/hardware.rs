@@ -11,6 +11,8 @@ const MEMORY: &str = "1024";
 
 /// Which machine, with any number of network cards.
 pub struct Hardware<'a> {
+    /// The QEMU that it is for: a name to be found in PATH, or a path.
+    pub qemu: &'a Path,
     /// The image. What the system writes is thrown away.
     pub image: &'a Path,
     /// QEMU's name of the machine.
@@ -113,6 +115,7 @@ mod tests {
 
     fn arguments(nics: &[Nic<'_>]) -> String {
         let hardware = Hardware {
+            qemu: Path::new("qemu"),
             image: Path::new("a,b.img"),
             machine: "q35",
             smp: 4,
@@ -127,6 +130,7 @@ mod tests {
     #[test]
     fn instructions_are_counted_where_they_are_translated() {
         let hardware = Hardware {
+            qemu: Path::new("qemu"),
             image: Path::new("a.img"),
             machine: "pc",
             smp: 1,

@@ -1,4 +1,4 @@
-//! `/scheme/memory`: memory whose physical address is known, taken from a file that is somebody's RAM.
+//! `/scheme/memory`: memory whose physical address is known, taken from a file that is a machine's RAM.
 
 use std::collections::BTreeMap;
 use std::fs::File;

@@ -26,7 +26,7 @@ impl Address {
         }
     }
 
-    /// A connection to the scheme. No socket and a socket nobody listens at are the same: `ENODEV`.
+    /// A connection to the scheme. No socket and a socket without a listener are the same: `ENODEV`.
     pub fn connect(&self) -> Result<UnixStream> {
         let address = self.socket_address().map_err(|_| Error::new(ENODEV))?;
         UnixStream::connect_addr(&address).map_err(|_| Error::new(ENODEV))

@@ -108,6 +108,20 @@ fn both_sides_see_the_same_memory_until_it_is_unmapped() {
 }
 
 #[test]
+fn child_made_by_fork_has_no_mapping() {
+    let _daemon = start("fork");
+    let memory = map_shared(&open("fork"), 0, PAGE, PROT_READ | PROT_WRITE).unwrap();
+    let maps = std::fs::read_to_string("/proc/self/smaps").unwrap();
+    let (_, mapping) = maps
+        .split_once(&format!("{:08x}-", memory.0 as usize))
+        .expect("the mapping is listed");
+    let flags = mapping.lines().find_map(|line| line.strip_prefix("VmFlags:"));
+    // "dc": do not copy area on fork (proc_pid_smaps(5)).
+    assert!(flags.unwrap().split(' ').any(|flag| flag == "dc"), "{flags:?}");
+    memory.unmap(PAGE);
+}
+
+#[test]
 fn mapping_keeps_the_description_open() {
     let daemon = start("outlives");
     let file = open("outlives");

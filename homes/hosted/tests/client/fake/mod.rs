@@ -7,6 +7,7 @@ mod network;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
 use std::mem::take;
+use std::path::Path;
 
 use netstack_client::MacAddress;
 use redox_scheme::scheme::{SchemeSync, register_sync_scheme};
@@ -20,6 +21,8 @@ use network::Network;
 
 /// The MAC address of the adapter.
 pub const MAC: MacAddress = MacAddress([0x52, 0x54, 0, 0x12, 0x34, 0x56]);
+/// File in the directory of schemes that is there as soon as a read has been parked.
+pub const PARKED: &str = "parked";
 /// The contents of the file `link`.
 pub const LINK: &str = "up 1000 full\n";
 
@@ -131,7 +134,12 @@ impl SchemeSync for FakeScheme {
             Handle::Data => match self.received.pop_front() {
                 Some(frame) => Ok(part(&frame, buffer, 0)),
                 None if flags as usize & O_NONBLOCK != 0 => Err(Error::new(EAGAIN)),
-                None => Err(Error::new(EWOULDBLOCK)), // redox-scheme parks the request
+                None => {
+                    // Beside the scheme's socket, for the test that waits for a reader.
+                    let directory = std::env::var_os(super::schemes::DIRECTORY).unwrap_or_default();
+                    let _ = std::fs::write(Path::new(&directory).join(PARKED), []);
+                    Err(Error::new(EWOULDBLOCK)) // redox-scheme parks the request
+                }
             },
         }
     }

@@ -38,7 +38,7 @@ pub enum Answer {
     Plain,
     /// The result is the handle id of a new description, which belongs to the connection.
     Description,
-    /// The result is a handle id nobody asked a description for: close it.
+    /// The result is a handle id that gets no description: close it.
     Orphan,
     /// The result is a set of events that are ready.
     Events,

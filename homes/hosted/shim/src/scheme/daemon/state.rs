@@ -280,7 +280,7 @@ impl Scheme {
         key
     }
 
-    /// Tells the daemon that nobody wants the answer to the request of `connection` any more.
+    /// Asks the daemon to give up the request of `connection`.
     pub fn cancel(&self, state: &mut State, connection: u64) {
         let of_this = |pending: &Pending| {
             let connection = pending.connection.as_ref().filter(|from| from.id == connection)?;
