@@ -1,31 +1,45 @@
 //! Chip core for the Intel 8254x and 8257x Gigabit Ethernet controllers.
 //!
-//! It knows the chips and nothing else: no operating system, no allocator, no logging. Whoever uses it brings
-//! three small traits ([`platform`]): registers, DMA memory, time.
+//! It knows the chips and nothing else: no operating system, no allocator, no logging. Its owner brings three small
+//! traits ([`platform`]): registers, DMA memory, time.
+//!
+//! # Use
+//!
+//! [`nic::Nic::bring_up`] takes a device from any state to sending and receiving, [`nic::Nic::stop`] ends that.
+//! What an owner does in between is in groups:
+//!
+//! | group | of | for example |
+//! |---|---|---|
+//! | [`rx()`](nic::Nic::rx) | frames in | `nic.rx().receive(&mut buffer)` |
+//! | [`tx()`](nic::Nic::tx) | frames out | `nic.tx().send(&frame)`, then `nic.tx().post()` |
+//! | [`interrupts()`](nic::Nic::interrupts) | interrupts | `nic.interrupts().acknowledge(0)` |
+//! | [`link()`](nic::Nic::link) | the link, pause frames | `nic.link().refresh(&clock)` |
+//! | [`settings()`](nic::Nic::settings) | filter, VLAN tags, MTU, offloads | `nic.settings().set_mtu(9000, &clock)` |
+//! | [`recovery()`](nic::Nic::recovery) | the watchdog, resets | `nic.recovery().watch(&clock)` |
+//! | [`diagnostics()`](nic::Nic::diagnostics) | counters, registers, the self-test | `nic.diagnostics().collect_statistics()` |
+//! | [`state()`](nic::Nic::state) | what is known without asking the device | `nic.state().mac()` |
+//!
+//! A method that takes a clock may sleep. One that takes none never sleeps: an interrupt handler may call it.
+//!
+//! Frames are copied into and out of buffers of the core's own, or sent from and received into memory of the
+//! owner's, by bus address ([`nic::Tx::send_segments`], [`nic::Rx::provide`]). Where the stack is small, a NIC is
+//! built in place ([`nic::Nic::bring_up_in`]); `examples/kernel.rs` has both.
+//!
+//! # A whole one
+//!
+//! `examples/minimal.rs`, on the fake of a NIC that tests use:
 //!
 //! ```
-//! use e1000_hw::chip;
-//! use e1000_hw::fake::FakeMachine;
-//! use e1000_hw::nic::{Config, Nic};
-//!
-//! let chip = chip::find(0x8086, 0x100E).expect("82540EM is in the table");
-//! let machine = FakeMachine::new(chip);
-//! let mut nic = Nic::bring_up(machine.registers(), chip, Config::default(), &mut machine.dma(), &machine)?;
-//!
-//! nic.tx().send(b"\xff\xff\xff\xff\xff\xff\x52\x54\x00\x12\x34\x56\x88\xb5hello").expect("the ring is empty");
-//! nic.tx().post(); // one write of TDT for all frames taken
-//!
-//! machine.deliver(&[0xFF; 60]); // a broadcast frame comes in
-//! let mut frame = [0; 2048];
-//! assert_eq!(nic.rx().receive(&mut frame), Some(60));
-//! nic.stop(&machine);
-//! # Ok::<(), e1000_hw::nic::BringUpError>(())
+#![doc = include_str!("../examples/minimal.rs")]
 //! ```
 //!
-//! From the inside out: `ring` and `pool` are the DMA memory, `rx` and `tx` the two directions, [`chip`] the table of
-//! parts, [`reset`], [`firmware`], [`nvm`], [`phy`] and [`packet_buffer`] what bring-up needs, [`nic`] the whole;
-//! [`filter`], [`stats`], [`watchdog`] and [`self_test`] are what it does besides frames, [`offload`] what it can do to
-//! them, [`moderation`] how often it interrupts.
+//! # Inside
+//!
+//! `ring` has descriptors, which take any address; `pool` the buffers that frames are copied through, a layer above;
+//! `rx` and `tx` the two directions. [`chip`] is the table of parts, [`regs`] that of registers; [`reset`],
+//! [`firmware`], [`nvm`], [`phy`] and [`packet_buffer`] are what bring-up needs, [`filter`], [`stats`], [`watchdog`]
+//! and [`self_test`] what a NIC does besides frames, [`offload`] what it can do to them, [`moderation`] how often it
+//! interrupts. [`nic`] is the whole.
 #![warn(
     clippy::allow_attributes_without_reason,
     clippy::expect_used,

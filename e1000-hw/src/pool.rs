@@ -145,3 +145,88 @@ impl<D: DmaRegion> Pool<D> {
         self.blocks.fill_with(|| None);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::vec::Vec;
+
+    use super::*;
+    use crate::chip::find;
+    use crate::fake::{FakeMachine, FakeRegion};
+
+    fn machine(largest_block: usize) -> FakeMachine {
+        let machine = FakeMachine::new(find(0x8086, 0x100E).expect("82540EM"));
+        machine.set_largest_block(largest_block);
+        machine
+    }
+
+    fn pool(machine: &FakeMachine, count: u32) -> Result<Pool<FakeRegion>, OutOfDmaMemory> {
+        let mut pool = Pool::empty();
+        let size = RingSize::new(count).expect("a ring size");
+        pool.allocate(&mut machine.dma(), size)?;
+        Ok(pool)
+    }
+
+    #[test]
+    fn buffers_are_apart_aligned_and_where_both_sides_see_them_however_memory_is_cut() {
+        for largest in [1 << 20, 256 << 10, 64 << 10] {
+            let machine = machine(largest);
+            let pool = pool(&machine, 512).expect("memory");
+            assert_eq!(machine.dma_in_use(), 512 * BUFFER_LEN, "{largest}");
+            let mut addresses: Vec<u64> = (0..512).filter_map(|n| pool.bus_address(n)).collect();
+            for (n, address) in (0..).zip(&addresses) {
+                assert_eq!(address % BUFFER_LEN as u64, 0);
+                let byte = [n as u8];
+                assert_eq!(pool.copy_in(n, &byte, 0), Some((*address, 1)));
+                assert_eq!(machine.peek_dma(*address, 1), byte);
+            }
+            addresses.sort_unstable();
+            addresses.dedup();
+            assert_eq!(addresses.len(), 512);
+            let last = addresses.last().expect("512 of them");
+            assert_eq!(pool.end_address(), last + BUFFER_LEN as u64);
+            assert_eq!(pool.bus_address(512), None);
+        }
+    }
+
+    #[test]
+    fn memory_in_too_small_pieces_is_given_back() {
+        let machine = machine(32 << 10);
+        let error = pool(&machine, 512).err();
+        assert_eq!(error, Some(OutOfDmaMemory { wanted: 64 << 10 }));
+        assert_eq!(machine.dma_in_use(), 0);
+    }
+
+    #[test]
+    fn frames_are_copied_whole_and_padded_with_zeroes() {
+        let machine = machine(1 << 20);
+        let pool = pool(&machine, 8).expect("memory");
+        let (frame, mut out) = ([0x5A; BUFFER_LEN], [1; BUFFER_LEN]);
+        assert!(pool.copy_in(7, &frame, 0).is_some());
+        assert_eq!(pool.copy_out(7, usize::MAX, &mut out), BUFFER_LEN);
+        assert_eq!(out, frame);
+        assert_eq!(pool.copy_in(7, &frame[..14], 60).map(|(_, len)| len), Some(60));
+        assert_eq!(pool.copy_out(7, 64, &mut out), 64);
+        assert_eq!((&out[14..60], &out[60..64]), (&[0; 46][..], &[0x5A; 4][..]));
+        assert_eq!(pool.copy_out(7, 64, &mut out[..3]), 3, "a short reader");
+        assert_eq!(pool.copy_in(7, &[0; BUFFER_LEN + 1], 0), None);
+        assert_eq!(pool.copy_in(8, &frame, 0), None, "there is no such buffer");
+        assert_eq!(pool.copy_out(8, 60, &mut out), 0);
+    }
+
+    #[test]
+    fn pool_without_buffers_has_none() {
+        let mut pool = Pool::<FakeRegion>::empty();
+        assert!(pool.is_empty());
+        assert_eq!((pool.bus_address(0), pool.end_address()), (None, 0));
+        // SAFETY: no device knows of it.
+        unsafe { pool.free() };
+        let machine = machine(1 << 20);
+        let mut pool = self::pool(&machine, 8).expect("memory");
+        assert!(!pool.is_empty());
+        // SAFETY: no device knows of it.
+        unsafe { pool.free() };
+        assert!(pool.is_empty());
+        assert_eq!(machine.dma_in_use(), 0);
+    }
+}

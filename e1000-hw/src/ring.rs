@@ -184,3 +184,68 @@ impl<D: DmaRegion> DescriptorRing<D> {
         unsafe { ManuallyDrop::drop(&mut self.region) };
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::chip::find;
+    use crate::fake::FakeMachine;
+
+    fn ring(size: u32) -> (FakeMachine, DescriptorRing<crate::fake::FakeRegion>) {
+        let machine = FakeMachine::new(find(0x8086, 0x100E).expect("82540EM"));
+        let size = RingSize::new(size).expect("a ring size");
+        let ring = DescriptorRing::new(&mut machine.dma(), size).expect("memory");
+        (machine, ring)
+    }
+
+    #[test]
+    fn sizes_are_powers_of_two_that_the_hardware_takes() {
+        let sizes = [0, 4, 8, 12, 256, 4096, 8192, u32::MAX];
+        let taken = sizes.map(|size| RingSize::new(size).map(RingSize::get));
+        assert_eq!(
+            taken,
+            [None, None, Some(8), None, Some(256), Some(4096), None, None]
+        );
+        assert_eq!(RingSize::DEFAULT.at_most(256).get(), 256);
+        assert_eq!(RingSize::DEFAULT.at_most(4096).get(), 512);
+    }
+
+    #[test]
+    fn descriptors_are_little_endian_and_wrap() {
+        let (machine, ring) = ring(8);
+        let status = DescriptorStatus {
+            low: 0x8070_6050,
+            high: 0x0403_0201,
+        };
+        ring.fill(8 + 3, 0x1122_3344_5566_7788, status);
+        let bytes = machine.peek_dma(ring.bus_address() + 3 * 16, 16);
+        let address = [0x88, 0x77, 0x66, 0x55, 0x44, 0x33, 0x22, 0x11];
+        assert_eq!(bytes[..8], address);
+        assert_eq!(bytes[8..], [0x50, 0x60, 0x70, 0x80, 1, 2, 3, 4]);
+        assert_eq!(ring.status(3), status);
+        // A new status leaves the address as it is.
+        ring.set_status(3, DescriptorStatus::default());
+        let bytes = machine.peek_dma(ring.bus_address() + 3 * 16, 16);
+        assert_eq!((&bytes[..8], &bytes[8..]), (&address[..], &[0; 8][..]));
+        assert_eq!((ring.byte_len(), ring.size().get()), (128, 8));
+        assert_eq!(ring.end_address(), ring.bus_address() + 128);
+    }
+
+    #[test]
+    fn memory_is_freed_when_asked_for_and_leaked_otherwise() {
+        let (machine, mut ring) = ring(512);
+        assert_eq!(machine.dma_in_use(), 8192);
+        // SAFETY: there is no device, and the ring is not used again.
+        unsafe { ring.free() };
+        assert_eq!(machine.dma_in_use(), 0);
+        let size = RingSize::DEFAULT;
+        assert!(
+            DescriptorRing::new(&mut machine.dma(), size).is_ok(),
+            "made, and gone again"
+        );
+        assert_eq!(machine.dma_in_use(), 8192);
+        machine.set_largest_block(4096);
+        let error = DescriptorRing::new(&mut machine.dma(), size).err();
+        assert_eq!(error, Some(OutOfDmaMemory { wanted: 8192 }));
+    }
+}

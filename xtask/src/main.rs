@@ -1,4 +1,4 @@
-//! The project's commands: `cargo xtask demo`, `play`, `test`, `check-redox`, `redox`, `bench`, `emulators`.
+//! The project's commands: `cargo xtask demo`, `play`, `test`, `check-redox`, `stack`, `redox`, `bench`, `emulators`.
 
 #![forbid(unsafe_code)]
 
@@ -12,6 +12,7 @@ mod process;
 mod programs;
 mod redox;
 mod rust_src;
+mod stack;
 mod steps;
 mod test;
 mod tools;
@@ -42,6 +43,8 @@ enum Command {
     House(house::Arguments),
     /// Type-check and lint everything that runs on Redox for its four architectures.
     CheckRedox(check_redox::Arguments),
+    /// Measure the stack frames of the chip core, which a kernel's stack has to hold.
+    Stack,
     /// Swap the driver into the image of a Redox system, or back, and try it there in QEMU.
     Redox(redox::Arguments),
     /// Compare drivers in the image of a Redox system, or count what frames cost against QEMU's NICs.
@@ -57,6 +60,7 @@ fn main() -> ExitCode {
         Command::Test(arguments) => test::run(&arguments),
         Command::House(arguments) => house::run(&arguments),
         Command::CheckRedox(arguments) => check_redox::run(&arguments),
+        Command::Stack => stack::run(),
         Command::Redox(arguments) => redox::run(&arguments),
         Command::Bench(arguments) => bench::run(&arguments),
         Command::Emulators(arguments) => emulators::run(&arguments),

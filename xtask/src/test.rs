@@ -8,7 +8,7 @@ use clap::Args;
 
 use crate::bench::counts;
 use crate::process::{cargo, path_with, run as run_command, target};
-use crate::{check_redox, house, tools};
+use crate::{check_redox, house, stack, tools};
 
 /// Options of `cargo xtask test`.
 #[derive(Args)]
@@ -49,6 +49,8 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     run_command(cargo().args(["test", "--locked", "--workspace"]))?;
     eprintln!("== register accesses and instructions a frame, against the baseline");
     counts::check(&counts::baseline(), false)?;
+    eprintln!("== stack frames of the chip core");
+    stack::check_or_skip()?;
     eprintln!("== documentation");
     let mut doc = cargo();
     doc.args(["doc", "--locked", "--workspace", "--no-deps", "--quiet"]);

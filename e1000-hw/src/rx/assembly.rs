@@ -113,3 +113,91 @@ impl Assembly {
         self.chained = 0;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::chip::find;
+
+    const END: u32 = 0b10;
+
+    /// Takes descriptors, length and high word each; returns what they mean, and what was counted as oversized, of a bad
+    /// length, and with an error.
+    fn judge<const N: usize>(
+        id: u16,
+        limit: usize,
+        descriptors: [(usize, u32); N],
+    ) -> ([Verdict; N], [u64; 3]) {
+        let mut assembly = Assembly::new(find(0x8086, id).expect("a chip of the table"));
+        assembly.set_limit(limit, 16 * BUFFER_LEN);
+        let mut counters = RxCounters::default();
+        let verdicts = descriptors.map(|(len, high)| {
+            let verdict = assembly.judge(Done::new(len, high), &mut counters);
+            if verdict != Verdict::More {
+                assembly.next_frame();
+            }
+            verdict
+        });
+        let counted = [counters.oversized, counters.bad_length, counters.errors];
+        (verdicts, counted)
+    }
+
+    #[test]
+    fn frames_end_where_the_device_says() {
+        use Verdict::{Drop, Frame, More};
+        let full = BUFFER_LEN;
+        let (verdicts, counted) = judge(
+            0x100E,
+            9000,
+            [(60, END), (full, 0), (full, 0), (4, END), (14, END)],
+        );
+        assert_eq!(verdicts, [Frame(60), More, More, Frame(4100), Frame(14)]);
+        assert_eq!(counted, [0; 3]);
+        // The FCS, which 82544 does not strip, may have the last buffer for itself.
+        let (verdicts, counted) = judge(0x100C, 9000, [(64, END), (full, 0), (2, END), (17, END)]);
+        assert_eq!(verdicts, [Frame(60), More, Frame(full - 2), Drop]);
+        assert_eq!(counted, [0, 1, 0]);
+    }
+
+    #[test]
+    fn what_is_too_long_is_dropped_up_to_its_end_and_counted_once() {
+        use Verdict::{Drop, Frame, More};
+        let full = BUFFER_LEN;
+        let (verdicts, counted) = judge(0x100E, 0, [(full, 0), (full, 0), (100, END), (60, END)]);
+        assert_eq!(verdicts, [Drop, Drop, Drop, Frame(60)]);
+        assert_eq!(counted, [1, 0, 0]);
+        let (verdicts, counted) = judge(0x100E, 3000, [(full, 0), (952, END), (full, 0), (953, END)]);
+        assert_eq!(verdicts, [More, Frame(3000), More, Drop]);
+        assert_eq!(counted, [1, 0, 0]);
+    }
+
+    #[test]
+    fn lengths_that_no_frame_has_and_errors_are_dropped() {
+        use Verdict::{Drop, Frame};
+        let (verdicts, counted) = judge(
+            0x100E,
+            9000,
+            [
+                (13, END),
+                (BUFFER_LEN + 1, END),
+                // A gap in the middle.
+                (100, 0),
+                (60, END),
+                (60, END | 1 << 8),
+                (60, END),
+            ],
+        );
+        assert_eq!(verdicts, [Drop, Drop, Drop, Drop, Drop, Frame(60)]);
+        assert_eq!(counted, [0, 3, 1]);
+    }
+
+    #[test]
+    fn frame_that_never_ends_is_dropped() {
+        let (verdicts, counted) = judge(0x100E, 9000, [(BUFFER_LEN, 0); 12]);
+        let kept = verdicts
+            .iter()
+            .filter(|verdict| **verdict == Verdict::More)
+            .count();
+        assert_eq!((kept, counted), (4, [1, 0, 0]));
+    }
+}

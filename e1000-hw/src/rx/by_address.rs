@@ -147,3 +147,37 @@ impl<D: DmaRegion> Receiver<D> {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tokens_come_back_in_order_through_a_wrap() {
+        let mut tokens = Tokens {
+            back: u32::MAX - 1,
+            next: u32::MAX - 1,
+            returned: false,
+        };
+        let given = [(); 4].map(|()| tokens.give());
+        assert_eq!(given.map(Token::get), [u32::MAX - 1, u32::MAX, 0, 1]);
+        assert_eq!([(); 4].map(|()| tokens.take()), given);
+    }
+
+    #[test]
+    fn reset_returns_what_is_out_and_nothing_else() {
+        let mut tokens = Tokens::default();
+        tokens.return_all();
+        assert!(!tokens.returned, "nothing is out");
+        for _ in 0..3 {
+            tokens.give();
+        }
+        tokens.take();
+        tokens.return_all();
+        assert!(tokens.returned);
+        tokens.take();
+        assert!(tokens.returned);
+        tokens.take();
+        assert!(!tokens.returned);
+    }
+}

@@ -46,6 +46,12 @@ pub(super) struct Done {
 }
 
 impl Done {
+    /// A descriptor with this length and this high word.
+    #[cfg(test)]
+    pub fn new(len: usize, high: u32) -> Self {
+        Self { len, high }
+    }
+
     /// Returns true if the frame ends in this buffer.
     pub fn end_of_frame(self) -> bool {
         self.high & EOP != 0
@@ -225,5 +231,103 @@ impl<D: DmaRegion> RxRing<D> {
     pub unsafe fn free(&mut self) {
         // SAFETY: as the caller promises.
         unsafe { self.descriptors.free() };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::vec::Vec;
+
+    use super::*;
+    use crate::chip::find;
+    use crate::fake::{FakeMachine, FakeRegion, FakeRegisters};
+
+    fn ring(size: u32) -> (FakeMachine, FakeRegisters, RxRing<FakeRegion>) {
+        let machine = FakeMachine::new(find(0x8086, 0x100E).expect("82540EM"));
+        let size = RingSize::new(size).expect("a ring size");
+        let mut ring = RxRing::new(DescriptorRing::new(&mut machine.dma(), size).expect("memory"));
+        let registers = machine.registers();
+        ring.program(&registers);
+        machine.take_accesses();
+        (machine, registers, ring)
+    }
+
+    /// Values written to RDT since the last time; nothing else was accessed.
+    fn tails(machine: &FakeMachine) -> Vec<u32> {
+        let accesses = machine.take_accesses();
+        assert_eq!(accesses.reads, []);
+        let tail = |(offset, value)| {
+            assert_eq!(offset, regs::RDT);
+            value
+        };
+        accesses.writes.into_iter().map(tail).collect()
+    }
+
+    #[test]
+    fn one_buffer_less_than_there_are_descriptors_is_with_the_hardware() {
+        let (machine, registers, mut ring) = ring(8);
+        for n in 0..8 {
+            assert!(!ring.is_full());
+            ring.provide(0x1000 * (n + 1));
+        }
+        assert!(ring.is_full());
+        ring.publish(&registers);
+        ring.publish(&registers);
+        assert_eq!(tails(&machine), [7]);
+        machine.poke_rx_descriptor(0, 60, DD);
+        assert_eq!(ring.done(0), Some(Done { len: 60, high: DD }));
+        ring.consume();
+        ring.publish(&registers);
+        assert_eq!(tails(&machine), [0], "the eighth");
+        ring.provide(0x9000);
+        assert!(ring.is_full());
+    }
+
+    #[test]
+    fn tail_is_written_once_for_a_batch() {
+        let (machine, registers, mut ring) = ring(64);
+        for n in 1..=64 {
+            ring.provide(0x1000 * n);
+            ring.publish_batch(&registers);
+        }
+        assert_eq!(tails(&machine), [16, 32, 48]);
+        ring.publish(&registers);
+        assert_eq!(tails(&machine), [63]);
+        for slot in 0..63 {
+            machine.poke_rx_descriptor(slot, 60, DD | EOP);
+            assert!(ring.done(0).is_some_and(Done::end_of_frame));
+            ring.recycle();
+            ring.publish_batch(&registers);
+        }
+        assert_eq!(tails(&machine), [15, 31, 47]);
+        let (consumed, tail) = ring.position();
+        assert_eq!((consumed, tail), (63, 64 + 47));
+    }
+
+    #[test]
+    fn nothing_beyond_the_tail_is_done_whatever_the_device_writes() {
+        let (machine, registers, mut ring) = ring(8);
+        for n in 1..=4 {
+            ring.provide(0x1000 * n);
+        }
+        ring.publish(&registers);
+        for slot in 0..8 {
+            machine.poke_rx_descriptor(slot, u32::MAX, u32::MAX);
+        }
+        assert_eq!((0..8).filter(|ahead| ring.done(*ahead).is_some()).count(), 7);
+        assert_eq!(ring.done(4), None, "the first that the hardware does not have");
+        assert!(ring.has_done(4) && !ring.has_done(5));
+        assert_eq!(ring.done(0).map(|done| done.len), Some(0xFFFF));
+    }
+
+    #[test]
+    fn status_and_errors_are_those_of_the_manual() {
+        // 8254x manual, 3.2.3.1 and 3.2.3.2.
+        let done = |high| Done { len: 60, high };
+        assert!(done(1 << 1).end_of_frame() && !done(1 << 0).end_of_frame());
+        let bad: Vec<u32> = (0..8).filter(|bit| done(1 << (8 + bit)).is_bad()).collect();
+        assert_eq!(bad, [0, 1, 2, 4, 7], "CE, SE, SEQ, CXE, RXE");
+        assert_eq!(done(0x2005 << 16 | 1 << 3).tag(), Some(0x2005));
+        assert_eq!(done(0x2005 << 16).tag(), None);
     }
 }

@@ -144,3 +144,70 @@ impl<D: DmaRegion> Transmitter<D> {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::vec;
+    use std::vec::Vec;
+
+    use super::*;
+
+    /// Numbers of the frames that can be taken back now, those that were sent and those that were not.
+    fn taken(tokens: &mut Tokens) -> (Vec<u32>, Vec<u32>) {
+        let (mut sent, mut dropped) = (vec![], vec![]);
+        while let Some(SentFrame { token, was_sent }) = tokens.take() {
+            if was_sent { &mut sent } else { &mut dropped }.push(token.get());
+        }
+        (sent, dropped)
+    }
+
+    #[test]
+    fn frames_come_back_in_order_sent_ones_before_those_that_were_dropped() {
+        let mut tokens = Tokens::default();
+        (0..6).for_each(|n| assert_eq!(tokens.give().get(), n));
+        assert_eq!(taken(&mut tokens), (vec![], vec![]));
+        tokens.done(2);
+        tokens.drop_last(3);
+        assert_eq!(taken(&mut tokens), (vec![0, 1], vec![]), "one is in the ring");
+        assert!(!tokens.has_room(64), "three are to be taken");
+        tokens.done(1);
+        assert_eq!(taken(&mut tokens), (vec![2], vec![3, 4, 5]));
+        assert!(tokens.has_room(64));
+        assert_eq!(tokens.give().get(), 6);
+    }
+
+    #[test]
+    fn reset_drops_what_is_in_the_ring() {
+        let mut tokens = Tokens::default();
+        for expected in 0..4 {
+            assert_eq!(tokens.give().get(), expected);
+        }
+        tokens.done(1);
+        tokens.drop_last(1);
+        tokens.drop_all();
+        tokens.drop_all();
+        assert_eq!(taken(&mut tokens), (vec![0], vec![1, 2, 3]));
+        tokens.drop_all();
+        assert_eq!(taken(&mut tokens), (vec![], vec![]));
+    }
+
+    #[test]
+    fn no_more_are_out_than_a_table_has_entries_even_when_numbers_wrap() {
+        let start = u32::MAX - 2;
+        let mut tokens = Tokens {
+            back: start,
+            done: start,
+            dropped: start,
+            next: start,
+        };
+        for _ in 0..8 {
+            assert!(tokens.has_room(8));
+            tokens.give();
+        }
+        assert!(!tokens.has_room(8));
+        tokens.done(8);
+        assert!(!tokens.has_room(8), "nobody has taken them");
+        assert_eq!(taken(&mut tokens).0.len(), 8);
+        assert!(tokens.has_room(8));
+    }
+}

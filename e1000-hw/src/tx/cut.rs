@@ -73,3 +73,76 @@ impl Cut {
         count
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::vec;
+    use std::vec::Vec;
+
+    use super::*;
+
+    const WHOLE: Cut = Cut {
+        piece_len: PIECE_LEN,
+        sentinel: false,
+        upper_dword: false,
+    };
+
+    fn pieces(cut: Cut, mut address: u64, mut len: usize) -> Vec<usize> {
+        let mut pieces = vec![];
+        while len > 0 {
+            let piece = cut.piece(address, len, len);
+            pieces.push(piece);
+            (address, len) = (address + piece as u64, len - piece);
+        }
+        pieces
+    }
+
+    #[test]
+    fn pieces_are_as_long_as_a_descriptor_takes() {
+        for (len, expected) in [
+            (14, vec![14]),
+            (1984, vec![1984]),
+            (1985, vec![1984, 1]),
+            (5000, vec![1984, 1984, 1032]),
+        ] {
+            assert_eq!(pieces(WHOLE, 0, len), expected);
+            assert_eq!(WHOLE.count(len), expected.len() as u32);
+            assert_eq!(WHOLE.is_whole(len), expected.len() == 1);
+        }
+    }
+
+    #[test]
+    fn sentinel_is_the_last_four_bytes() {
+        let cut = Cut {
+            sentinel: true,
+            ..WHOLE
+        };
+        assert_eq!(pieces(cut, 0, 60), [56, 4]);
+        assert_eq!(pieces(cut, 0, 1988), [1984, 4]);
+        assert_eq!(pieces(cut, 0, 4), [4]);
+        assert!(!cut.is_whole(60));
+        // Pieces of the owner's are cut where they end, too.
+        let segments = [10, 0, 50].map(|len| Segment { address: 0, len });
+        assert_eq!(cut.count_segments(&segments, 60), 3);
+        assert_eq!(WHOLE.count_segments(&segments, 60), 2);
+        let segments = [58, 2].map(|len| Segment { address: 0, len });
+        assert_eq!(cut.count_segments(&segments, 60), 3, "56, 2, 2");
+    }
+
+    #[test]
+    fn pieces_end_in_the_upper_half_of_a_quadword_if_they_must() {
+        let cut = Cut {
+            upper_dword: true,
+            ..WHOLE
+        };
+        for (address, len, expected) in [
+            (0, 60, vec![56, 4]),
+            (0, 64, vec![64]),
+            (4, 60, vec![60]),
+            (3, 62, vec![58, 4]),
+            (0, 4, vec![4]),
+        ] {
+            assert_eq!(pieces(cut, address, len), expected, "{len} bytes at {address}");
+        }
+    }
+}

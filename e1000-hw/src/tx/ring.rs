@@ -217,3 +217,99 @@ impl<D: DmaRegion> TxRing<D> {
         unsafe { self.descriptors.free() };
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::chip::find;
+    use crate::fake::{FakeMachine, FakeRegion, FakeRegisters};
+
+    const PLAIN: Options = Options { command: 0, high: 0 };
+
+    /// A ring whose frames the device does not send by itself.
+    fn ring(size: u32) -> (FakeMachine, FakeRegisters, TxRing<FakeRegion>) {
+        let machine = FakeMachine::new(find(0x8086, 0x100E).expect("82540EM"));
+        let size = RingSize::new(size).expect("a ring size");
+        let mut ring = TxRing::new(DescriptorRing::new(&mut machine.dma(), size).expect("memory"));
+        let registers = machine.registers();
+        ring.program(&registers);
+        machine.take_accesses();
+        (machine, registers, ring)
+    }
+
+    /// Puts a frame of so many descriptors into the ring.
+    fn put(ring: &mut TxRing<FakeRegion>, count: u32, end: Mark) {
+        let (.., first) = ring.position();
+        for n in 0..count {
+            let mark = if n + 1 == count { end } else { Mark::Middle };
+            ring.put(first.wrapping_add(n), 0x1000, 60, PLAIN, mark);
+        }
+        ring.commit(first.wrapping_add(count));
+    }
+
+    fn done(machine: &FakeMachine, slot: u32) {
+        let [_, _, low, _] = machine.peek_tx_descriptor(slot);
+        machine.poke_tx_descriptor(slot, low, DD);
+    }
+
+    #[test]
+    fn marks_of_neighbours_do_not_touch() {
+        let mut marks = Marks([0; MAX_DESCRIPTORS as usize / 16]);
+        let all = [Mark::Middle, Mark::CopiedEnd, Mark::ByAddressEnd];
+        for round in 0..3 {
+            let mark = |slot: u32| all[(slot + round) as usize % 3];
+            (0..MAX_DESCRIPTORS).for_each(|slot| marks.set(slot, mark(slot)));
+            assert!((0..MAX_DESCRIPTORS).all(|slot| marks.get(slot) == mark(slot)));
+        }
+        marks.set(MAX_DESCRIPTORS, Mark::CopiedEnd);
+        assert_eq!(marks.get(MAX_DESCRIPTORS), Mark::Middle, "there is no such slot");
+    }
+
+    #[test]
+    fn frames_are_told_of_at_once_and_taken_back_when_their_last_descriptor_is_done() {
+        let (machine, registers, mut ring) = ring(8);
+        assert!(!ring.post(&registers), "there is nothing");
+        put(&mut ring, 3, Mark::ByAddressEnd);
+        put(&mut ring, 2, Mark::CopiedEnd);
+        assert_eq!((ring.space(), ring.pending(), ring.in_flight()), (2, 2, 0));
+        assert!(ring.post(&registers) && !ring.post(&registers));
+        assert_eq!(machine.take_accesses().writes, [(regs::TDT, 5)]);
+        assert_eq!((ring.frames_in_flight(), ring.pending()), (2, 0));
+        // In the middle of a frame, and after one that is not done.
+        for slot in [0, 1, 3, 4] {
+            done(&machine, slot);
+        }
+        assert_eq!((ring.reclaim(), ring.space()), (0, 2));
+        done(&machine, 2);
+        assert_eq!((ring.reclaim(), ring.space()), (1, 7));
+        assert_eq!(ring.position(), (5, 5, 5));
+    }
+
+    #[test]
+    fn only_what_was_posted_is_taken_back_whatever_the_device_writes() {
+        let (machine, registers, mut ring) = ring(8);
+        put(&mut ring, 1, Mark::CopiedEnd);
+        ring.post(&registers);
+        put(&mut ring, 1, Mark::CopiedEnd);
+        (0..8).for_each(|slot| done(&machine, slot));
+        ring.reclaim();
+        assert_eq!(ring.position(), (1, 1, 2));
+    }
+
+    #[test]
+    fn pending_frames_are_dropped_and_those_of_the_owner_counted() {
+        let (_machine, registers, mut ring) = ring(16);
+        put(&mut ring, 2, Mark::ByAddressEnd);
+        ring.post(&registers);
+        for (count, mark) in [
+            (2, Mark::ByAddressEnd),
+            (1, Mark::CopiedEnd),
+            (3, Mark::ByAddressEnd),
+        ] {
+            put(&mut ring, count, mark);
+        }
+        assert_eq!(ring.drop_pending(), (3, 2));
+        assert_eq!(ring.position(), (0, 2, 2));
+        assert_eq!(ring.drop_pending(), (0, 0));
+    }
+}
