@@ -1,7 +1,7 @@
 //! Clients and a device that do anything at any time, together, do no harm: a bounded share of the fuzz target's work.
 //!
-//! More: `cargo test --release -p e1000d --test hostile -- --ignored` (for the time that `hostile/long.rs` of `e1000-hw`
-//! describes), or the fuzz target in `fuzz/`.
+//! More: `cargo test --release -p e1000d --test hostile -- --ignored` (for the time that `hostile/long.rs` of
+//! `e1000-hw` describes), or the fuzz target in `fuzz/`.
 
 #[path = "hostile/mod.rs"]
 mod hostile;

@@ -67,8 +67,8 @@ fn reader_that_is_later_than_the_ring_is_long_loses_no_more_than_that() {
     assert!(waiting <= 100 * MS, "{waiting:?}");
 }
 
-/// Measures megabits a second of that many connections with windows of 64 KiB, through a stack that reads up to 128 frames or
-/// until there is none, processes them, acknowledges them and serves the programs that read.
+/// Measures megabits a second of that many connections with windows of 64 KiB, through a stack that reads up to 128
+/// frames or until there is none, processes them, acknowledges them and serves the programs that read.
 fn connections(count: usize, budget: bool) -> f64 {
     let mut machine = Machine::new();
     let mut stack = Stack::new(&mut machine, count, us(10));

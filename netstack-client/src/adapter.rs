@@ -1,20 +1,16 @@
 //! Adapters: finding them, opening them, and moving frames one at a time.
 
-use std::fmt;
-use std::str::FromStr;
-
 use libredox::Fd;
 use libredox::flag::{O_CLOEXEC, O_NONBLOCK, O_RDONLY, O_RDWR};
 
 pub use smoltcp::wire::EthernetAddress as MacAddress;
 
 use crate::error::is_would_block;
+pub use crate::name::AdapterName;
+use crate::name::SCHEMES;
 use crate::{Error, Result};
 
-/// Where Redox lists its schemes.
-const SCHEMES: &str = "/scheme";
-
-/// What the name of every network adapter begins with.
+/// Beginning of the name of every network adapter.
 const PREFIX: &str = "network.";
 
 /// Large enough for every frame of a network with an MTU of 1500, VLAN tags included.
@@ -32,53 +28,12 @@ pub trait FrameIo {
     fn write_frame(&mut self, frame: &[u8]) -> Result<()>;
 }
 
-/// The name of an adapter's scheme, `network.pci-0000-00-03.0_e1000` for instance.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct AdapterName(String);
-
-impl AdapterName {
-    /// The name without `/scheme/`.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-
-    /// The path of the data file, where frames are read and written.
-    pub fn path(&self) -> String {
-        format!("{SCHEMES}/{self}")
-    }
-
-    fn file(&self, name: &str) -> String {
-        format!("{SCHEMES}/{self}/{name}")
-    }
-}
-
-impl fmt::Display for AdapterName {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.pad(&self.0)
-    }
-}
-
-impl FromStr for AdapterName {
-    type Err = Error;
-
-    /// Accepts the bare name and the path below `/scheme`. The prefix is not demanded: a user who names a
-    /// scheme knows better.
-    fn from_str(text: &str) -> Result<Self> {
-        let name = text.strip_prefix("/scheme/").unwrap_or(text);
-        let name = name.strip_suffix('/').unwrap_or(name);
-        if name.is_empty() || name.contains(['/', '\0']) {
-            return Err(Error::AdapterName(text.to_owned()));
-        }
-        Ok(Self(name.to_owned()))
-    }
-}
-
 /// All adapters of this system, sorted by name.
 pub fn list() -> Result<Vec<AdapterName>> {
     let mut names: Vec<_> = scheme_names()?
         .into_iter()
         .filter(|name| name.starts_with(PREFIX))
-        .map(AdapterName)
+        .filter_map(|name| name.parse().ok())
         .collect();
     names.sort();
     Ok(names)
@@ -155,7 +110,7 @@ fn scheme_names() -> Result<Vec<String>> {
     }
 }
 
-/// How reading behaves when there is no frame.
+/// Behaviour of reading when there is no frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
     /// Reading waits for a frame.
@@ -358,22 +313,6 @@ mod tests {
 
     fn names(names: &[&str]) -> Vec<AdapterName> {
         names.iter().map(|name| name.parse().unwrap()).collect()
-    }
-
-    #[test]
-    fn name_is_accepted_bare_and_as_path() {
-        for text in ["network.a", "/scheme/network.a", "/scheme/network.a/"] {
-            let name: AdapterName = text.parse().unwrap();
-            assert_eq!(name.as_str(), "network.a");
-            assert_eq!(name.path(), "/scheme/network.a");
-        }
-    }
-
-    #[test]
-    fn name_with_a_path_inside_is_refused() {
-        for text in ["", "/scheme/", "network.a/mac", "../disk", "a\0b"] {
-            assert!(text.parse::<AdapterName>().is_err(), "{text:?}");
-        }
     }
 
     #[test]

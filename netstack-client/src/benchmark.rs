@@ -68,7 +68,7 @@ impl Generator {
     }
 }
 
-/// What a received frame is to a benchmark.
+/// Kind of a received frame for a benchmark.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Parsed {
     /// Not a benchmark frame.
@@ -118,7 +118,7 @@ fn hash(frame: &[u8]) -> u64 {
     hash ^ hash >> 32
 }
 
-/// How far back a late frame is still told from a duplicate.
+/// Number of frames back to which a late one is still told from a duplicate.
 const WINDOW: u64 = 4096;
 const WORDS: usize = (WINDOW / 64) as usize;
 

@@ -4,7 +4,7 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// How long to wait at once: a kernel of June 2026 now and then loses the wake-up of a wait with a limit.
+/// Longest single wait: a kernel of June 2026 now and then loses the wake-up of a wait with a limit.
 const SLICE: Duration = Duration::from_millis(50);
 
 /// Runs `work` on another thread and returns its result, or `None` if it takes longer than the limit.

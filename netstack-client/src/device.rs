@@ -32,7 +32,7 @@ pub struct SchemeDevice<A = Adapter> {
     tx: Transmitter,
 }
 
-/// What a transmit token borrows, apart from the adapter.
+/// The part that a transmit token borrows, apart from the adapter.
 struct Transmitter {
     /// The frame under construction. smoltcp keeps to the MTU, so its capacity never grows.
     frame: Vec<u8>,
@@ -65,7 +65,7 @@ impl<A: FrameIo> SchemeDevice<A> {
         &self.io
     }
 
-    /// How many frames could not be read or sent.
+    /// Number of frames that could not be read or sent.
     pub fn errors(&self) -> u64 {
         self.tx.errors
     }

@@ -11,7 +11,7 @@ use smoltcp::wire::{DhcpRepr, Ipv4Cidr};
 use crate::device::TakeError;
 use crate::{Result, Stack, Wait};
 
-/// How long to wait for an answer before asking again. A link that still negotiates loses the first question.
+/// Time to wait for an answer before asking again. A link that still negotiates loses the first question.
 const RETRY: smoltcp::time::Duration = smoltcp::time::Duration::from_secs(2);
 
 /// An address that a server gave.
@@ -19,13 +19,13 @@ const RETRY: smoltcp::time::Duration = smoltcp::time::Duration::from_secs(2);
 pub struct Lease {
     /// Address and length of the network's prefix.
     pub address: Ipv4Cidr,
-    /// Who forwards to other networks.
+    /// Router to other networks.
     pub router: Option<Ipv4Addr>,
     /// Name servers.
     pub dns: Vec<Ipv4Addr>,
     /// The server that gave the address.
     pub server: Ipv4Addr,
-    /// How long the address may be used, if the server said.
+    /// Time for which the address may be used, if the server said.
     pub duration: Option<Duration>,
     /// From the first question to the lease.
     pub time: Duration,

@@ -1,8 +1,8 @@
-//! What can go wrong between this crate and a scheme.
+//! Errors of this crate.
 
 use std::io;
 
-use crate::AdapterName;
+use crate::name::{AdapterName, NameError};
 
 /// The result of everything that reaches a scheme.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -65,8 +65,8 @@ pub enum Error {
     SeveralAdapters(Vec<AdapterName>),
 
     /// A string that cannot name a scheme.
-    #[error("{0:?} cannot be the name of an adapter")]
-    AdapterName(String),
+    #[error(transparent)]
+    AdapterName(#[from] NameError),
 }
 
 impl Error {
@@ -87,7 +87,7 @@ impl Error {
         }
     }
 
-    /// Whether the operation would succeed later: the adapter's queue is full or empty just now.
+    /// Returns true if the operation would succeed later: the adapter's queue is full or empty just now.
     pub fn is_would_block(&self) -> bool {
         self.errno().is_some_and(is_would_block)
     }

@@ -5,7 +5,7 @@
 pub struct Pattern {
     state: u64,
     word: [u8; 8],
-    /// How many bytes of `word` are already out.
+    /// Bytes of `word` that are already out.
     used: usize,
 }
 

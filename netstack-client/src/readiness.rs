@@ -15,13 +15,13 @@ use crate::{Adapter, Error, Result};
 
 /// The timer of the monotonic clock, which Redox numbers 4.
 const TIMER: &str = "/scheme/time/4";
-/// How messages name the queue.
+/// Name of the queue in messages.
 const QUEUE: &str = "the event queue";
 
 const DATA_EVENT: usize = 0;
 const TIMER_EVENT: usize = usize::MAX;
 
-/// Why a wait ended.
+/// Reason why a wait ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Woken {
     /// There may be frames. An event announces a change, not a state: read until there is no frame left.

@@ -10,7 +10,7 @@ use smoltcp::wire::{IpCidr, Ipv4Cidr};
 use crate::device::TakeError;
 use crate::{Adapter, AdapterName, MacAddress, Mode, Readiness, Result, SchemeDevice, Wait};
 
-/// How many frames are taken in before frames are sent and sockets served again, so that a flood of frames
+/// Frames that are taken in before frames are sent and sockets served again, so that a flood of frames
 /// cannot hold up the rest.
 const INGRESS_BATCH: usize = 64;
 

@@ -16,7 +16,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 #[derive(Debug, thiserror::Error)]
 #[error("cannot {action} {path}: {source}{}", hint(source))]
 pub struct Error {
-    /// What was being done.
+    /// The action that failed.
     pub action: &'static str,
     /// The file.
     pub path: String,

@@ -15,7 +15,7 @@ const TARGETS: [&str; 4] = [
     "riscv64gc-unknown-redox",
     "i586-unknown-redox",
 ];
-/// What runs on Redox.
+/// Packages that run on Redox.
 const PACKAGES: [&str; 5] = [
     "e1000-hw",
     "pcid-config",

@@ -53,7 +53,7 @@ pub fn executable(path: &Path, text: &str) -> Result<()> {
         .with_context(|| format!("cannot write {}", path.display()))
 }
 
-/// Whether the program can be started at all.
+/// Returns true if the program can be started at all.
 pub fn exists(program: impl AsRef<OsStr>) -> bool {
     Command::new(program)
         .arg("--version")

@@ -137,8 +137,8 @@ impl Toolchain {
         }
     }
 
-    /// Builds a package of this workspace whose program has the package's name, and returns the program. The bar says how
-    /// far it is.
+    /// Builds a package of this workspace whose program has the package's name, and returns the program. The bar says
+    /// how far it is.
     fn build(self, architecture: Architecture, package: &str, bar: &ProgressBar) -> Result<Vec<u8>> {
         let triple = architecture.triple();
         let mut command = match self {

@@ -1,4 +1,4 @@
-//! What the commands need from the machine, and how it gets there.
+//! Tools that the commands need from the machine.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -20,8 +20,8 @@ pub fn qemu() -> Result<()> {
     program(QEMU, QEMU_PACKAGE)
 }
 
-/// A directory to put first in PATH so that the QEMU at `path` is found: `path` itself if it is a directory that has one,
-/// or else `place`, with a script in it that starts the program `path`.
+/// A directory to put first in PATH so that the QEMU at `path` is found: `path` itself if it is a directory that has
+/// one, or else `place`, with a script in it that starts the program `path`.
 pub fn qemu_directory(path: &Path, place: &Path) -> Result<PathBuf> {
     let directory = if path.is_dir() {
         let path = fs::canonicalize(path)?;

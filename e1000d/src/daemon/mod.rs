@@ -1,8 +1,8 @@
 //! The process: start, its two threads, end.
 //!
-//! One thread (`requests`) blocks in a read of the scheme socket and serves what comes: for a request that need not wait,
-//! two system calls in all, as few as any scheme can do. The main thread (`main_loop`) waits for everything else
-//! (interrupt, timer, signals) at an event queue. They share the driver under a lock (`shared`).
+//! One thread (`requests`) blocks in a read of the scheme socket and serves what comes: for a request that need not
+//! wait, two system calls in all, as few as any scheme can do. The main thread (`main_loop`) waits for everything
+//! else (interrupt, timer, signals) at an event queue. They share the driver under a lock (`shared`).
 
 mod main_loop;
 mod requests;
@@ -47,8 +47,8 @@ pub fn run<P: Platform>(
     logger::init(&function.scheme_name);
     let clock = SystemClock::default();
     let result = run_function(&mut platform, &environment, &function, &options, &clock);
-    // Also after a start that failed half-way: pcid leaves bus mastering on when the channel closes, and the kernel frees
-    // the memory that such a start has leaked when this process ends.
+    // Also after a start that failed half-way: pcid leaves bus mastering on when the channel closes, and the kernel
+    // frees the memory that such a start has leaked when this process ends.
     if result.is_err() {
         function.end_bus_mastering();
     }

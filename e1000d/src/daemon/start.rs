@@ -31,9 +31,9 @@ use crate::scheme::files::Description;
 
 /// Longest wait for the link before the daemon reports that it is ready.
 ///
-/// Autonegotiation takes 1 to 4 s on real hardware, often less. dhcpd sends a single DISCOVER right after the boot: it
-/// should meet a live link, but need not, since frames for a link that comes later are kept. A boot without a cable has to
-/// go on within 5 s, with the network stack and all that follows it.
+/// Autonegotiation takes 1 to 4 s on real hardware, often less. dhcpd sends a single DISCOVER right after the boot:
+/// it should meet a live link, but need not, since frames for a link that comes later are kept. A boot without a
+/// cable has to go on within 5 s, with the network stack and all that follows it.
 const LINK_LIMIT: Duration = Duration::from_secs(3);
 /// Interval of looking at the link meanwhile.
 const LINK_INTERVAL: Duration = Duration::from_millis(50);

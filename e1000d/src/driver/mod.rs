@@ -1,8 +1,8 @@
 //! The driver of one NIC: the state that both threads of the daemon work on, under a lock.
 //!
-//! Requests come in batches. Their results (answers, events) go out with one write, and the NIC is told of all frames to
-//! transmit with one register write. A request that has to wait is pending: reads in order of arrival until frames come,
-//! writes until the ring has room. Every request is answered.
+//! Requests come in batches. Their results (answers, events) go out with one write, and the NIC is told of all frames
+//! to transmit with one register write. A request that has to wait is pending: reads in order of arrival until frames
+//! come, writes until the ring has room. Every request is answered.
 
 mod answers;
 mod pending;
@@ -28,8 +28,8 @@ pub use validate::validate;
 
 /// Most requests that are read at once.
 pub const BATCH: usize = 64;
-/// Time after which a frame that finds no room is dropped, and its sender told that it was sent. The transmitter is stuck,
-/// and a client that waits for ever is worse off than one that loses a frame.
+/// Time after which a frame that finds no room is dropped, and its sender told that it was sent. The transmitter is
+/// stuck, and a client that waits for ever is worse off than one that loses a frame.
 const WRITE_LIMIT: Duration = Duration::from_secs(2);
 
 /// Next step of the thread that serves requests.
@@ -88,8 +88,8 @@ impl<R: Registers, D: DmaRegion, C: Clock, S: AnswerSink> Driver<R, D, C, S> {
         self.finish(Occasion::Served);
     }
 
-    /// Serves the rings after [`NetworkScheme::acknowledge_interrupt`]: once a line is unmasked, so that nothing that came
-    /// in between is missed.
+    /// Serves the rings after [`NetworkScheme::acknowledge_interrupt`]: once a line is unmasked, so that nothing that
+    /// came in between is missed.
     pub fn serve_interrupt(&mut self) {
         if self.scheme.nic().state().is_gone() {
             return self.flush();

@@ -63,8 +63,8 @@ impl<R: Registers, D: DmaRegion, C: Clock, S: AnswerSink> Driver<R, D, C, S> {
         }
     }
 
-    /// Delay until the next tick, for a timer that may be armed already: `None` if nothing new is due. Nothing is, while
-    /// no frame moves. Frames that are sent cost one setting of the timer a second.
+    /// Delay until the next tick, for a timer that may be armed already: `None` if nothing new is due. Nothing is,
+    /// while no frame moves. Frames that are sent cost one setting of the timer a second.
     pub fn next_tick(&mut self) -> Option<Duration> {
         if self.scheme.nic().state().is_gone() {
             return None;

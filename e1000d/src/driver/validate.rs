@@ -1,9 +1,9 @@
 //! Validation of requests, before redox-scheme decodes them.
 //!
-//! Its decoder (0.12.0, `Op::from_sqe_unchecked`) asserts that some buffers are large enough, takes paths to be UTF-8 and
-//! drops some requests without an answer. Any client that holds a descriptor could stop the daemon with a raw system
-//! call. [`validate`] finds the error to refuse a request with, and makes sure that it decodes to something that can be
-//! answered.
+//! Its decoder (0.12.0, `Op::from_sqe_unchecked`) asserts that some buffers are large enough, takes paths to be UTF-8
+//! and drops some requests without an answer. Any client that holds a descriptor could stop the daemon with a raw
+//! system call. [`validate`] finds the error to refuse a request with, and makes sure that it decodes to something
+//! that can be answered.
 
 use std::mem::{align_of, size_of};
 

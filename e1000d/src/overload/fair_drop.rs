@@ -1,10 +1,11 @@
 //! Fair drop: the frames that go when readers have to wait and the receive ring fills up.
 //!
-//! When the ring is full the NIC drops what comes, whatever it is, and an emulator or a switch that is held back by it
-//! queues everything behind the flood. So while readers yield to others ([`super::Yield`]), frames of the one flow that
-//! makes up most of what comes are dropped here, oldest first, and the few others are kept for the next reader. Without
-//! such a flow nothing is dropped, nor are frames of TCP: a sender that waits for acknowledgements slows down by itself.
-//! The flow is found while a reader reads many frames in a row. Frames are read in the order in which they came.
+//! When the ring is full the NIC drops what comes, whatever it is, and an emulator or a switch that is held back by
+//! it queues everything behind the flood. So while readers yield to others ([`super::Yield`]), frames of the one flow
+//! that makes up most of what comes are dropped here, oldest first, and the few others are kept for the next reader.
+//! Without such a flow nothing is dropped, nor are frames of TCP: a sender that waits for acknowledgements slows down
+//! by itself. The flow is found while a reader reads many frames in a row. Frames are read in the order in which they
+//! came.
 
 use std::collections::VecDeque;
 
@@ -68,7 +69,8 @@ impl FairDrop {
         self.flows.is_flood()
     }
 
-    /// If the receive ring is three quarters full, empties it down to a quarter, as far as one flow makes up most of it.
+    /// If the receive ring is three quarters full, empties it down to a quarter, as far as one flow makes up most of
+    /// it.
     pub fn make_room<R: Registers, D: DmaRegion>(&mut self, nic: &mut Nic<R, D>) {
         let size = nic.state().config().rx.get();
         if !nic.rx().has_filled(size / 4 * 3) {

@@ -47,8 +47,9 @@ impl Flows {
     }
 }
 
-/// Number of the flow that a frame belongs to, made of sender and ethertype, and for IP of addresses, protocol and UDP's
-/// ports. Fragments but the first have no ports. A frame that is unknown or cut short is a flow by sender. `None` for TCP.
+/// Number of the flow that a frame belongs to, made of sender and ethertype, and for IP of addresses, protocol and
+/// UDP's ports. Fragments but the first have no ports. A frame that is unknown or cut short is a flow by sender.
+/// `None` for TCP.
 fn flow(frame: &[u8]) -> Option<u64> {
     /// IP protocols.
     const TCP: [u8; 1] = [6];

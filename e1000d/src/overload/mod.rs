@@ -7,24 +7,25 @@
 //!   that there is nothing more, and with the same write that there is. smolnetd then processes what it has, sends its
 //!   acknowledgements and serves its programs before it reads on. Nothing is kept back and nothing is lost. Linux calls
 //!   the same thing a NAPI budget. *May go* when the network stack bounds its own reads.
-//! * **Yield to others** ([`Yield`]). Half a budget more waits at the end of a budget, and what was read is not mostly
-//!   TCP (whose senders wait for acknowledgements, and so for their reader): the thread that serves requests then yields
-//!   the processor and polls for requests. If there are none, the reader goes on. To be alone costs it some ten system
-//!   calls for each budget, by estimate 2 % of the cost of reading it. If there is a request, it is smolnetd, on behalf of
-//!   a program: it polls the driver once for each request that it serves. It then finds no frames, so that it serves
-//!   programs instead of reading frames that its full sockets would drop. This limits the share of time that receiving has
-//!   (Mogul and Ramakrishnan, Eliminating Receive Livelock in an Interrupt-Driven Kernel, section 7). It ends when there
-//!   are no more requests, or after [`YIELD_SHARE`] times the time that the reader had. *May go* when the network stack
-//!   reads no more than it can keep.
-//! * **Fair drop** ([`FairDrop`]). If the ring fills up during a yield, frames of the one flow that makes up most of them
-//!   are dropped. *May go* with the yield to others.
-//! * **Processor yield** ([`CpuYield`]). June's scheduler accounts only for threads that use up their time slice (kernel,
-//!   `context/switch.rs`, `select_next_context`). A reader and its driver, which block before, keep everybody else from
-//!   running for as long as a flood lasts. So the thread that serves requests yields at the end of each budget, and every
-//!   256 frames sent. It costs a system call. *May go* when the scheduler accounts for such threads.
+//! * **Yield to others** ([`Yield`]). Half a budget more waits at the end of a budget, and what was read is not
+//!   mostly TCP (whose senders wait for acknowledgements, and so for their reader): the thread that serves requests
+//!   then yields the processor and polls for requests. If there are none, the reader goes on. To be alone costs it
+//!   some ten system calls for each budget, by estimate 2 % of the cost of reading it. If there is a request, it is
+//!   smolnetd, on behalf of a program: it polls the driver once for each request that it serves. It then finds no
+//!   frames, so that it serves programs instead of reading frames that its full sockets would drop. This limits the
+//!   share of time that receiving has (Mogul and Ramakrishnan, Eliminating Receive Livelock in an Interrupt-Driven
+//!   Kernel, section 7). It ends when there are no more requests, or after [`YIELD_SHARE`] times the time that the
+//!   reader had. *May go* when the network stack reads no more than it can keep.
+//! * **Fair drop** ([`FairDrop`]). If the ring fills up during a yield, frames of the one flow that makes up most of
+//!   them are dropped. *May go* with the yield to others.
+//! * **Processor yield** ([`CpuYield`]). June's scheduler accounts only for threads that use up their time slice
+//!   (kernel, `context/switch.rs`, `select_next_context`). A reader and its driver, which block before, keep
+//!   everybody else from running for as long as a flood lasts. So the thread that serves requests yields at the end
+//!   of each budget, and every 256 frames sent. It costs a system call. *May go* when the scheduler accounts for such
+//!   threads.
 //!
-//! A read that finds the ring empty ends all of it. A process that writes `budget off` to the file `filter` is never told
-//! that there is nothing while there is something. Blocking reads have neither budget nor yield.
+//! A read that finds the ring empty ends all of it. A process that writes `budget off` to the file `filter` is never
+//! told that there is nothing while there is something. Blocking reads have neither budget nor yield.
 
 mod cpu_yield;
 mod fair_drop;

@@ -1,8 +1,8 @@
 //! Settings in PCI configuration space, which the core does not see: link power management off where it hangs the part,
 //! and no longer reads than the part can take.
 //!
-//! pcid gives access to the function's own 256 bytes only. The port above a PCIe part has an ASPM control of its own: L1
-//! begins at the part and so is off with it, but the port may still put its half of the link into L0s.
+//! pcid gives access to the function's own 256 bytes only. The port above a PCIe part has an ASPM control of its own:
+//! L1 begins at the part and so is off with it, but the port may still put its half of the link into L0s.
 
 use std::fmt;
 

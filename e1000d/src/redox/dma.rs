@@ -49,8 +49,8 @@ impl DmaMemory {
         })
     }
 
-    /// Restricts the memory to blocks that end at or below the address `limit`. The kernel cannot be asked for that, but it
-    /// gives other blocks while the first ones are kept.
+    /// Restricts the memory to blocks that end at or below the address `limit`. The kernel cannot be asked for that,
+    /// but it gives other blocks while the first ones are kept.
     pub fn below(mut self, limit: u64) -> Self {
         self.limit = limit;
         self

@@ -13,11 +13,11 @@ pub struct Registration {
 impl Registration {
     /// Prepares to register the scheme whose root handle is `root_id`, and enters the null namespace.
     ///
-    /// June's namespace manager opens files of a scheme itself, synchronously (base, bootstrap/src/initnsmgr.rs). A driver
-    /// that is registered and makes a namespace call before it serves can wait for the manager while the manager waits for
-    /// the driver, and the whole system with both. So everything that needs the namespace happens here, before
-    /// [`Registration::register`]. That uses a duplicate of the old namespace: a name in the null namespace is invisible
-    /// to others.
+    /// June's namespace manager opens files of a scheme itself, synchronously (base, bootstrap/src/initnsmgr.rs). A
+    /// driver that is registered and makes a namespace call before it serves can wait for the manager while the
+    /// manager waits for the driver, and the whole system with both. So everything that needs the namespace happens
+    /// here, before [`Registration::register`]. That uses a duplicate of the old namespace: a name in the null
+    /// namespace is invisible to others.
     ///
     /// # Errors
     ///

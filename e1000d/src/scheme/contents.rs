@@ -13,8 +13,8 @@ use super::NetworkScheme;
 use super::files::{Activity, Description, File, lines};
 use super::receive_mode::ReceiveModeRequest;
 
-/// Shortest time between two readings of the hardware's counters: a client that asks for them in a loop must not slow the
-/// NIC down.
+/// Shortest time between two readings of the hardware's counters: a client that asks for them in a loop must not slow
+/// the NIC down.
 const COLLECT_INTERVAL: Duration = Duration::from_millis(500);
 
 impl<R: Registers, D: DmaRegion, C: Clock> NetworkScheme<R, D, C> {
@@ -149,8 +149,8 @@ fn mtu<R: Registers, D: DmaRegion>(nic: &Nic<R, D>) -> String {
     ])
 }
 
-/// The file `filter` for a handle that asks for `own` while all together ask for `total`; `vlan_filter` is 1 while VLANs
-/// that nobody asked for are kept out.
+/// The file `filter` for a handle that asks for `own` while all together ask for `total`; `vlan_filter` is 1 while
+/// VLANs that nobody asked for are kept out.
 fn filter<R: Registers, D: DmaRegion>(
     nic: &Nic<R, D>,
     own: &ReceiveModeRequest,

@@ -86,8 +86,8 @@ impl<R: Registers, D: DmaRegion, C: Clock> NetworkScheme<R, D, C> {
         (!new.is_empty()).then_some(new)
     }
 
-    /// Returns true if the NIC was removed, and this was not known before: subscribers are notified then, those of the link by
-    /// [`Self::notify_of_link`].
+    /// Returns true if the NIC was removed, and this was not known before: subscribers are notified then, those of
+    /// the link by [`Self::notify_of_link`].
     pub fn report_removal(&mut self, mut post: impl FnMut(usize, EventFlags)) -> bool {
         if !self.nic.state().is_gone() || std::mem::replace(&mut self.removed, true) {
             return false;

@@ -6,8 +6,8 @@ use syscall::flag::EventFlags;
 use super::{NetworkScheme, Occasion};
 
 impl<R: Registers, D: DmaRegion, C: Clock> NetworkScheme<R, D, C> {
-    /// Notifies readers that frames are there. Looks at the receive ring only if a reader may expect that: a batch of writes
-    /// by a client that does not read costs no look.
+    /// Notifies readers that frames are there. Looks at the receive ring only if a reader may expect that: a batch of
+    /// writes by a client that does not read costs no look.
     pub fn notify_of_frames(&mut self, occasion: Occasion, mut post: impl FnMut(usize, EventFlags)) {
         let may_notify = self.reader_may_expect_event || occasion == Occasion::Tick;
         if !may_notify || !self.has_frame() {

@@ -1,12 +1,12 @@
 //! Receive-mode requests: what the holder of a handle of the file `filter` wants to receive.
 //!
 //! Written in lines of text: `promiscuous on|off`, `allmulti on|off`, `multicast add|del MAC`, `vlan add|del ID`,
-//! `budget on|off`. The NIC gets the sum of the requests of all handles. A request ends when its handle is closed, so that
-//! a client that dies leaves nothing behind.
+//! `budget on|off`. The NIC gets the sum of the requests of all handles. A request ends when its handle is closed, so
+//! that a client that dies leaves nothing behind.
 //!
-//! A VLAN request is a restriction: without one, tagged frames of every VLAN pass. So the VLAN filter is on only while each
-//! process that has a handle for frames has asked for VLANs, and then the VLANs of all of them pass. Nobody loses frames
-//! that somebody else does not want. Untagged frames always pass.
+//! A VLAN request is a restriction: without one, tagged frames of every VLAN pass. So the VLAN filter is on only
+//! while each process that has a handle for frames has asked for VLANs, and then the VLANs of all of them pass.
+//! Nobody loses frames that somebody else does not want. Untagged frames always pass.
 //!
 //! `budget off` is about the process itself, not the NIC: it does nothing but read frames, so its reads have no read
 //! budget ([`crate::overload`]).

@@ -1,13 +1,13 @@
 //! Subscribers: which clients were notified of frames, and which have to be notified again.
 //!
-//! Event queues of Redox keep every event that is posted, so each surplus one costs the client a useless poll (the stock
-//! driver posts to every handle at every occasion). A missing one costs it a frame's latency, or stops it. So an event
-//! is an edge: posted when frames are there and the client was not notified since it last found none.
+//! Event queues of Redox keep every event that is posted, so each surplus one costs the client a useless poll (the
+//! stock driver posts to every handle at every occasion). A missing one costs it a frame's latency, or stops it. So
+//! an event is an edge: posted when frames are there and the client was not notified since it last found none.
 //!
-//! A client may also stop reading before it finds none. It is notified again at the first tick of the timer that finds it
-//! where it was at the last one. If it stops after a single frame twice without having found none, it reads one frame for
-//! each event: it is notified after each read that leaves frames, until it finds none. A client that reads on and on has a
-//! read budget, and may have to yield to others ([`crate::overload`]).
+//! A client may also stop reading before it finds none. It is notified again at the first tick of the timer that
+//! finds it where it was at the last one. If it stops after a single frame twice without having found none, it reads
+//! one frame for each event: it is notified after each read that leaves frames, until it finds none. A client that
+//! reads on and on has a read budget, and may have to yield to others ([`crate::overload`]).
 
 use syscall::EventFlags;
 
@@ -66,8 +66,8 @@ impl Subscriber {
         self.unlimited = unlimited;
     }
 
-    /// Returns true if a read that does not wait may be refused though frames are there: the client will be notified, and
-    /// did not write `budget off`.
+    /// Returns true if a read that does not wait may be refused though frames are there: the client will be notified,
+    /// and did not write `budget off`.
     pub fn has_budget(&self) -> bool {
         self.wants_read && !self.unlimited
     }

@@ -46,7 +46,8 @@ struct Shared {
     budget: Cell<usize>,
     lies: RefCell<Vec<(u32, Lie)>>,
     noise: Cell<u32>,
-    /// Registers read as all ones, without lies: writes are lost, so that a lie could report a reset that did not happen.
+    /// Registers read as all ones, without lies: writes are lost, so that a lie could report a reset that did not
+    /// happen.
     gone: Cell<bool>,
     /// Status words that each descriptor has as soon as the driver gives it back: frames without end.
     forever: Cell<Option<(u32, u32)>>,

@@ -99,8 +99,8 @@ pub struct Open {
 }
 
 impl Open {
-    /// Returns true if a read may be refused though a frame waits: at the end of a read budget, or while readers yield to
-    /// others ([`e1000d::overload`]).
+    /// Returns true if a read may be refused though a frame waits: at the end of a read budget, or while readers
+    /// yield to others ([`e1000d::overload`]).
     fn may_be_refused(&self, yields: bool) -> bool {
         let subscribed = self.wants & EventFlags::EVENT_READ.bits() != 0;
         subscribed && (yields || self.frames >= u64::from(BUDGET))

@@ -1,8 +1,9 @@
 //! A device and clients that do anything at any time, together, as a sequence of bytes has it: shared by the property
 //! test and the fuzz target.
 //!
-//! The driver is the real one, from the submission queue entry to the answer. `kernel` stands in for the kernel, `requests`
-//! for clients, `device` for registers that lie, `wire` for the other end of the cable, `main_thread` for the event loop.
+//! The driver is the real one, from the submission queue entry to the answer. `kernel` stands in for the kernel,
+//! `requests` for clients, `device` for registers that lie, `wire` for the other end of the cable, `main_thread` for
+//! the event loop.
 
 mod anything;
 mod device;
@@ -74,7 +75,8 @@ struct Case {
     registers: HostileRegisters,
     kernel: Kernel,
     driver: HostileDriver,
-    /// Requests that the daemon has not read yet, their register accesses, and the tag of the first if it reads a frame.
+    /// Requests that the daemon has not read yet, their register accesses, and the tag of the first if it reads a
+    /// frame.
     batch: Vec<Request>,
     cost: usize,
     first: Option<u32>,

@@ -137,8 +137,8 @@ impl Stack {
         }
     }
 
-    /// Reads frames as far as there are any and there is room, processes them and opens windows. Datagrams of a flood go
-    /// to the first connection, whose socket drops those that it cannot keep.
+    /// Reads frames as far as there are any and there is room, processes them and opens windows. Datagrams of a flood
+    /// go to the first connection, whose socket drops those that it cannot keep.
     fn poll(&mut self, machine: &mut Machine) {
         let mut bytes = [0; 2048];
         for _ in 0..AT_ONCE {
@@ -168,7 +168,8 @@ impl Stack {
         }
     }
 
-    /// Carries on until `end`: events of the network, then requests of programs, in turn. Returns the number of requests.
+    /// Carries on until `end`: events of the network, then requests of programs, in turn. Returns the number of
+    /// requests.
     fn carry_on(&mut self, machine: &mut Machine, end: Duration) -> u64 {
         let mut requests = 0;
         while machine.now() < end {
@@ -209,8 +210,8 @@ impl Stack {
         self.carry_on(machine, machine.now() + time);
     }
 
-    /// More datagrams come than can be read, and now and then a ping. Returns the number of requests of the program that
-    /// were served.
+    /// More datagrams come than can be read, and now and then a ping. Returns the number of requests of the program
+    /// that were served.
     pub fn run_in_flood(&mut self, machine: &mut Machine, time: Duration) -> u64 {
         self.flood = Some((us(10), machine.now()));
         self.next_ping = machine.now();

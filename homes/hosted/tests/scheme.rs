@@ -323,8 +323,8 @@ fn sigterm_answers_parked_reads_and_ends_the_daemon_well() {
         hosted.stop().unwrap_or_else(|error| panic!("{error}\n{log}"));
         for thread in parked {
             let errno = thread.join().unwrap().expect_err("there was no frame");
-            // The daemon answers EINTR. No signal of the client's asked for it, so the client gets EIO from the shim, as
-            // from the kernel (`UserInner::respond` in its src/scheme/user.rs).
+            // The daemon answers EINTR. No signal of the client's asked for it, so the client gets EIO from the shim,
+            // as from the kernel (`UserInner::respond` in its src/scheme/user.rs).
             assert_eq!(errno, errno::EIO);
         }
         assert!(Fd::open(&format!("/scheme/{name}"), O_RDWR, 0).is_err());

@@ -28,11 +28,11 @@ pub struct Arguments {
     #[arg(long)]
     list: bool,
 
-    /// Who is there to make frames come in.
+    /// The peer that makes frames come in.
     #[arg(long, value_enum, default_value_t = Peer::Echo)]
     peer: Peer,
 
-    /// Who answers. The default is the gateway of QEMU's user-mode network.
+    /// Address that answers. The default is the gateway of QEMU's user-mode network.
     #[arg(long, value_name = "ADDRESS", default_value = "10.0.2.2")]
     target: Ipv4Addr,
 

@@ -26,11 +26,11 @@ pub struct Arguments {
     /// The file.
     file: PathBuf,
 
-    /// What the lines for the other program begin with.
+    /// Beginning of the lines for the other program.
     #[arg(long, value_name = "TEXT", default_value = "")]
     marker: String,
 
-    /// How long to wait at first until there is an adapter.
+    /// Time to wait at first until there is an adapter.
     #[arg(long, value_name = "TIME[ms|s|m]", default_value = "10s", value_parser = value::duration)]
     wait: Duration,
 }

@@ -16,15 +16,15 @@ use crate::process::{self, KILL};
 
 /// The programs that drive the NICs: ours beside the stock driver, and either under the stock driver's name.
 pub const DRIVERS: [&str; 2] = ["e1000d-new", "e1000d"];
-/// What takes a driver's frames.
+/// Services that take a driver's frames.
 pub const STACK: [&str; 2] = ["dhcpd", "netstack"];
-/// What the stack registers. It ends if one of these names is still taken.
+/// Schemes that the stack registers. It ends if one of these names is still taken.
 const STACK_SCHEMES: [&str; 5] = ["ip", "icmp", "udp", "tcp", "netcfg"];
 
 const INTERVAL: Duration = Duration::from_millis(20);
-/// How long a process may take to end.
+/// Longest time until a process ends.
 const END_LIMIT: Duration = Duration::from_secs(5);
-/// How long a service may take until it is ready.
+/// Longest time until a service is ready.
 const START_LIMIT: Duration = Duration::from_secs(15);
 
 /// The processes that were started here: nobody else waits for their end.
@@ -158,8 +158,8 @@ impl Services {
 
 /// Takes a name out of the namespace. That there is none is fine.
 ///
-/// The namespace manager itself is asked: from July 2026 on the C library's unlink opens the root of the scheme first, which
-/// fails if its daemon is gone (relibc, redox-rt/src/sys.rs, `unlink`).
+/// The namespace manager itself is asked: from July 2026 on the C library's unlink opens the root of the scheme
+/// first, which fails if its daemon is gone (relibc, redox-rt/src/sys.rs, `unlink`).
 #[cfg(target_os = "redox")]
 pub fn remove_scheme(name: &str) {
     let _ =

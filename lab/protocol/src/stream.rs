@@ -1,8 +1,8 @@
 //! TCP connections under load: any number at once, each in one direction.
 //!
-//! The agent connects and says with one byte what it will do. The bytes that follow are the same in each connection: the
-//! first [`PERIOD`] bytes of [`Pattern`], again and again. They cost nothing to make and little to compare, while a hash
-//! takes as long as the transport on an emulated processor.
+//! The agent connects and says with one byte what it will do. The bytes that follow are the same in each connection:
+//! the first [`PERIOD`] bytes of [`Pattern`], again and again. They cost nothing to make and little to compare, while
+//! a hash takes as long as the transport on an emulated processor.
 
 use netstack_client::pattern::Pattern;
 

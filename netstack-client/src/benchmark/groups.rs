@@ -1,4 +1,4 @@
-//! What a call costs, by groups of calls.
+//! Cost of a call, by groups of calls.
 
 use std::time::Duration;
 
@@ -23,7 +23,7 @@ impl Groups {
         }
     }
 
-    /// How many there are.
+    /// Number of them.
     pub fn count(&self) -> usize {
         self.costs.len()
     }

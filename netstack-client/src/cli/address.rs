@@ -20,7 +20,7 @@ pub struct AddressArguments {
     #[arg(long, value_name = "ADDRESS", requires = "address")]
     gateway: Option<Ipv4Addr>,
 
-    /// How long to wait for DHCP.
+    /// Time to wait for DHCP.
     #[arg(long, value_name = "TIME[ms|s|m]", default_value = "10s", value_parser = value::duration)]
     dhcp_timeout: Duration,
 }

@@ -21,11 +21,11 @@ pub struct Arguments {
     #[arg(long, value_name = "ADDRESS", default_value = "10.0.2.15")]
     address: Ipv4Addr,
 
-    /// How often to ask at most.
+    /// Most questions to ask.
     #[arg(short, long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
     count: u32,
 
-    /// How long to wait for each answer.
+    /// Time to wait for each answer.
     #[arg(long, value_name = "TIME[ms|s|m]", default_value = "1s", value_parser = value::duration)]
     timeout: Duration,
 }

@@ -194,7 +194,7 @@ fn failed(path: &str, error: PcapError) -> Error {
 }
 
 impl Arguments {
-    /// What has to be asked of the receive filter.
+    /// Lines to ask of the receive filter.
     fn filter(&self) -> String {
         let mut lines = String::new();
         for (wanted, line) in [

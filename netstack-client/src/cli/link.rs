@@ -10,7 +10,7 @@ use serde::{Serialize, Serializer};
 use super::keyed::Keyed;
 use super::{Context, Outcome, value};
 
-/// How often to look while waiting.
+/// Interval of looking while waiting.
 const INTERVAL: Duration = Duration::from_millis(100);
 
 /// Show the link.

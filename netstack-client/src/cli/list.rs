@@ -23,7 +23,7 @@ struct Report {
 struct Entry {
     name: String,
     mac: Option<String>,
-    /// Why the MAC address is not known.
+    /// Reason why the MAC address is not known.
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<String>,
 }

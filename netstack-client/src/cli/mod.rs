@@ -135,7 +135,7 @@ pub type Outcome = Result<bool>;
 /// The result of a part of a command.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// Why a command could not do its work at all.
+/// Reason why a command could not do its work at all.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {

@@ -17,7 +17,7 @@ use super::{Context, Error, Outcome, Result};
 const FILE: &str = "selftest";
 /// The parts of the test, in their order.
 const PARTS: [&str; 5] = ["link", "registers", "nvm", "loopback", "interrupt"];
-/// How often to look whether it has ended.
+/// Interval of looking whether it has ended.
 const INTERVAL: Duration = Duration::from_millis(50);
 /// The driver's own limit is 12 s.
 const LIMIT: Duration = Duration::from_secs(30);

@@ -27,7 +27,7 @@ pub struct Arguments {
     #[arg(long, value_name = "FILE")]
     file: Option<PathBuf>,
 
-    /// How often to send it.
+    /// Number of times to send it.
     #[arg(short, long, value_name = "N", default_value_t = 1)]
     count: u64,
 
@@ -39,7 +39,7 @@ pub struct Arguments {
     #[arg(long)]
     pad: bool,
 
-    /// How long the driver may take for one frame.
+    /// Longest time of the driver for one frame.
     #[arg(long, value_name = "TIME[ms|s|m]", default_value = "10s", value_parser = value::duration)]
     timeout: Duration,
 }

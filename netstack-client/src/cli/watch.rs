@@ -16,7 +16,7 @@ use super::{Context, Error, Outcome, Result, link, value};
 /// Reads counters only: it takes no frame from anybody. With --json, each line is an object.
 #[derive(Debug, Args)]
 pub struct Arguments {
-    /// How long.
+    /// Duration.
     #[arg(long, value_name = "DURATION", value_parser = value::duration, default_value = "10")]
     seconds: Duration,
     /// Time between two lines, at least 100ms.
@@ -41,7 +41,7 @@ impl Sample {
     }
 }
 
-/// What happened between two samples.
+/// Changes between two samples.
 #[derive(Serialize)]
 struct Line {
     seconds: f64,

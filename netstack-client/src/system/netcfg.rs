@@ -1,4 +1,4 @@
-//! What the stack is configured with: text files below `/scheme/netcfg` (redox base, netstack/src/scheme/netcfg).
+//! Configuration of the stack: text files below `/scheme/netcfg` (redox base, netstack/src/scheme/netcfg).
 
 use std::fs;
 use std::io::{self, ErrorKind};
@@ -14,15 +14,15 @@ use super::{Error, Result};
 /// The only interface that the stack has.
 pub const INTERFACE: &str = "eth0";
 
-/// How often to look whether there is an address by now.
+/// Interval of looking whether there is an address by now.
 const INTERVAL: Duration = Duration::from_millis(50);
 /// From the registration of the stack's files to the first use of one.
 ///
 /// The namespace manager opens files for everybody, one after the other, and waits for the daemon that serves them
 /// (redox base, bootstrap/src/initnsmgr.rs). netstack registers `netcfg` and asks the manager for a namespace then,
-/// before it serves (netstack/src/main.rs). A file that is opened in between has both wait for each other, and the whole
-/// system for them.
-const SETTLE: Duration = Duration::from_millis(500);
+/// before it serves (netstack/src/main.rs). A file that is opened in between has both wait for each other, and the
+/// whole system for them.
+const QUIET_TIME: Duration = Duration::from_millis(500);
 
 /// The files of the stack.
 #[derive(Clone, Debug)]
@@ -60,11 +60,11 @@ impl Netcfg {
             }
             thread::sleep(INTERVAL);
         }
-        thread::sleep(SETTLE);
+        thread::sleep(QUIET_TIME);
         true
     }
 
-    /// Whether the name is there: listing names asks no daemon.
+    /// Returns true if the name is there: listing names asks no daemon.
     fn is_registered(&self) -> bool {
         let names = self.root.parent().map(fs::read_dir);
         names.into_iter().flatten().flatten().flatten().any(|entry| {
@@ -109,8 +109,8 @@ impl Netcfg {
         Ok(lines.filter(|line| !line.is_empty()).collect())
     }
 
-    /// Waits for the default route, which dhcpd sets a moment after the address. Returns all routes and its router, or the
-    /// routes that there are when the time is over.
+    /// Waits for the default route, which dhcpd sets a moment after the address. Returns all routes and its router,
+    /// or the routes that there are when the time is over.
     pub fn wait_for_routes(&self, limit: Duration) -> Result<(Vec<String>, Option<Ipv4Addr>)> {
         let start = Instant::now();
         loop {
@@ -216,7 +216,7 @@ mod tests {
         fs::create_dir(place.path().join("netcfg")).unwrap();
         let start = Instant::now();
         assert!(netcfg.wait_for_stack(Duration::ZERO));
-        assert!(start.elapsed() >= SETTLE);
+        assert!(start.elapsed() >= QUIET_TIME);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Reading and writing bincode's primitives.
 
-use super::Feature;
+use super::feature::Feature;
 
 /// Bytes that are not a message.
 ///

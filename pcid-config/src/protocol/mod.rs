@@ -20,6 +20,7 @@
 #![forbid(unsafe_code)]
 
 mod codec;
+mod feature;
 mod function;
 #[cfg(test)]
 mod proptests;
@@ -29,8 +30,9 @@ mod response;
 mod tests;
 
 pub use codec::DecodeError;
+pub use feature::Feature;
 pub use function::{Bar, LegacyInterrupt, PciAddress, PciFunction, PciId, PhandleInterrupt, Rom};
-pub use request::{Feature, MsiMessage, Request, SetFeature};
+pub use request::{MsiMessage, Request, SetFeature};
 pub use response::{FeatureInfo, FeatureStatus, MsiInfo, MsiXInfo, PcidError, Response};
 
 /// Bytes of the length prefix before each response.

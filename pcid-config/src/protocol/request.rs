@@ -1,9 +1,7 @@
 //! Requests of a driver to pcid.
 
-use std::fmt;
-
-use super::DecodeError;
-use super::codec::{Reader, Wire, Writer};
+use super::codec::{DecodeError, Reader, Wire, Writer};
+use super::feature::Feature;
 
 /// One request of a driver.
 ///
@@ -123,24 +121,6 @@ impl Wire for Request {
                     value,
                 });
             }
-        })
-    }
-}
-
-/// A way of signalling interrupts other than by line.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Feature {
-    /// Message signalled interrupts.
-    Msi,
-    /// Message signalled interrupts, extended: a table of messages in a BAR.
-    MsiX,
-}
-
-impl fmt::Display for Feature {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Msi => "MSI",
-            Self::MsiX => "MSI-X",
         })
     }
 }

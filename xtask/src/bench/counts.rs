@@ -16,7 +16,7 @@ use crate::tools;
 
 /// The program that is measured, in the package `e1000-hosted`.
 const EXAMPLE: &str = "frame_costs";
-/// What is measured: what the program is told, and how the result is called.
+/// Measures: options of the program, and name of the result.
 const MEASURES: [(&str, &str, &str); 5] = [
     ("send", "60", "a frame of 60 B out"),
     ("send", "1514", "a frame of 1514 B out"),
@@ -24,12 +24,12 @@ const MEASURES: [(&str, &str, &str); 5] = [
     ("receive", "1514", "a frame of 1514 B in"),
     ("interrupt", "60", "an interrupt with a frame"),
 ];
-/// How much more than the baseline is no change for the worse: a burst may be cut where a ring is full.
+/// Part above the baseline that is no change for the worse: a burst may be cut where a ring is full.
 const TOLERANCE: f64 = 0.05;
 /// Keeps the C library from choosing its memcpy by the processor: counts are to be the same on every machine.
 const TUNABLES: &str = "glibc.cpu.hwcaps=-AVX_Fast_Unaligned_Load,-AVX2,-AVX,-AVX512F,-AVX512VL,-ERMS,-FSRM";
 
-/// What one frame, or one interrupt, costs.
+/// Cost of one frame, or of one interrupt.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Serialize)]
 pub struct Cost {
     /// Register accesses.
@@ -39,7 +39,7 @@ pub struct Cost {
     instructions: Option<f64>,
 }
 
-/// What was measured, by QEMU's name of the NIC and by what it is of.
+/// Costs, by QEMU's name of the NIC and by measure.
 type Costs = BTreeMap<String, BTreeMap<String, Cost>>;
 
 /// Everything that was measured, and the baseline's file.
@@ -50,7 +50,7 @@ pub struct Counts {
     costs: Costs,
 }
 
-/// What the program prints.
+/// Output of the program.
 #[derive(Deserialize)]
 struct Printed {
     count: u32,
@@ -139,7 +139,7 @@ fn total(profile: &str) -> Option<u64> {
     line.trim().parse().ok().filter(|total| *total > 0)
 }
 
-/// What costs more than in the baseline.
+/// Costs above the baseline.
 fn worse(counts: &Counts, baseline: &Counts) -> Vec<String> {
     let mut worse = Vec::new();
     let same_compiler = counts.compiler == baseline.compiler;

@@ -29,7 +29,7 @@ pub struct Arguments {
     #[arg(long, conflicts_with = "image")]
     hosted: bool,
 
-    /// What --hosted compares with: to need more is a failure [default: xtask/bench-baseline.json].
+    /// Baseline of --hosted: to need more is a failure [default: xtask/bench-baseline.json].
     #[arg(long, value_name = "FILE", requires = "hosted")]
     baseline: Option<PathBuf>,
 
@@ -47,12 +47,12 @@ pub struct Arguments {
     agent: Option<PathBuf>,
 
     /// Count the instructions of calls on the driver, and not their time, and those of exchanges through the network
-    /// stack: the clock of the emulated machine then counts instructions, and other load on this machine does not matter.
-    /// The rest of the network is measured in time always.
+    /// stack: the clock of the emulated machine then counts instructions, and other load on this machine does not
+    /// matter. The rest of the network is measured in time always.
     #[arg(long)]
     icount: bool,
 
-    /// How often each driver is measured. The drivers take turns.
+    /// Number of times that each driver is measured. The drivers take turns.
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
     repeats: u32,
 
@@ -69,12 +69,12 @@ pub struct Arguments {
     #[arg(long, default_value = "e1000", value_parser = ["e1000", "e1000-82544gc", "e1000-82545em", "e1000e"])]
     nic: String,
 
-    /// How QEMU executes systems whose instructions are not counted: on the processor, or by translation [default: kvm if it
-    /// works, otherwise tcg].
+    /// Execution by QEMU of systems whose instructions are not counted: on the processor, or by translation [default:
+    /// kvm if it works, otherwise tcg].
     #[arg(long, value_enum, conflicts_with = "hosted")]
     accel: Option<Accelerator>,
 
-    /// How long a boot may take with all its benchmarks.
+    /// Longest time of a boot with all its benchmarks.
     #[arg(long, value_name = "SECONDS", default_value_t = 300, value_parser = clap::value_parser!(u64).range(1..=86_400))]
     timeout: u64,
 

@@ -64,7 +64,7 @@ impl Reader<'_> {
         attributes: &[syn::Attribute],
     ) {
         let line = ident.span().start().line;
-        if !matches!(visibility, syn::Visibility::Inherited) && !self.file.in_test(line) {
+        if matches!(visibility, syn::Visibility::Public(_)) && !self.file.in_test(line) {
             self.public
                 .push((ident.to_string(), self.file.path.clone(), line));
         }
@@ -171,7 +171,7 @@ mod tests {
             [(Rule::ErrorTrait, 1)]
         );
         assert!(found("pub struct Gone;\npub fn a() -> Option<Gone> { None }").is_empty());
-        assert!(found("struct OpenError;").is_empty());
+        assert!(found("struct OpenError;\npub(crate) struct CloseError;").is_empty());
     }
 
     #[test]

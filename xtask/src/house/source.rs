@@ -60,11 +60,13 @@ impl Tree {
         for (path, content) in texts.iter().filter(|(path, _)| extension(path) == "rs") {
             rust.insert(path.clone(), RustFile::parse(path, content)?);
         }
-        // A module that only tests see is declared with #[cfg(test)] elsewhere.
-        let tests: Vec<String> = rust.values().flat_map(RustFile::test_modules).collect();
-        for path in tests {
-            if let Some(file) = rust.get_mut(&path) {
-                file.is_test = true;
+        // A module that only tests see is declared with #[cfg(test)] elsewhere, and so are all below it.
+        let mut tests: Vec<String> = rust.values().flat_map(RustFile::test_modules).collect();
+        while let Some(path) = tests.pop() {
+            if let Some(file) = rust.get_mut(&path)
+                && !std::mem::replace(&mut file.is_test, true)
+            {
+                tests.extend(file.test_modules());
             }
         }
         let texts = texts
@@ -162,12 +164,14 @@ impl RustFile {
         tokens
     }
 
-    /// Paths at which a file may stand whose `mod` line carries `#[cfg(test)]`.
+    /// Paths at which files of modules that only tests see may stand: those whose `mod` line carries
+    /// `#[cfg(test)]`, and all of a file for tests.
     fn test_modules(&self) -> Vec<String> {
         let declared = self.syntax.items.iter().filter_map(|item| match item {
-            syn::Item::Mod(module) if module.content.is_none() && is_for_tests(&module.attrs) => Some(module),
+            syn::Item::Mod(module) if module.content.is_none() => Some(module),
             _ => None,
         });
+        let declared = declared.filter(|module| self.is_test || is_for_tests(&module.attrs));
         declared
             .flat_map(|module| module_files(&self.path, &module.ident.to_string()))
             .collect()
@@ -343,7 +347,8 @@ mod tests {
         let files = [
             ("a/src/lib.rs", "mod b;"),
             ("a/src/b.rs", "#[cfg(test)] mod tests; mod c;"),
-            ("a/src/b/tests.rs", "fn t() {}"),
+            ("a/src/b/tests.rs", "mod d;"),
+            ("a/src/b/tests/d.rs", "fn d() {}"),
             ("a/src/b/c.rs", "fn c() {}"),
         ];
         let texts: Vec<_> = files
@@ -352,6 +357,7 @@ mod tests {
         let tree = Tree::new(Vec::new(), texts).unwrap();
         let is_test = |path| tree.rust_file(path).unwrap().is_test;
         assert!(is_test("a/src/b/tests.rs"));
+        assert!(is_test("a/src/b/tests/d.rs"));
         assert!(!is_test("a/src/b/c.rs"));
     }
 

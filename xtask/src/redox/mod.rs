@@ -24,9 +24,9 @@ use crate::steps::Steps;
 use crate::tools;
 use report::{Report, Run};
 
-/// How often load is measured unless told otherwise.
+/// Number of times that load is measured unless told otherwise.
 const LOAD_REPEATS: u32 = 3;
-/// How long the console is watched for dhcpd where there is no client to ask.
+/// Time for which the console is watched for dhcpd where there is no client to ask.
 const DHCP_LIMIT: Duration = Duration::from_secs(15);
 
 /// Options of `cargo xtask redox`.
@@ -72,11 +72,11 @@ pub struct Arguments {
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=64))]
     smp: u32,
 
-    /// How QEMU executes the system: on the processor, or by translation [default: kvm if it works, otherwise tcg].
+    /// Execution by QEMU: on the processor, or by translation [default: kvm if it works, otherwise tcg].
     #[arg(long, value_enum)]
     accel: Option<Accelerator>,
 
-    /// How long the system may take until it has reported.
+    /// Longest time until the system has reported.
     #[arg(long, value_name = "SECONDS", default_value_t = 180, value_parser = clap::value_parser!(u64).range(1..=86_400))]
     timeout: u64,
 
@@ -106,12 +106,12 @@ pub struct Arguments {
     #[arg(long, value_name = "NAME", num_args = 1.., requires = "report")]
     only: Vec<String>,
 
-    /// How often each driver and NIC of the report is booted for its part on load, of which medians are shown. With 0
+    /// Number of boots of each driver and NIC for the report's part on load, of which medians are shown. With 0
     /// there is no such part.
     #[arg(long, value_name = "N", default_value_t = LOAD_REPEATS, requires = "report")]
     load_repeats: u32,
 
-    /// How many machines of the report run at the same time, except for what is compared by its pace.
+    /// Machines of the report that run at the same time, except for what is compared by its pace.
     #[arg(long, value_name = "N", default_value_t = 2, requires = "report")]
     jobs: usize,
 }

@@ -1,12 +1,12 @@
 //! Test of an interrupt line: is it the NIC's?
 //!
-//! A line number in configuration space may be wrong, and the interrupts of others on that line look like the NIC's: its
-//! test interrupt sets ICR whatever line it fires, so that the next interrupt of anybody finds a cause. So there are several
-//! tests in a row, each of which has to be answered within two milliseconds. Their number depends on how often the line
-//! fires by itself: enough that others answer all of them by chance in one of 100 000 rows.
+//! A line number in configuration space may be wrong, and the interrupts of others on that line look like the NIC's:
+//! its test interrupt sets ICR whatever line it fires, so that the next interrupt of anybody finds a cause. So there
+//! are several tests in a row, each of which has to be answered within two milliseconds. Their number depends on how
+//! often the line fires by itself: enough that others answer all of them by chance in one of 100 000 rows.
 //!
-//! The line is polled without giving the processor away: an event that waits for its turn on a busy machine would be late
-//! for no fault of the line's.
+//! The line is polled without giving the processor away: an event that waits for its turn on a busy machine would be
+//! late for no fault of the line's.
 
 use std::time::Duration;
 
@@ -135,8 +135,8 @@ fn listen<L: Line>(
     Ok(tests_wanted(events, heard, limits.test))
 }
 
-/// Number of tests in a row that others, who were heard `events` times in `heard`, pass by chance with a probability below
-/// [`CHANCE`].
+/// Number of tests in a row that others, who were heard `events` times in `heard`, pass by chance with a probability
+/// below [`CHANCE`].
 fn tests_wanted(events: u32, heard: Duration, test: Duration) -> Option<u32> {
     if heard.is_zero() {
         return (events == 0).then_some(FEWEST);

@@ -1,8 +1,8 @@
 //! Interrupts of the NIC: MSI-X, MSI, the INTx line, or none.
 //!
 //! They are tried in that order, and each is tested: the NIC raises test interrupts, which have to arrive
-//! ([`line_test`]). A kind that cannot be set up, or whose interrupts do not arrive, is passed over. Without any, the rings
-//! are polled.
+//! ([`line_test`]). A kind that cannot be set up, or whose interrupts do not arrive, is passed over. Without any, the
+//! rings are polled.
 
 mod arrival;
 pub mod line_test;
@@ -201,7 +201,8 @@ impl Interrupts {
         }
     }
 
-    /// Serves an interrupt whose event arrived: calls `on_interrupt`, which reads the NIC's causes, and acknowledges a line.
+    /// Serves an interrupt whose event arrived: calls `on_interrupt`, which reads the NIC's causes, and acknowledges
+    /// a line.
     ///
     /// # Errors
     ///

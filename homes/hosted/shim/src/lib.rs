@@ -27,7 +27,9 @@
 //!   private one is `EOPNOTSUPP` if the daemon allows it; the kernel then blocks the client at its first write. Daemon
 //!   and client may be one process, which the kernel refuses.
 //! * A daemon can answer with a descriptor (`RespondWithFd`) if it is one of Linux, the end of a pipe for example:
-//!   descriptors of schemes do not leave their process (`ENOSYS`). Detach requests are never sent.
+//!   descriptors of schemes do not leave their process (`ENOSYS`). Its own number stays open until redox-scheme closes
+//!   it after the answer; the kernel has taken it out of the daemon's table by then (`handle_parsed` in its
+//!   src/scheme/user.rs), and another thread may have got the same number. Detach requests are never sent.
 //! * Events of different descriptors come in epoll's order, a post with READ and WRITE at once may overtake a post
 //!   with one of them, and unsubscribing drops what is queued. Plain Linux descriptors report edges, and one queue
 //!   holds each of them once.

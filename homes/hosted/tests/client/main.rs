@@ -304,7 +304,7 @@ fn checker() {
     println!("\n{FINDINGS}{}", serde_json::to_string(&findings).unwrap());
 }
 
-/// What the line of [`checker`] begins with.
+/// Beginning of the line of [`checker`].
 const FINDINGS: &str = "findings: ";
 
 #[test]

@@ -19,10 +19,10 @@ pub struct Received {
     pub checksums: ChecksumResult,
 }
 
-/// What there is to see after a step.
+/// All that there is to see after a step.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Observed {
-    /// What the call returned.
+    /// Result of the call.
     pub answer: String,
     /// Causes that an interrupt was about.
     pub causes: u32,

@@ -57,7 +57,7 @@ impl BackEnd {
         up && self.machine.peek(regs::RCTL) & Rctl::EN.bits() != 0
     }
 
-    /// Whether the model takes a frame, be it to lose it.
+    /// Returns true if the model takes a frame, be it to lose it.
     fn deliver(&mut self, frame: &[u8]) -> bool {
         if !self.link || !self.is_receiving() {
             return true;
@@ -206,7 +206,7 @@ impl FakeWorld {
         }
     }
 
-    /// Whether frames wait.
+    /// Returns true if frames wait.
     pub fn keeps_frames(&self) -> bool {
         let back_end = self.back_end.borrow();
         !back_end.queue.is_empty() || !back_end.socket.is_empty()

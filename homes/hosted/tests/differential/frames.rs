@@ -31,7 +31,7 @@ pub enum To {
     Group(u8),
 }
 
-/// What is in a frame.
+/// Contents of a frame.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Body {
     /// An EtherType for experiments, and bytes that depend on this.

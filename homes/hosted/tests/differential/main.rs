@@ -25,7 +25,7 @@ use world::{QemuWorld, World as _};
 /// Scripts for each model in the usual test.
 const CASES: u64 = 60;
 
-/// Why a script failed.
+/// Reason why a script failed.
 struct Failure {
     /// The step.
     at: usize,

@@ -1,5 +1,5 @@
-//! What QEMU's models, and its network, do that hardware does not: found out at the start, not concluded from a
-//! version.
+//! Oddities of QEMU's models and its network, which hardware does not have: found out at the start, not concluded
+//! from a version.
 
 use e1000_hw::fake;
 use e1000_hw::offload::{ChecksumResult, Ip, Offloads, Transport};
@@ -35,7 +35,7 @@ fn plain(len: usize) -> Frame {
     }
 }
 
-/// What there is to see on QEMU's model after each step.
+/// All that there is to see on QEMU's model after each step.
 fn probe(qemu: &mut QemuWorld, steps: Vec<Step>) -> Vec<Observed> {
     let script = Script { rx: 8, tx: 8, steps };
     qemu.set_link(true);

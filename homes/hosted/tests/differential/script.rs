@@ -55,7 +55,7 @@ pub enum Step {
     SetMtu(usize),
     EnableInterrupts,
     DisableInterrupts,
-    /// What an interrupt is about is read.
+    /// The causes of an interrupt are read.
     Interrupt,
     TransmitInterrupt(bool),
     TestInterrupt,
@@ -72,7 +72,7 @@ pub enum Step {
     DropHeldFrames,
 }
 
-/// What is done to one NIC, after bring-up with rings of these sizes.
+/// Steps that one NIC goes through, after bring-up with rings of these sizes.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Script {
     pub rx: u32,

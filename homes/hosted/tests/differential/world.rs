@@ -49,7 +49,7 @@ pub trait World {
     fn settle(&mut self);
     /// Frames that the NIC sent since the last time.
     fn take_sent(&mut self) -> Vec<Vec<u8>>;
-    /// Whether the interrupt line is asserted.
+    /// Returns true if the interrupt line is asserted.
     fn line(&self) -> bool;
 }
 
@@ -90,7 +90,7 @@ fn read_cable(machine: &Machine, cable: &UnixStream) {
     }
 }
 
-/// Whether a write of MDIC has the PHY negotiate.
+/// Returns true if a write of MDIC has the PHY negotiate.
 pub fn negotiates(value: u32) -> bool {
     const BMCR_RESTART: u32 = 1 << 9;
     value & regs::MDIC_OP_WRITE != 0 && value >> 16 & 31 == 0 && value & BMCR_RESTART != 0
@@ -141,7 +141,7 @@ pub struct QemuWorld {
     chip: &'static Chip,
     ram: SharedRam,
     cable: Rc<UnixStream>,
-    /// What came out of the cable and is not a whole frame yet.
+    /// Bytes that came out of the cable and are not a whole frame yet.
     partial: Vec<u8>,
     sent: Vec<Vec<u8>>,
     line: Arc<AtomicBool>,

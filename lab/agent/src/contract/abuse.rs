@@ -1,4 +1,4 @@
-//! What no client needs and any client can do: each of it is answered, and the adapter works on.
+//! Requests that no client needs and any client can make: each is answered, and the adapter works on.
 
 use std::fmt::Debug;
 use std::sync::{Arc, mpsc};

@@ -1,4 +1,4 @@
-//! Who is told of frames, and when.
+//! Events for frames: which clients get them, and when.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -11,10 +11,10 @@ use super::subject::{A_WHILE, Broken, Reader, SOON, Subject, Verdict, ensure, ex
 use netstack_client::adapter::READ_BUFFER;
 use netstack_client::readiness::TimedQueue;
 
-/// How long a reader that stopped with frames left may have to wait for its event: an interrupt, or a short timer.
+/// Longest time that a reader that stopped with frames left may wait for its event: an interrupt, or a short timer.
 const REMINDER_LIMIT: Duration = Duration::from_secs(1);
 
-/// How often a check is repeated that frames arrived too slowly for.
+/// Attempts at a check that frames arrived too slowly for.
 const ATTEMPTS: usize = 10;
 
 /// Frames that smolnetd reads at most before it looks at its event queue again.

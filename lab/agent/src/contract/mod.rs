@@ -34,23 +34,23 @@ use subject::{Subject, Verdict};
 /// Longest time for one check. A check that takes longer waits for an answer that does not come.
 pub const CHECK_LIMIT: Duration = Duration::from_secs(30);
 
-/// What [`read_until_killed`] prints when it is about to read.
+/// Text that [`read_until_killed`] prints when it is about to read.
 pub const READING: &str = "reading";
 
-/// What to check.
+/// The checks to do.
 #[derive(Clone, Debug)]
 pub struct Options {
     /// The adapter.
     pub adapter: AdapterName,
     /// Own address in what is sent to the peer.
     pub address: Ipv4Addr,
-    /// Who answers ARP requests and pings; `None` if nobody does.
+    /// Address that answers ARP requests and pings; `None` if there is none.
     pub peer: Option<Ipv4Addr>,
     /// Makes a process that calls [`read_until_killed`] on this adapter.
     pub reader: Option<fn(&AdapterName) -> Command>,
 }
 
-/// What a check found.
+/// Result of a check.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "outcome", content = "detail", rename_all = "kebab-case")]
 pub enum Outcome {
@@ -69,10 +69,10 @@ pub enum Outcome {
 pub struct Finding {
     /// The point of the contract, `mac.offset-7` for instance.
     pub name: &'static str,
-    /// What was found.
+    /// The outcome.
     #[serde(flatten)]
     pub outcome: Outcome,
-    /// How long it took.
+    /// Time that it took.
     #[serde(rename = "ms", serialize_with = "milliseconds")]
     pub duration: Duration,
 }
@@ -81,7 +81,7 @@ fn milliseconds<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::
     serializer.serialize_f64(duration.as_secs_f64() * 1e3)
 }
 
-/// What a check cannot do without.
+/// Needs of a check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Needs {
     Nothing,
@@ -92,7 +92,7 @@ enum Needs {
 }
 
 impl Needs {
-    /// Why the check has to be left out, if it has to.
+    /// Reason why the check has to be left out, if it has to.
     fn missing(self, subject: &Subject) -> Option<&'static str> {
         match self {
             Self::Peer | Self::Reader if subject.peer.is_none() => Some("needs a peer that answers"),
@@ -116,12 +116,12 @@ impl Check {
         self.name
     }
 
-    /// What an adapter promises, in a few words.
+    /// The adapter's promise, in a few words.
     pub fn promise(&self) -> &'static str {
         self.promise
     }
 
-    /// Whether the check is meant by `selection`, which is its name or that of its group.
+    /// Returns true if the check is meant by `selection`, which is its name or that of its group.
     pub fn is_meant_by(&self, selection: &str) -> bool {
         self.name == selection
             || self

@@ -1,4 +1,4 @@
-//! Who may open what.
+//! Opening: the files that each client may open.
 
 use libredox::flag::{O_RDONLY, O_RDWR};
 use syscall::error::{EACCES, EINVAL, ENOENT};

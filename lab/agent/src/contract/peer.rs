@@ -20,7 +20,7 @@ use netstack_client::{MacAddress, stack};
 const IP_HEADER: usize = 20;
 const ECHO_HEADER: usize = 8;
 
-/// How long to wait for an ARP reply, and how often. QEMU's `e1000` receives nothing in the first second.
+/// Time to wait for an ARP reply, several times. QEMU's `e1000` receives nothing in the first second.
 const ARP_LIMIT: Duration = Duration::from_secs(2);
 const ARP_ATTEMPTS: usize = 4;
 
@@ -157,7 +157,7 @@ impl Peer {
     }
 }
 
-/// What the frame with this number carries.
+/// Payload of the frame with this number.
 fn payload(sequence: u16, length: usize) -> Vec<u8> {
     let step = usize::from(sequence) * 31 + 7;
     (0..length)

@@ -37,7 +37,7 @@ pub fn std_fs_calls() -> Vec<Request> {
 
 /// Something that a client asks of an open file.
 pub struct Request {
-    /// What it is.
+    /// Its description.
     pub name: String,
     send: Box<dyn Fn(&Fd) -> Answer + Send>,
 }

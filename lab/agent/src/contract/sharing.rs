@@ -12,7 +12,7 @@ use super::subject::{A_WHILE, Broken, Reader, SOON, Subject, Verdict, ensure, ex
 use super::{Outcome, READING};
 use netstack_client::adapter::READ_BUFFER;
 
-/// How often a check is repeated in which other traffic got in the way.
+/// Attempts at a check in which other traffic got in the way.
 const ATTEMPTS: usize = 5;
 
 pub fn exactly_once(subject: &Subject) -> Verdict {

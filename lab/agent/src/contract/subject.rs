@@ -1,6 +1,6 @@
-//! What every check gets, and how it says what it found.
+//! Input and result of each check.
 
-use std::fmt::Debug;
+use std::fmt::{self, Debug};
 use std::net::Ipv4Addr;
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -15,17 +15,25 @@ use netstack_client::adapter::READ_BUFFER;
 use netstack_client::readiness::TimedQueue;
 use netstack_client::{AdapterName, MacAddress, adapter, bounded};
 
-/// How long something may take that should happen at once.
+/// Longest time for something that should happen at once.
 pub const SOON: Duration = Duration::from_secs(5);
 
-/// How long to wait for what must not happen, or must have happened before something else.
+/// Time to wait for something that must not happen, or must have happened before something else.
 pub const A_WHILE: Duration = Duration::from_millis(100);
 
-/// Why an adapter does not pass.
+/// Reason why an adapter does not pass.
 #[derive(Debug)]
 pub struct Broken(pub String);
 
-/// What a check returns.
+impl fmt::Display for Broken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Broken {}
+
+/// Result of a check.
 pub type Verdict = Result<Outcome, Broken>;
 
 impl From<netstack_client::Error> for Broken {

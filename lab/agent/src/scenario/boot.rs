@@ -60,7 +60,7 @@ fn driver() -> Verdict {
     }
 }
 
-/// What the system calls itself.
+/// Name that the system gives itself.
 fn system() -> String {
     let text = std::fs::read_to_string("/scheme/sys/uname").unwrap_or_default();
     text.split_whitespace().collect::<Vec<_>>().join(" ")

@@ -15,7 +15,7 @@ use crate::check;
 /// Addresses of QEMU's user-mode network.
 const PEER: Ipv4Addr = Ipv4Addr::new(10, 0, 2, 2);
 const OWN: Ipv4Addr = Ipv4Addr::new(10, 0, 2, 15);
-/// How long a driver that was started again may take to be there.
+/// Longest time until a driver that was started again is there.
 const REVIVAL_LIMIT: Duration = Duration::from_secs(10);
 /// A driver that sleeps is found so by now: what it does between two looks is no work.
 const BETWEEN_LOOKS: Duration = Duration::from_millis(20);

@@ -15,7 +15,7 @@ use super::boot::{boot, fresh_stack, pings};
 use super::restart::Traffic;
 use super::steps::{Flow, Seen, Steps, Verdict, text};
 
-/// How long the link flaps.
+/// Time for which the link flaps.
 const FLAPPING: Duration = Duration::from_secs(8);
 /// Autonegotiation, and frames that were lost while the stack noticed nothing.
 const RECOVERY: Duration = Duration::from_secs(3);
@@ -59,7 +59,7 @@ pub fn link(steps: &mut Steps<'_>, down: Duration) -> Flow {
     )
 }
 
-/// What the writing thread tells.
+/// Report of the writing thread.
 #[derive(Default)]
 struct Writes {
     count: u64,

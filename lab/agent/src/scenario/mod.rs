@@ -33,7 +33,7 @@ pub struct Arguments {
     #[arg(long, value_name = "TEXT", default_value = "")]
     marker: String,
 
-    /// How long scenarios that move frames do so.
+    /// Time for which scenarios move frames, if they do.
     #[arg(long, value_name = "TIME[ms|s|m]", default_value = "20s", value_parser = value::duration)]
     time: Duration,
 

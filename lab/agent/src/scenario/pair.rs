@@ -18,11 +18,12 @@ use super::steps::{Flow, Seen, Steps, Verdict, text};
 const SIZES: [usize; 5] = [60, 61, 600, 1513, 1514];
 /// Frames on the way in one direction: fewer than the smallest ring of a driver takes.
 const WINDOW: u64 = 8;
-/// How long a sender waits for room. Not by yielding: a kernel of June 2026 then runs nobody else on its processor.
+/// Time for which a sender waits for room. Not by yielding: a kernel of June 2026 then runs nobody else on its
+/// processor.
 const PAUSE: Duration = Duration::from_millis(1);
 /// After this time without an arrival those on the way are lost.
 const STALL: Duration = Duration::from_secs(2);
-/// How long to wait for the last ones.
+/// Time to wait for the last ones.
 const TAIL: Duration = Duration::from_secs(3);
 /// Stalls after which a direction is taken for dead.
 const MAX_STALLS: u64 = 5;
@@ -42,7 +43,7 @@ pub fn pair(steps: &mut Steps<'_>, time: Duration) -> Flow {
     })
 }
 
-/// What one direction has come to.
+/// State of one direction.
 #[derive(Default)]
 struct Direction {
     sent: AtomicU64,
@@ -52,7 +53,7 @@ struct Direction {
     done: AtomicBool,
 }
 
-/// What arrived, and how.
+/// The frames that arrived.
 struct Arrivals {
     unique: u64,
     duplicates: u64,

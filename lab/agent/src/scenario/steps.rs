@@ -9,11 +9,11 @@ use crate::services::Services;
 use lab_protocol::{Outcome, Step};
 use netstack_client::bounded::within;
 
-/// What a step that succeeded has seen.
+/// Observation of a step that succeeded.
 pub enum Seen {
-    /// What should be.
+    /// As it should be.
     Good(String),
-    /// What should be, with a number of which more is better: drivers are compared by it.
+    /// As it should be, with a number of which more is better: drivers are compared by it.
     Counted(String, u64),
     /// Something else that clients can live with.
     Other(String),
@@ -24,7 +24,7 @@ pub enum Seen {
 /// The result of a step; the error says what is wrong.
 pub type Verdict = Result<Seen, String>;
 
-/// Whether the scenario goes on.
+/// Continues or ends the scenario.
 pub type Flow = ControlFlow<()>;
 
 /// `map_err` of a step's parts.

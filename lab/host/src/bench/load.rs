@@ -1,4 +1,4 @@
-//! What this machine sends to the system that is measured: bursts of frames, and datagrams at a rate.
+//! Load that this machine sends to the system that is measured: bursts of frames, and datagrams at a rate.
 
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::sync::Arc;
@@ -16,7 +16,8 @@ use crate::error::{Error, Result};
 pub const MAC: MacAddress = MacAddress([0x52, 0x54, 0x00, 0x12, 0x34, 0x56]);
 /// This end of the cable.
 pub const OURS: MacAddress = MacAddress([0x02, 0, 0, 0, 0, 0x01]);
-/// Frames of a burst: as many as a receive ring of the usual size takes, and several groups of `netstack-client bench rx`.
+/// Frames of a burst: as many as a receive ring of the usual size takes, and several groups of
+/// `netstack-client bench rx`.
 const BURST: u32 = 256;
 /// They are sent in pieces that fit the buffer of QEMU's socket, with a pause that lets QEMU take them.
 const PIECE: u32 = 32;
@@ -44,7 +45,7 @@ impl Cable {
         Ok(Self { socket, nic })
     }
 
-    /// What to tell QEMU.
+    /// QEMU's option.
     pub fn netdev(&self) -> Result<String> {
         let ours = self
             .socket
@@ -53,8 +54,9 @@ impl Cable {
         Ok(format!("socket,udp={ours},localaddr={}", self.nic))
     }
 
-    /// Sends benchmark frames until the load is dropped, in bursts, one in each `interval`. While a burst is read, there
-    /// is always a next frame; a system that is offered more than it can read for good would stand still instead.
+    /// Sends benchmark frames until the load is dropped, in bursts, one in each `interval`. While a burst is read,
+    /// there is always a next frame; a system that is offered more than it can read for good would stand still
+    /// instead.
     pub fn bursts(&self, run: u32, size: usize, interval: Duration) -> Result<Load> {
         let socket = self.socket.try_clone().map_err(Error::host("share a UDP port"))?;
         let nic = self.nic;
@@ -134,13 +136,13 @@ impl Load {
         }
     }
 
-    /// How many were sent until now.
+    /// Number of those sent until now.
     #[cfg(test)]
     pub fn sent(&self) -> u64 {
         self.sent.load(Ordering::Relaxed)
     }
 
-    /// How many were sent, and in which time.
+    /// Number of those sent, and the time that it took.
     pub fn stop(mut self) -> (u64, Duration) {
         self.stop.store(true, Ordering::Relaxed);
         let thread = self.thread.take();

@@ -1,4 +1,4 @@
-//! What a measure is, and how drivers are compared by it.
+//! Measures, and the comparison of drivers by them.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::statistics::Summary;
 
-/// How long the load of a measure lasts.
+/// Duration of a measure's load.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Kind {
@@ -40,7 +40,7 @@ pub struct Measure {
     pub target: Target,
 }
 
-/// What is wanted.
+/// The target.
 #[derive(Clone, Copy, Debug)]
 pub enum Target {
     None,
@@ -67,17 +67,17 @@ pub const COUNT_TOLERANCE: f64 = 0.04;
 /// All values of one driver, by measure.
 pub type Values = BTreeMap<&'static str, Vec<f64>>;
 
-/// How a driver stands to a target.
+/// Standing of a driver to a target.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Verdict {
     /// In words: "at most 1.06 x floor".
     pub target: String,
-    /// What is compared with the limit; none if something was not measured.
+    /// Value that is compared with the limit; none if something was not measured.
     pub reached: Option<f64>,
     pub met: Option<bool>,
 }
 
-/// What a driver is compared with.
+/// Values that a driver is compared with.
 pub struct References<'a> {
     /// Values of the stock driver, or of the first one.
     pub stock: &'a Values,
@@ -85,7 +85,7 @@ pub struct References<'a> {
     pub before: Option<&'a Values>,
     /// Processors of the machine.
     pub smp: u32,
-    /// Whether the clock counted instructions where it could.
+    /// True if the clock counted instructions where it could.
     pub icount: bool,
 }
 
@@ -154,7 +154,7 @@ impl Measure {
         }
     }
 
-    /// What another driver's value may become at worst, as a part of it.
+    /// Limit for another driver's value at worst, as a part of it.
     fn no_worse(&self, icount: bool) -> f64 {
         let tolerance = self.tolerance(icount);
         if self.lower_is_better {
@@ -194,7 +194,7 @@ mod tests {
         }
     }
 
-    /// What is compared with, on one processor.
+    /// Values that are compared with, on one processor.
     fn references<'a>(stock: &'a Values, before: Option<&'a Values>) -> References<'a> {
         References {
             stock,

@@ -17,11 +17,11 @@ use crate::error::Result;
 const SINK: u16 = 5000;
 /// Data of each of them: with its headers it fills the smallest frame.
 const DATAGRAM: usize = 18;
-/// How long TCP connections move bytes, in seconds.
+/// Time for which TCP connections move bytes, in seconds.
 const TCP_TIME: u32 = 5;
-/// How long the system may take until it listens for datagrams.
+/// Longest time until the system listens for datagrams.
 const BIND_TIME: Duration = Duration::from_millis(500);
-/// How long they are sent: with pings meanwhile, and without.
+/// Time for which they are sent: with pings meanwhile, and without.
 const UDP_TIME: Duration = Duration::from_secs(6);
 const UDP_TIME_QUIET: Duration = Duration::from_secs(4);
 /// Datagrams in a second beside a transfer.
@@ -158,7 +158,7 @@ struct Due {
     load: Option<Load>,
 }
 
-/// What this machine does while the system carries its script out.
+/// This machine's part while the system carries its script out.
 struct Host {
     /// The port to which datagrams for the system go.
     port: u16,
@@ -208,7 +208,7 @@ impl Host {
         Ok(())
     }
 
-    /// What servers have seen of commands in the middle of which the system has come to a standstill.
+    /// Adds the servers' view of commands in the middle of which the system has come to a standstill.
     fn give_up(mut self, results: &mut Results) {
         for step in self.begun {
             if let Some(server) = self.servers.remove(&step) {

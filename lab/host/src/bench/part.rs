@@ -11,7 +11,7 @@ pub enum Part {
     Sustained,
     /// The same with one that overruns the ring.
     Overrun,
-    /// What can be counted in instructions of the network: exchanges, with nothing to wait for in between.
+    /// The part of the network that can be counted in instructions: exchanges, with nothing to wait for in between.
     Exchanges,
     /// Exchanges through the system's own network stack. In wall time, as everything that follows.
     Ping,
@@ -24,7 +24,7 @@ pub enum Part {
 }
 
 impl Part {
-    /// Whether the clock may count instructions.
+    /// Returns true if the clock may count instructions.
     pub fn is_counted(self) -> bool {
         matches!(
             self,
@@ -32,7 +32,7 @@ impl Part {
         )
     }
 
-    /// What is done once the system's network is up.
+    /// Steps to do once the system's network is up.
     pub fn steps(self) -> Vec<Step> {
         let tcp = |receivers, senders| Step::Tcp { receivers, senders };
         match self {

@@ -1,14 +1,16 @@
 //! Senders that never let up.
 //!
-//! One is held back while the NIC has no room, frame by frame. The NIC is connected to a datagram socket of the UNIX domain, QEMU's `-netdev dgram`. QEMU takes one frame at a time
-//! from it, and none while the NIC cannot receive (`net_dgram_send` in net/dgram.c, `qemu_net_queue_send` in net/queue.c);
-//! the kernel's queue of such a socket is short (`net.unix.max_dgram_qlen`, 10 unless changed), and a sender waits while it
-//! is full. So nothing is lost on the way, whatever the driver does, and the next frame is there as soon as there is room.
+//! One is held back while the NIC has no room, frame by frame. The NIC is connected to a datagram socket of the UNIX
+//! domain, QEMU's `-netdev dgram`. QEMU takes one frame at a time from it, and none while the NIC cannot receive
+//! (`net_dgram_send` in net/dgram.c, `qemu_net_queue_send` in net/queue.c); the kernel's queue of such a socket is
+//! short (`net.unix.max_dgram_qlen`, 10 unless changed), and a sender waits while it is full. So nothing is lost on
+//! the way, whatever the driver does, and the next frame is there as soon as there is room.
 //!
-//! The other one, a stream as for `-netdev socket`, is not held back so well. QEMU takes up to 68 KiB of it at once and
-//! queues what the NIC does not take; when the driver gives buffers back, `qemu_net_queue_flush` offers the NIC all of that
-//! without asking whether there is room, and QEMU's e1000 drops what does not fit (`e1000_receiver_overrun` in
-//! hw/net/e1000.c), with an interrupt, while its e1000e keeps it. So the ring is always full, and on e1000 overrun.
+//! The other one, a stream as for `-netdev socket`, is not held back so well. QEMU takes up to 68 KiB of it at once
+//! and queues what the NIC does not take; when the driver gives buffers back, `qemu_net_queue_flush` offers the NIC
+//! all of that without asking whether there is room, and QEMU's e1000 drops what does not fit
+//! (`e1000_receiver_overrun` in hw/net/e1000.c), with an interrupt, while its e1000e keeps it. So the ring is always
+//! full, and on e1000 overrun.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
@@ -24,7 +26,7 @@ use tempfile::TempDir;
 use super::load::{Load, MAC, OURS};
 use crate::error::{Error, Result};
 
-/// How long a frame waits for room before the sender looks whether it is to stop.
+/// Time for which a frame waits for room before the sender looks whether it is to stop.
 const LOOK: Duration = Duration::from_millis(50);
 /// From one attempt to the next while QEMU is not there.
 const RETRY: Duration = Duration::from_millis(5);
@@ -44,7 +46,7 @@ impl HeldBack {
         self.place.path().join("nic")
     }
 
-    /// What to tell QEMU. What the system sends goes to nobody.
+    /// QEMU's option. Nobody gets the frames that the system sends.
     pub fn netdev(&self) -> String {
         let nobody = self.place.path().join("nobody");
         format!(
@@ -106,7 +108,7 @@ pub struct Stream {
 #[derive(Default)]
 struct Connection {
     stream: Option<TcpStream>,
-    /// What was to be sent and found no room. The next sender goes on with it, in the middle of a frame.
+    /// Bytes that found no room. The next sender goes on with them, in the middle of a frame.
     pending: Vec<u8>,
 }
 
@@ -120,7 +122,7 @@ impl Stream {
         })
     }
 
-    /// What to tell QEMU.
+    /// QEMU's option.
     pub fn netdev(&self) -> Result<String> {
         let address = self
             .listener

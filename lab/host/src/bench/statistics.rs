@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-/// What several runs have measured.
+/// Values that several runs have measured.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Summary {
     pub runs: usize,

@@ -132,7 +132,7 @@ fn create(to: &Path) -> Result<File> {
     Ok(file)
 }
 
-/// Whether another program has a record lock on a range of the file.
+/// Returns true if another program has a record lock on a range of the file.
 fn is_locked(file: &File, (start, length): (i64, i64)) -> bool {
     let mut lock = libc::flock {
         // A write lock would meet every lock of others.

@@ -1,4 +1,4 @@
-//! What can go wrong with an image, one line each.
+//! Errors of images, one line each.
 
 use std::path::PathBuf;
 
@@ -20,7 +20,7 @@ pub enum Error {
     NotADisk {
         /// The file.
         path: PathBuf,
-        /// What it is.
+        /// Its description.
         why: &'static str,
     },
     /// No file system fits into it.

@@ -10,7 +10,7 @@ use redoxfs::{BLOCK_SIZE, HEADER_RING, Header, SIGNATURE, VERSION};
 
 use super::error::{Error, Result};
 
-/// How far an image without partitions is searched. Redox puts the file system at 2 MiB.
+/// Bytes of an image without partitions that are searched. Redox puts the file system at 2 MiB.
 const SEARCHED: u64 = 256 << 20;
 const SECTOR: u64 = 512;
 
@@ -23,11 +23,11 @@ pub struct Location {
     pub length: u64,
     /// In which of the blocks from `start` a valid header is. It is part of a ring; any of them leads to the newest.
     pub header: u64,
-    /// How it was found.
+    /// The way in which it was found.
     pub layout: Layout,
 }
 
-/// How an image is divided.
+/// Division of an image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Layout {
     /// GUID partition table.

@@ -45,7 +45,7 @@ impl Copied {
     }
 }
 
-/// What an image is.
+/// Kind of an image.
 #[derive(Clone, Copy, Debug)]
 pub struct Kind {
     /// Its file system.

@@ -1,4 +1,4 @@
-//! What is put on an image, and how it comes off again.
+//! Putting files on an image, and taking them off again.
 //!
 //! The stock driver stays where it is. Ours goes beside it under a name of its own, and a match file in
 //! `/etc/pcid.d` names it: pcid-spawner takes that file in place of the one of the same name in

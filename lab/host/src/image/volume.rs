@@ -32,7 +32,7 @@ pub struct NewFile<'a> {
     pub path: &'a str,
     /// Its content.
     pub data: &'a [u8],
-    /// Whether it is a program.
+    /// True if it is a program.
     pub executable: bool,
 }
 

@@ -1,8 +1,8 @@
 //! The interface between Redox's kernel and its C library.
 //!
-//! A static program carries its C library along, and runs only on systems with the kernel that this library is for. In July
-//! 2026 file descriptors came to be allocated in user space: a program of before does not start on a system of after, and
-//! the other way round.
+//! A static program carries its C library along, and runs only on systems with the kernel that this library is for.
+//! In July 2026 file descriptors came to be allocated in user space: a program of before does not start on a system
+//! of after, and the other way round.
 
 use std::fmt;
 
@@ -15,8 +15,8 @@ pub enum Abi {
     UserSpace,
 }
 
-/// Text in each program that allocates descriptors itself: relibc (of August 2026) src/start.rs `relibc_start_v1` ends with
-/// it if the kernel has given the program no table.
+/// Text in each program that allocates descriptors itself: relibc (of August 2026) src/start.rs `relibc_start_v1`
+/// ends with it if the kernel has given the program no table.
 const USER_SPACE: &[u8] = b"no filetable fd present";
 /// Text in each program of either kind: places in relibc's part that is particular to Redox, for messages of panics.
 const EITHER: &[u8] = b"redox-rt/src/";

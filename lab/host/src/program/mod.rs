@@ -12,7 +12,7 @@ pub use abi::Abi;
 /// The result of a look at a program.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// Why an image cannot run a program.
+/// Reason why an image cannot run a program.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// A program of another format or system.
@@ -20,7 +20,7 @@ pub enum Error {
     NotAProgram {
         /// The program.
         name: String,
-        /// What is wrong with it.
+        /// Its fault.
         why: String,
     },
     /// A program with the C library of another time.
@@ -45,7 +45,7 @@ pub enum Error {
     },
 }
 
-/// What Redox runs on.
+/// Architectures that Redox runs on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Architecture {
     /// AMD64.
@@ -71,7 +71,7 @@ impl Architecture {
 }
 
 impl Architecture {
-    /// Whether QEMU's x86 machines run it.
+    /// Returns true if QEMU's x86 machines run it.
     pub fn is_x86(self) -> bool {
         matches!(self, Self::X86_64 | Self::I586)
     }
@@ -160,8 +160,8 @@ impl Headers {
         }
         // A table with senseless numbers tells nothing, like none.
         let segments = header.program_headers(endian, program).unwrap_or_default();
-        // The operating system in e_ident tells nothing: linkers write 0 (System V) or 3 (GNU) for Redox and for Linux, the
-        // latter where a program has GNU's extensions, rust-lld 22 more often.
+        // The operating system in e_ident tells nothing: linkers write 0 (System V) or 3 (GNU) for Redox and for
+        // Linux, the latter where a program has GNU's extensions, rust-lld 22 more often.
         if segments
             .iter()
             .any(|segment| is_for_linux(segment, endian, program))
@@ -188,7 +188,8 @@ impl Headers {
     }
 }
 
-/// Whether a segment has the note in which glibc's start files say that they are for Linux (LSB Core, "ABI note tag").
+/// Returns true if a segment has the note in which glibc's start files say that they are for Linux (LSB Core, "ABI
+/// note tag").
 fn is_for_linux<P: ProgramHeader<Endian = Endianness>>(
     segment: &P,
     endian: Endianness,

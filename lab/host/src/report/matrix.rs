@@ -11,7 +11,7 @@ const STOCK: usize = 0;
 /// Longer texts are cut.
 const LONGEST: usize = 160;
 
-/// How good a result is, from good to bad.
+/// Grade of a result, from good to bad.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Mark {
@@ -53,12 +53,12 @@ impl Figure {
     }
 }
 
-/// What was seen.
+/// The observation.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Cell {
     pub mark: Mark,
     pub text: String,
-    /// What it is compared by with a cell that is marked alike.
+    /// Number by which it is compared with a cell that is marked alike.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub figure: Option<Figure>,
 }
@@ -109,7 +109,7 @@ impl fmt::Display for Cell {
     }
 }
 
-/// What the report is about.
+/// Subject of the report.
 #[derive(Serialize)]
 pub struct Header {
     /// The day, in UTC.
@@ -193,7 +193,7 @@ impl Matrix {
         self.groups.iter().flat_map(|group| &group.rows)
     }
 
-    /// What is worse than with the stock driver, in words.
+    /// Results that are worse than with the stock driver, in words.
     pub fn worse(&self) -> Vec<String> {
         let mut worse = Vec::new();
         for row in self.rows() {
@@ -325,7 +325,7 @@ fn find_or_add<T>(items: &mut Vec<T>, is_it: impl Fn(&T) -> bool, new: impl FnOn
     &mut items[position]
 }
 
-/// What would end a cell or be taken for markup.
+/// Escapes text that would end a cell or be taken for markup.
 fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for character in text.chars() {

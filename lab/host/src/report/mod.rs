@@ -1,5 +1,5 @@
-//! The acceptance report: what a driver has to survive is played through on real systems, with the stock driver and with
-//! ours on every NIC that QEMU has, and put into one table.
+//! The acceptance report: what a driver has to survive is played through on real systems, with the stock driver and
+//! with ours on every NIC that QEMU has, and put into one table.
 
 mod load;
 mod matrix;
@@ -29,17 +29,17 @@ use play::{Played, Player};
 const PAIR_TIME: Duration = Duration::from_secs(20);
 const SOAK: Duration = Duration::from_secs(600);
 
-/// What the report is to be of.
+/// Contents of the report.
 pub struct Options<'a> {
     /// The image. It is only read.
     pub image: &'a Path,
-    /// What was found on it.
+    /// Its kind.
     pub kind: Kind,
     /// Our driver.
     pub driver: &'a [u8],
     /// The lab's agent, for the image.
     pub agent: &'a [u8],
-    /// How systems are executed.
+    /// Accelerator of all systems.
     pub accelerator: Accelerator,
     /// Where copies and consoles go.
     pub place: PathBuf,

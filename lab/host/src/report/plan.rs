@@ -1,4 +1,4 @@
-//! What is played, on which machine, for which column of the table.
+//! Scenarios of the report: on which machine each is played, for which column of the table.
 
 use std::time::Duration;
 
@@ -68,7 +68,7 @@ pub fn columns() -> Vec<&'static str> {
     COLUMNS.iter().map(|column| column.title).collect()
 }
 
-/// What belongs together.
+/// Groups of rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Group {
     Boot,
@@ -111,7 +111,7 @@ impl Group {
     }
 }
 
-/// What the host does meanwhile.
+/// The host's part meanwhile.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Host {
     Nothing,
@@ -131,7 +131,7 @@ pub struct Job {
     pub stock: bool,
     /// Name of the client's scenario.
     pub scenario: &'static str,
-    /// What the client is told for `--time`.
+    /// The client's `--time`.
     pub time: Duration,
     pub machine: &'static str,
     pub smp: u32,
@@ -189,12 +189,12 @@ impl Job {
         }
     }
 
-    /// Whether it is among those asked for: parts of names, or all.
+    /// Returns true if it is among those asked for: parts of names, or all.
     pub fn is_meant_by(&self, only: &[String]) -> bool {
         is_meant(&self.name(), only)
     }
 
-    /// Whether drivers are compared by how fast it goes: then nothing else is to run on the host.
+    /// Returns true if drivers are compared by its speed: then nothing else is to run on the host.
     pub fn is_measured(&self) -> bool {
         self.group == Group::Pair || self.host == Host::Link
     }

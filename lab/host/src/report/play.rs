@@ -26,7 +26,7 @@ const MAX_STARTS: usize = 3;
 const STEP_LIMIT: Duration = Duration::from_secs(100);
 /// A boot without a link goes on: the driver waits for some seconds, and others are started behind it.
 const LATE_LIMIT: Duration = Duration::from_secs(10);
-/// How long the link is away when it comes late, and how long it is on and off when it flaps: in all less than the
+/// Time without link when it comes late, and times on and off when it flaps: in all less than the
 /// 8 s of the client's step.
 const LATE: Duration = Duration::from_secs(3);
 const FLAP: Duration = Duration::from_millis(300);
@@ -34,7 +34,7 @@ const FLAPS: usize = 10;
 /// Boots for one contract: a driver may stop its whole system.
 const MAX_BOOTS: usize = 8;
 const QEMU_ENDED: &str = "QEMU ended";
-/// What a boot makes sure of before the scenario proper.
+/// Steps of each boot before the scenario proper.
 const PRELUDE: [&str; 4] = ["driver", "mac", "address", "ping"];
 
 /// Plays jobs on one copy of the image.
@@ -48,24 +48,24 @@ pub struct Player<'a> {
     pub logs: PathBuf,
 }
 
-/// What came of a job.
+/// Result of a job.
 pub struct Played {
     /// Titles and cells.
     pub rows: Vec<(String, Cell)>,
-    /// What the system calls itself.
+    /// Name that the system gives itself.
     pub system: Option<String>,
     /// Boots before that which did not get as far as a driver.
     pub repeated: usize,
 }
 
-/// What came of one boot.
+/// Result of one boot.
 struct Boot {
     steps: Vec<Step>,
     driver: Option<String>,
     panicked: Option<String>,
-    /// Whether the system got as far as starting a driver.
+    /// True if the system got as far as starting a driver.
     spawned: bool,
-    /// Whether QEMU ended by itself.
+    /// True if QEMU ended by itself.
     qemu_ended: bool,
     /// The step that never ended, and why.
     stuck: Option<(String, String)>,
@@ -206,7 +206,7 @@ fn stopped(machine: &Machine, error: &system::Error) -> (String, String) {
     (step, reason)
 }
 
-/// What the host does when the scenario comes to a step.
+/// The host's part when the scenario comes to a step.
 fn act(host: Host, step: &Step, machine: &mut Machine) -> system::Result<()> {
     match (host, step.step.as_str(), step.outcome) {
         (Host::LateLink, "address", Outcome::Begin) => {
@@ -268,7 +268,7 @@ fn clocked(value: f64, lower_is_better: bool) -> Figure {
     }
 }
 
-/// What a job puts into the table.
+/// Cells that a job puts into the table.
 fn rows(job: &Job, boot: &Boot) -> Vec<(String, Cell)> {
     let mut results: Vec<_> = boot
         .steps

@@ -1,4 +1,4 @@
-//! How QEMU executes a system: on the processor, or by translation.
+//! Accelerators: QEMU executes a system on the processor, or by translation.
 
 use std::fmt;
 use std::io::Write;
@@ -13,10 +13,10 @@ use serde::Serialize;
 use crate::file::FileError;
 use crate::steps::Steps;
 
-/// How long QEMU may take for the [`PROBE`], its own start included. A processor takes less than 0.1 s for it; one that
+/// Longest time of QEMU for the [`PROBE`], its own start included. A processor takes less than 0.1 s for it; one that
 /// is emulated instruction by instruction, as KVM does inside some virtual machines, half a minute.
 const LIMIT: Duration = Duration::from_secs(5);
-/// What the probe writes to QEMU's isa-debug-exit.
+/// Value that the probe writes to QEMU's isa-debug-exit.
 const VALUE: u8 = 0x21;
 /// The exit status that QEMU makes of it (hw/misc/debugexit.c: debug_exit_write).
 const EXECUTED: i32 = (VALUE as i32) << 1 | 1;
@@ -29,8 +29,8 @@ const RESET: usize = 0xFFF0;
 
 /// Enters protected mode, counts down from 64 Mi, and ends QEMU.
 ///
-/// That a few instructions are executed proves nothing: where KVM has no hardware below it, it opens, executes, and is some
-/// hundred times slower than translation, so that no system gets anywhere.
+/// That a few instructions are executed proves nothing: where KVM has no hardware below it, it opens, executes, and
+/// is some hundred times slower than translation, so that no system gets anywhere.
 #[rustfmt::skip]
 const PROBE: [u8; 0x3E] = [
     0xFA,                                           // 00: cli
@@ -54,7 +54,7 @@ const PROBE: [u8; 0x3E] = [
 /// `jmp` from [`RESET`] to [`START`], both in the same segment.
 const JUMP: [u8; 3] = [0xE9, 0x0D, 0xFF];
 
-/// Why there is no accelerator.
+/// Reason why there is no accelerator.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The probe could not be made.
@@ -70,7 +70,7 @@ pub enum Error {
 
 type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// How QEMU executes a system.
+/// Way in which QEMU executes a system.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Accelerator {
@@ -125,7 +125,7 @@ impl Accelerator {
     }
 }
 
-/// Why KVM is of no use, for sentences that begin with "KVM".
+/// Reason why KVM is of no use, for sentences that begin with "KVM".
 type Refusal = String;
 
 /// The choice and, if it was not KVM after a look at it, why.

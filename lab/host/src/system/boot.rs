@@ -16,15 +16,15 @@ use super::error::{Error, Result};
 use super::hardware::{Hardware, Nic, nic_id};
 use crate::file::FileError;
 
-/// How many lines of the console a message repeats.
+/// Lines of the console that a message repeats.
 const LAST_LINES: usize = 15;
-/// What each line of the kernel's log begins with. From there on the boot loader asks no more.
+/// Beginning of each line of the kernel's log. From there on the boot loader asks no more.
 const KERNEL: &str = "kernel::";
-/// How often Enter is pressed for the boot loader, which asks for a resolution and waits for ever.
+/// Interval of pressing Enter for the boot loader, which asks for a resolution and waits for ever.
 const KEY_INTERVAL: Duration = Duration::from_secs(2);
-/// How long QEMU may take until its monitor is there. A busy machine takes long.
+/// Longest time until QEMU's monitor is there. A busy machine takes long.
 const MONITOR_LIMIT: Duration = Duration::from_secs(60);
-/// How long QEMU may take to end when its console has.
+/// Longest time until QEMU ends when its console has.
 const END_LIMIT: Duration = Duration::from_secs(10);
 
 /// QEMU's version, as it says it; `None` if it cannot be started.
@@ -44,11 +44,11 @@ pub struct Configuration<'a> {
     pub machine: &'a str,
     /// Processors.
     pub smp: u32,
-    /// What the card is connected to: QEMU's `-netdev` without the id.
+    /// Network of the card: QEMU's `-netdev` without the id.
     pub netdev: &'a str,
     /// Let the clock count instructions.
     pub icount: bool,
-    /// How it is executed, unless instructions are counted.
+    /// Its accelerator, unless instructions are counted.
     pub accelerator: Accelerator,
     /// Where everything on the console is kept.
     pub log: &'a Path,
@@ -64,7 +64,7 @@ pub struct Machine {
     spawned: Option<Duration>,
     monitor: Monitor,
     accelerator: Accelerator,
-    /// Whether the boot loader may ask.
+    /// True if the boot loader may ask.
     loading: bool,
 }
 
@@ -145,7 +145,7 @@ impl Machine {
         self.spawned
     }
 
-    /// What is known by now.
+    /// All that is known by now.
     pub fn findings(&self) -> &Findings {
         &self.findings
     }

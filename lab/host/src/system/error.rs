@@ -1,4 +1,4 @@
-//! What can go wrong with a system in QEMU.
+//! Errors of a system in QEMU.
 
 use qemu_process::QemuError;
 
@@ -20,11 +20,11 @@ pub enum Error {
     /// The system did not get as far as it should.
     #[error("{what} within {seconds} s under {accelerator}; the console ended with:\n{console}")]
     Stuck {
-        /// What was waited for, as a sentence: "the driver did not say that it is up".
+        /// Event that was waited for, as a sentence: "the driver did not say that it is up".
         what: &'static str,
-        /// How long.
+        /// Duration.
         seconds: u64,
-        /// How it was executed.
+        /// Its accelerator.
         accelerator: Accelerator,
         /// The last lines of the console.
         console: String,
@@ -32,7 +32,7 @@ pub enum Error {
     /// The system or QEMU failed.
     #[error("{what}; the console ended with:\n{console}")]
     Died {
-        /// What happened.
+        /// The event.
         what: String,
         /// The last lines of the console.
         console: String,

@@ -23,7 +23,7 @@ pub struct Hardware<'a> {
     pub nics: &'a [Nic<'a>],
     /// Let the clock count instructions.
     pub icount: bool,
-    /// How it is executed, unless instructions are counted.
+    /// Its accelerator, unless instructions are counted.
     pub accelerator: Accelerator,
     /// Where everything on the console is kept.
     pub log: &'a Path,
@@ -34,9 +34,9 @@ pub struct Hardware<'a> {
 pub struct Nic<'a> {
     /// QEMU's name of the model.
     pub model: &'a str,
-    /// What it is connected to: QEMU's `-netdev` without the id.
+    /// Its network: QEMU's `-netdev` without the id.
     pub netdev: &'a str,
-    /// Whether the link is up from the start.
+    /// True if the link is up from the start.
     pub link: bool,
     /// Its slot on the PCI bus, where that matters.
     pub slot: Option<u8>,
@@ -88,7 +88,7 @@ impl Hardware<'_> {
         arguments
     }
 
-    /// How it is executed: instructions can be counted only where they are translated.
+    /// Its accelerator: instructions can be counted only where they are translated.
     pub fn accelerator(&self) -> Accelerator {
         if self.icount {
             Accelerator::Tcg

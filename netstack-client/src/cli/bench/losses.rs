@@ -4,7 +4,7 @@ use crate::{AdapterName, Result, adapter};
 
 use crate::cli::keyed::Keyed;
 
-/// What the driver counts, if it does: frames that it drops itself, and those for which the NIC has no room.
+/// Counters of the driver, if it has any: frames that it drops itself, and those for which the NIC has no room.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Losses {
     pub dropped: u64,

@@ -2,7 +2,9 @@
 //!
 //! Opening it gives the end to read from; a dup of that with the argument "write" gives the other end.
 
-use std::os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::fs;
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::unix::fs::FileTypeExt;
 
 use syscall::error::{EINVAL, Result};
 
@@ -15,20 +17,17 @@ pub fn open(open_flags: usize) -> Result<OwnedFd> {
     let status = flags::to_linux(open_flags) & libc::O_NONBLOCK;
     // SAFETY: `ends` has room for two descriptors.
     sys::check(unsafe { libc::pipe2(ends.as_mut_ptr(), libc::O_CLOEXEC | status) }).map_err(from_linux)?;
-    // SAFETY: pipe2 just returned these descriptors, nobody else owns them. The end to write to is closed: it is opened
-    // anew when it is asked for.
-    let [reader, _writer] = ends.map(|fd| unsafe { OwnedFd::from_raw_fd(fd) });
+    // SAFETY: pipe2 just returned these descriptors, nobody else owns them.
+    let [reader, writer] = ends.map(|fd| unsafe { OwnedFd::from_raw_fd(fd) });
+    // It is opened anew when it is asked for.
+    drop(writer);
     Ok(reader)
 }
 
 /// The other end of the pipe that `reader` reads from, blocking, as a dup with `argument` gives it.
 pub fn dup(reader: BorrowedFd<'_>, argument: &[u8]) -> Result<OwnedFd> {
-    let is_pipe = |fd: BorrowedFd<'_>| {
-        let path = format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&fd));
-        std::fs::read_link(path)
-            .is_ok_and(|target| target.as_os_str().as_encoded_bytes().starts_with(b"pipe:"))
-    };
-    if argument != b"write" || !is_pipe(reader.as_fd()) {
+    let file = fs::metadata(format!("/proc/self/fd/{}", reader.as_raw_fd())).map_err(from_linux)?;
+    if argument != b"write" || !file.file_type().is_fifo() {
         return fail(EINVAL);
     }
     sys::reopen(reader, libc::O_WRONLY).map_err(from_linux)

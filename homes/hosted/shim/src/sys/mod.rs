@@ -38,7 +38,8 @@ pub fn duplicate(fd: RawFd, minimum: i32) -> io::Result<RawFd> {
     check(unsafe { libc::fcntl(fd, libc::F_DUPFD_CLOEXEC, minimum) })
 }
 
-/// Opens the file behind a descriptor anew, with other `flags`: its access mode is then that of the flags, and stays so.
+/// Opens the file behind a descriptor anew, with other `flags`: its access mode is then that of the flags, and stays
+/// so.
 pub fn reopen(fd: BorrowedFd<'_>, flags: i32) -> io::Result<OwnedFd> {
     let path = format!("/proc/self/fd/{}\0", fd.as_raw_fd());
     // SAFETY: `path` is a terminated string that outlives the call.

@@ -1,4 +1,4 @@
-//! What the system calls of Redox let a client do. File names are those of the kernel of June 2026 (56947e1a).
+//! Requests that Redox's system calls let a client make. File names are those of the kernel of June 2026 (56947e1a).
 
 use std::ffi::c_int;
 use std::fs::File;

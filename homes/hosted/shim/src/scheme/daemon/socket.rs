@@ -34,22 +34,21 @@ impl Object for CreationCap {
     }
 }
 
-/// The descriptor of this process that a daemon gives to a client: it leaves this process, as on Redox (kernel,
-/// `handle_parsed` in src/scheme/user.rs).
+/// A copy, for the client, of the descriptor that a daemon answers with. The number stays the daemon's: redox-scheme
+/// closes it after the answer (`Socket::write_responses`).
 ///
 /// # Errors
 ///
 /// `ENOSYS` if it is one of a scheme's, which cannot leave a process here; `EINVAL` if it is none.
-fn given_away(number: u64) -> Result<OwnedFd> {
+fn copy_of(number: u64) -> Result<OwnedFd> {
     let number = usize::try_from(number).map_err(|_| Error::new(EINVAL))?;
     if table::get(number).is_some() {
         return fail(ENOSYS);
     }
     let fd = RawFd::try_from(number).map_err(|_| Error::new(EINVAL))?;
-    // SAFETY: takes an integer.
-    sys::check(unsafe { libc::fcntl(fd, libc::F_GETFD) }).map_err(|_| Error::new(EINVAL))?;
-    // SAFETY: the descriptor is open, and its owner gives it away: that is the contract of RespondWithFd.
-    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+    let copy = sys::duplicate(fd, 0).map_err(|_| Error::new(EINVAL))?;
+    // SAFETY: the copy was made a moment ago, nobody else owns it.
+    Ok(unsafe { OwnedFd::from_raw_fd(copy) })
 }
 
 /// The socket of one scheme.
@@ -72,7 +71,7 @@ impl SchemeSocket {
                 .scheme
                 .respond(cqe.tag, Outcome::Value(cqe.result, cqe.extra_raw[0])),
             Some(CqeOpcode::RespondWithFd) => {
-                let outcome = match given_away(cqe.result) {
+                let outcome = match copy_of(cqe.result) {
                     Ok(descriptor) => Outcome::Descriptor(descriptor),
                     Err(error) => Outcome::Value(negated(error.errno), 0),
                 };
