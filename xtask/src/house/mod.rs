@@ -40,10 +40,11 @@ enum Rule {
     BoxedError,
     Arrow,
     ModuleCircle,
+    TestsBeside,
 }
 
 impl Rule {
-    const ALL: [Self; 13] = [
+    const ALL: [Self; 14] = [
         Self::LongLine,
         Self::ClosedSource,
         Self::DeadLink,
@@ -57,6 +58,7 @@ impl Rule {
         Self::BoxedError,
         Self::Arrow,
         Self::ModuleCircle,
+        Self::TestsBeside,
     ];
 
     fn name(self) -> &'static str {
@@ -74,6 +76,7 @@ impl Rule {
             Self::BoxedError => "boxed-error",
             Self::Arrow => "arrow",
             Self::ModuleCircle => "module-circle",
+            Self::TestsBeside => "tests-beside",
         }
     }
 }
@@ -147,6 +150,7 @@ fn check_tree(root: &Path) -> Result<()> {
         found.extend(rust::check(file, &settings));
     }
     found.extend(rust::forbid_unsafe(&tree, &crates));
+    found.extend(rust::tests_beside(&tree));
     found.extend(errors::check(&tree, &crates));
     found.extend(crates.check(tree.text(crates::TABLE_FILE).unwrap_or_default()));
     for target in crates.targets() {

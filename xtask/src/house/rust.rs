@@ -51,6 +51,26 @@ pub fn check(file: &RustFile, settings: &Settings) -> Vec<Violation> {
     found
 }
 
+/// Modules of the chip core that have their unit tests in their own file or folder.
+const TESTED: [&str; 5] = ["bring_up", "reset", "ring", "rx", "tx"];
+
+/// Checks that the heart of the chip core has its unit tests beside it.
+pub fn tests_beside(tree: &Tree) -> Vec<Violation> {
+    let mut found = Vec::new();
+    for module in TESTED {
+        let file = format!("e1000-hw/src/{module}.rs");
+        let folder = format!("e1000-hw/src/{module}");
+        let mut files = tree
+            .rust_files()
+            .filter(|other| other.path == file || other.is_in(&folder));
+        if !files.any(|file| (1..=file.lines).any(|line| file.in_test(line))) {
+            let message = "no unit test here, nor in the folder of the module";
+            found.push(Violation::new(Rule::TestsBeside, file, 1, message));
+        }
+    }
+    found
+}
+
 /// Line of the first `unsafe` that is no part of an attribute.
 pub fn first_unsafe(file: &RustFile) -> Option<usize> {
     let tokens = file.tokens();
@@ -244,6 +264,18 @@ mod tests {
         assert_eq!(found(&long), [(Rule::LongFile, 1)]);
         let tested = format!("fn a() {{}}\n#[cfg(test)]\nmod tests {{\n{long}}}\n");
         assert!(found(&tested).is_empty());
+    }
+
+    #[test]
+    fn module_without_unit_tests_is_told() {
+        let tested = "#[cfg(test)]\nmod tests;";
+        let texts = ["bring_up.rs", "reset.rs", "ring.rs", "rx/ring.rs", "tx.rs"]
+            .map(|file| (format!("e1000-hw/src/{file}"), tested.to_owned()));
+        let tree = Tree::new(Vec::new(), texts.to_vec()).unwrap();
+        assert!(tests_beside(&tree).is_empty());
+        let tree = Tree::new(Vec::new(), texts[1..].to_vec()).unwrap();
+        let paths: Vec<_> = tests_beside(&tree).into_iter().map(|found| found.path).collect();
+        assert_eq!(paths, ["e1000-hw/src/bring_up.rs"]);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! The files that git knows, and what a Rust file says where.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::process::Command;
 
@@ -16,6 +16,8 @@ use crate::process::output;
 pub struct Tree {
     paths: Vec<String>,
     texts: Vec<Text>,
+    /// All words of Rust files.
+    words: BTreeSet<String>,
     rust: BTreeMap<String, RustFile>,
 }
 
@@ -69,11 +71,23 @@ impl Tree {
                 tests.extend(file.test_modules());
             }
         }
+        let is_part = |c: char| c.is_alphanumeric() || c == '_';
+        let words = texts
+            .iter()
+            .filter(|(path, _)| extension(path) == "rs")
+            .flat_map(|(_, content)| content.split(|c| !is_part(c)))
+            .map(str::to_owned)
+            .collect();
         let texts = texts
             .into_iter()
             .map(|(path, content)| Text { path, content })
             .collect();
-        Ok(Self { paths, texts, rust })
+        Ok(Self {
+            paths,
+            texts,
+            words,
+            rust,
+        })
     }
 
     /// All `.rs`, `.md` and `.toml` files.
@@ -93,6 +107,11 @@ impl Tree {
         self.paths
             .iter()
             .any(|known| known == path || known.starts_with(&folder))
+    }
+
+    /// Returns true if Rust files say all words of a path.
+    pub fn says(&self, path: &str) -> bool {
+        path.split("::").all(|word| self.words.contains(word))
     }
 
     /// All Rust files.

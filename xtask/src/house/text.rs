@@ -1,5 +1,6 @@
 //! Rules for every text: width of lines, sources that a reader can open.
 
+use super::crates::TABLE_FILE;
 use super::source::{Text, Tree};
 use super::{Rule, Violation};
 
@@ -17,7 +18,8 @@ pub fn check(tree: &Tree, file: &Text) -> Vec<Violation> {
         }
         // A row of a table and the target of a link cannot be broken; what a program printed stays as it is.
         let is_target = text.starts_with('[') && text.contains("]: http");
-        let unbreakable = markdown && (in_block || is_target || text.trim_start().starts_with('|'));
+        let comment = text.trim_start().trim_start_matches(['/', '!']).trim_start();
+        let unbreakable = comment.starts_with('|') || markdown && (in_block || is_target);
         let columns = text.chars().count();
         if columns > WIDTH && !unbreakable {
             let message = format!("{columns} columns; a line has at most {WIDTH}");
@@ -27,6 +29,13 @@ pub fn check(tree: &Tree, file: &Text) -> Vec<Violation> {
             let message =
                 format!("{source:?} is not in this repository: name a source that a reader can open");
             found.push(Violation::new(Rule::ClosedSource, &file.path, line, message));
+        }
+        // Other documents name functions of emulators and of other drivers, too.
+        if file.path == TABLE_FILE && !in_block {
+            for name in functions(text).filter(|name| !tree.says(name)) {
+                let message = format!("no Rust file says both words of `{name}`");
+                found.push(Violation::new(Rule::DeadName, &file.path, line, message));
+            }
         }
         if markdown && !in_block {
             for name in places(text).filter(|name| !is_defined(tree, name)) {
@@ -65,6 +74,16 @@ fn links(line: &str) -> impl Iterator<Item = &str> {
     line.split("](").skip(1).filter_map(|rest| {
         let (target, _) = rest.split_once(')')?;
         Some(target)
+    })
+}
+
+/// Names in a line of functions of types: `Type::function`.
+fn functions(line: &str) -> impl Iterator<Item = &str> {
+    line.split('`').skip(1).step_by(2).filter(|span| {
+        let is_name = |name: &str| name.chars().all(|c| c.is_alphanumeric() || c == '_');
+        span.split_once("::").is_some_and(|(ty, function)| {
+            ty.starts_with(char::is_uppercase) && is_name(ty) && !function.is_empty() && is_name(function)
+        })
     })
 }
 
@@ -148,7 +167,8 @@ mod tests {
         let wide = "x".repeat(130);
         let text = format!("| {wide} |\n```\n{wide}\n```\n[a]: https://{wide}\n{wide}\n");
         assert_eq!(found("a.md", &text), [(Rule::LongLine, 6)]);
-        assert_eq!(found("a.rs", &format!("| {wide} |")), [(Rule::LongLine, 1)]);
+        assert_eq!(found("a.rs", &format!("//! | {wide} |")), []);
+        assert_eq!(found("a.rs", &format!("// {wide} |")), [(Rule::LongLine, 1)]);
     }
 
     #[test]
@@ -165,6 +185,19 @@ mod tests {
         ] {
             assert_eq!(closed_source(text), cited, "{text}");
         }
+    }
+
+    #[test]
+    fn functions_of_types_exist() {
+        let files = [(
+            "a/src/ring.rs".to_owned(),
+            "impl Ring { fn fill() {} }".to_owned(),
+        )];
+        let tree = Tree::new(Vec::new(), files.into()).unwrap();
+        assert!(tree.says("Ring::fill"));
+        assert!(!tree.says("Ring::empty"));
+        let line = "`Ring::fill` calls `Ring::empty`, `ring::fill`, `std::mem::swap` and `Ring`";
+        assert_eq!(functions(line).collect::<Vec<_>>(), ["Ring::fill", "Ring::empty"]);
     }
 
     #[test]
