@@ -99,8 +99,3 @@ pub use token::Token;
 pub use transmit_error::TransmitError;
 pub use tx::{Segment, SentFrame, TxCounters};
 pub use wait::TimedOut;
-
-/// Former name of [`warnings`]; goes when nothing uses it any more.
-pub mod notes {
-    pub use crate::warnings::Warnings as Notes;
-}

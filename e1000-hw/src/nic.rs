@@ -40,7 +40,6 @@ use crate::flow_control::Pause;
 use crate::interrupt::Routing;
 use crate::link::Link;
 use crate::moderation::Moderator;
-use crate::notes::Notes;
 use crate::offload::Offloads;
 use crate::platform::{Clock, DmaAllocator, DmaRegion, Registers};
 use crate::regs;
@@ -49,6 +48,7 @@ use crate::ring::{DescriptorRing, OutOfDmaMemory, RingSize};
 use crate::rx::Receiver;
 use crate::stats::Statistics;
 use crate::tx::Transmitter;
+use crate::warnings::Warnings;
 use crate::watchdog::Watchdog;
 
 use maintenance::Maintenance;
@@ -105,7 +105,7 @@ pub struct Nic<R: Registers, D: DmaRegion> {
     device: Device<R>,
     power: Power,
     mac: MacAddress,
-    notes: Notes,
+    warnings: Warnings,
     link: Link,
     /// The pause frames that are wanted.
     pause: Pause,
@@ -274,7 +274,7 @@ impl<R: Registers, D: DmaRegion> Nic<R, D> {
         let identity = bring_up::reset_device(&registers, chip, clock)?;
         let (rx, tx) = allocate_rings(allocator, chip, config)?;
         let nic = Self::place(slot, Device { registers, chip }, identity.mac, rx, tx);
-        nic.notes = identity.warnings;
+        nic.warnings = identity.warnings;
         nic.short_buffers = identity.pcix && chip.quirks.contains(Quirks::PCIX_TX_2015);
         if identity.pcix && chip.quirks.contains(Quirks::PCIX_BUFFER_END_HANGS) {
             nic.tx.end_in_upper_dword();
@@ -288,7 +288,7 @@ impl<R: Registers, D: DmaRegion> Nic<R, D> {
         // SAFETY: `place` has initialised it.
         let nic = unsafe { slot.assume_init_mut() };
         let Device { registers, chip } = &nic.device;
-        nic.notes |= bring_up::start_phy(registers, chip, clock, nic.pause);
+        nic.warnings |= bring_up::start_phy(registers, chip, clock, nic.pause);
         nic.program(clock);
         Ok(nic)
     }
@@ -309,7 +309,7 @@ impl<R: Registers, D: DmaRegion> Nic<R, D> {
                 device: device,
                 power: Power::Halted { dma_ended: true },
                 mac: mac,
-                notes: Notes::empty(),
+                warnings: Warnings::empty(),
                 link: Link::Down,
                 pause: Pause::RX,
                 link_suspect: false,
@@ -366,7 +366,7 @@ impl<R: Registers, D: DmaRegion> Nic<R, D> {
         bring_up::program(registers, chip, &settings, &mut self.rx, &mut self.tx);
         self.watchdog.emptied();
         let seen = self.link_now();
-        self.link = self.settle_link(seen, clock);
+        self.link = self.program_link(seen, clock);
         let Device { registers, chip } = &self.device;
         let rctl = bring_up::rctl(chip, &self.filter, self.mtu);
         self.rctl = rctl.bits();
@@ -427,10 +427,10 @@ impl<R: Registers, D: DmaRegion> Nic<R, D> {
     pub fn halt(&mut self, clock: &impl Clock) -> bool {
         self.abandon_self_test(clock);
         let Device { registers, chip } = &self.device;
-        let mut notes = reset::quiesce(registers, chip, clock);
+        let mut warnings = reset::quiesce(registers, chip, clock);
         // Where only a reset stops the receiver, and where the last one did not end.
         let was_reset = if self.power == Power::Off || chip.quirks.contains(Quirks::NO_RX_DISABLE) {
-            reset::reset(registers, chip, clock).map(|seen| notes |= seen)
+            reset::reset(registers, chip, clock).map(|seen| warnings |= seen)
         } else {
             Ok(())
         };
@@ -441,7 +441,7 @@ impl<R: Registers, D: DmaRegion> Nic<R, D> {
             // The receiver may still run.
             reset::post_stop(registers, chip);
         }
-        let dma_ended = was_reset.is_ok() && answers && !notes.contains(Notes::BUS_MASTER_BUSY);
+        let dma_ended = was_reset.is_ok() && answers && !warnings.contains(Warnings::BUS_MASTER_BUSY);
         self.power = Power::Halted { dma_ended };
         self.link = Link::Down;
         self.interrupts_enabled = false;

@@ -26,7 +26,7 @@ pub const MAX_HEADERS: usize = 4 * MIN_MSS as usize - 4;
 /// Bytes of the longest frame that is cut.
 pub const MAX_SEGMENTED: usize = 65_535;
 
-/// Why a frame was not taken for offloading.
+/// Reason why a frame was not taken for offloading.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OffloadError {
     /// The part cannot do this, or was not told to.

@@ -11,7 +11,7 @@ use core::time::Duration;
 use bitflags::bitflags;
 
 pub use copper::{Advertise, HangCheck, bring_up, copy_speed};
-pub(crate) use copper::{offer, warning as note};
+pub(crate) use copper::{offer, warning};
 pub use id::{PhyId, PhyType};
 
 use crate::chip::{Chip, Media, PhyAccess};

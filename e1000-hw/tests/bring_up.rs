@@ -10,10 +10,10 @@ use e1000_hw::flow_control::Pause;
 use e1000_hw::interrupt::Routing;
 use e1000_hw::link::Link;
 use e1000_hw::nic::{BringUpError, Config, Interrupt, Nic};
-use e1000_hw::notes::Notes;
 use e1000_hw::nvm::MacAddressError;
 use e1000_hw::platform::{Clock, Registers};
 use e1000_hw::regs::{self, Causes, Rctl, Status, Tctl};
+use e1000_hw::warnings::Warnings;
 
 type FakeNic = Nic<FakeRegisters, FakeRegion>;
 
@@ -169,7 +169,7 @@ fn deep_smart_power_down_of_82573_is_told() {
             ..Faults::default()
         });
         let nic = bring_up(&machine, chip).expect(chip.name);
-        let told = nic.state().notes().contains(Notes::DEEP_SMART_POWER_DOWN);
+        let told = nic.state().warnings().contains(Warnings::DEEP_SMART_POWER_DOWN);
         assert_eq!(
             told,
             [0x108B, 0x108C, 0x109A].contains(&chip.device_id),

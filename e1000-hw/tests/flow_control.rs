@@ -183,7 +183,7 @@ fn phy_that_does_not_answer_costs_a_bounded_wait_and_means_no_pause() {
         assert_eq!(pause(nic.state().link()), Pause::NONE, "{}", chip.name);
         let asked = chip.limits.phy != PhyAccess::Firmware;
         assert_eq!(
-            nic.state().notes().contains(Warnings::PHY_SILENT),
+            nic.state().warnings().contains(Warnings::PHY_SILENT),
             asked,
             "{}",
             chip.name

@@ -25,8 +25,8 @@ fn accesses_of(recorder: RecordedMachine, id: u16) -> Vec<PhyStep> {
     recorder.inner.poke_phy(3, 0x0380);
     recorder.inner.poke_phy(0x1B, 0x1234);
     recorder.take();
-    let notes = phy::bring_up(&recorder, chip(id), &recorder, Advertise::default());
-    assert!(notes.is_empty(), "{notes}");
+    let warnings = phy::bring_up(&recorder, chip(id), &recorder, Advertise::default());
+    assert!(warnings.is_empty(), "{warnings}");
     let access = |access: Access| match access {
         Access::Write(regs::MDIC, command) => {
             let register = command >> 16 & 31;

@@ -103,7 +103,7 @@ fn slower_links_have_other_times() {
         recorder.inner.poke_phy_page(INBAND.0, INBAND.1, 0xFFFF);
         let nic = bring_up(&recorder, 0x155A);
         let case = format!("speed {speed}, full duplex {full_duplex}");
-        assert_eq!(nic.state().notes(), Warnings::empty(), "{case}");
+        assert_eq!(nic.state().warnings(), Warnings::empty(), "{case}");
         assert_eq!(recorder.inner.peek(regs::FEXTNVM6), after, "{case}");
         let want = timeout.map_or(0xFFFF, |timeout: u16| 0xC0FF | timeout << 8);
         let inband = recorder.inner.peek_phy_page(INBAND.0, INBAND.1);
@@ -136,7 +136,7 @@ fn workaround_that_firmware_keeps_from_being_made_is_a_note() {
     recorder.inner.poke(regs::EXTCNF_CTRL, 1 << 5);
     recorder.on_write(|offset, value| (offset != regs::EXTCNF_CTRL).then_some(value));
     let nic = bring_up(&recorder, 0x1559);
-    assert!(nic.state().notes().contains(Warnings::SEMAPHORE_BUSY));
+    assert!(nic.state().warnings().contains(Warnings::SEMAPHORE_BUSY));
     assert_eq!(recorder.inner.peek(regs::FEXTNVM6), 0);
     nic.stop(&recorder);
 }

@@ -203,9 +203,9 @@ fn phy_that_is_missing_is_a_note() {
         recorder.inner.set_link(false);
         recorder.inner.poke_phy(2, high);
         recorder.inner.poke_phy(3, low);
-        let notes = phy::bring_up(&recorder, chip(0x100E), &recorder, Advertise::default());
-        assert_eq!(notes, Warnings::PHY_SILENT);
-        assert_eq!(notes.to_string(), "the PHY did not answer");
+        let warnings = phy::bring_up(&recorder, chip(0x100E), &recorder, Advertise::default());
+        assert_eq!(warnings, Warnings::PHY_SILENT);
+        assert_eq!(warnings.to_string(), "the PHY did not answer");
     }
 }
 
@@ -254,8 +254,8 @@ fn mdio_of_82543_is_clocked_by_hand() {
     assert!(edges < 4 * 200, "{edges} edges for four accesses");
     drop(phy);
     // Linux e1000, `e1000_config_mac_to_phy`: FRCSPD, FRCDPX, SPEED and FD.
-    let notes = phy::bring_up(&recorder, chip(id), &recorder, Advertise::default());
-    assert_eq!(notes, Warnings::empty());
+    let warnings = phy::bring_up(&recorder, chip(id), &recorder, Advertise::default());
+    assert_eq!(warnings, Warnings::empty());
     let ctrl = recorder.inner.peek(regs::CTRL);
     assert_eq!(
         ctrl & (1 << 12 | 1 << 11 | 0b11 << 8 | 1 << 6 | 1 << 5 | 1),

@@ -112,7 +112,7 @@ fn nvm_that_is_not_reported_as_loaded_is_a_note_unless_the_address_is_missing_to
                 &machine,
             );
             assert!(machine.now() - start < Duration::from_millis(200));
-            nic.map(|nic| nic.state().notes())
+            nic.map(|nic| nic.state().warnings())
         };
         // VirtualBox's 82583V: `e1kR3HardReset` sets EECD to EE_PRES alone.
         assert_eq!(up(true), Ok(Warnings::NVM_NOT_LOADED), "{id:04x}");

@@ -22,10 +22,10 @@ fn bring_up(id: u16, before: &[(u32, u32)], of: &[u32]) -> Vec<Access> {
     let nic: Nic<&RecordedMachine, FakeRegion> =
         Nic::bring_up(&recorder, chip, Config::default(), &mut machine.dma(), &machine).expect(chip.name);
     // Nothing answers the fake's bit-banged MDIO.
-    let notes = nic.state().notes().difference(Warnings::PHY_SILENT);
-    assert_eq!(notes, Warnings::empty(), "{}", chip.name);
+    let warnings = nic.state().warnings().difference(Warnings::PHY_SILENT);
+    assert_eq!(warnings, Warnings::empty(), "{}", chip.name);
     assert!(
-        notes == nic.state().notes() || chip.limits.phy == PhyAccess::BitBang,
+        warnings == nic.state().warnings() || chip.limits.phy == PhyAccess::BitBang,
         "{}",
         chip.name
     );

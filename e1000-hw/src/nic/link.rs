@@ -1,4 +1,4 @@
-//! The link: what was negotiated is found out, and the MAC is told.
+//! The link: the MAC is programmed for the speed, duplex and pause that were negotiated.
 
 use core::mem;
 
@@ -21,8 +21,8 @@ impl<R: Registers, D: DmaRegion> LinkControl<'_, R, D> {
     /// Looks at the link and returns it if it changed. While it is down, frames to send are kept back.
     ///
     /// Reads one register. When the link has come up, or an interrupt told that it changed, the PHY is asked what was
-    /// negotiated and the MAC is told (three PHY accesses, half a millisecond; 40 ms if firmware does not give the PHY
-    /// up). Frames that were kept back are sent then.
+    /// negotiated and the MAC is programmed for it (three PHY accesses, half a millisecond; 40 ms if firmware does not
+    /// give the PHY up). Frames that were kept back are sent then.
     ///
     /// Context: may sleep, up to 40 ms.
     pub fn refresh(&mut self, clock: &impl Clock) -> Option<Link> {
@@ -34,7 +34,7 @@ impl<R: Registers, D: DmaRegion> LinkControl<'_, R, D> {
         if !mem::take(&mut nic.link_suspect) && seen.is_like(nic.link) {
             return None;
         }
-        let link = nic.settle_link(seen, clock);
+        let link = nic.program_link(seen, clock);
         let before = mem::replace(&mut nic.link, link);
         if before != link {
             nic.maintenance.link_changed(nic.device.chip);
@@ -60,7 +60,7 @@ impl<R: Registers, D: DmaRegion> LinkControl<'_, R, D> {
             if chip.media != Media::Copper {
                 flow_control::offer(registers, wanted);
             }
-            nic.notes |= phy::offer(registers, chip, clock, Advertise { pause: wanted });
+            nic.warnings |= phy::offer(registers, chip, clock, Advertise { pause: wanted });
         }
         nic.link_suspect = true;
         self.refresh(clock)
@@ -80,53 +80,58 @@ impl<R: Registers, D: DmaRegion> Nic<R, D> {
         }
     }
 
-    /// Finds out what a link that is up has negotiated, and tells the MAC.
-    pub(super) fn settle_link(&mut self, seen: Link, clock: &impl Clock) -> Link {
-        let (registers, chip) = (&self.device.registers, self.device.chip);
-        // Registers of a device that is off or gone are left alone.
-        if self.power == Power::On && !self.gone {
-            self.notes |= phy::note(&k1::link_changed(registers, chip, clock, seen));
-        }
+    /// Programs the MAC for the link that STATUS shows. Returns the link with the pause that was negotiated.
+    pub(super) fn program_link(&mut self, seen: Link, clock: &impl Clock) -> Link {
+        self.program_k1(seen, clock);
         if !seen.is_up() {
             return seen;
         }
-        let (registers, chip) = (&self.device.registers, self.device.chip);
-        let seen = if chip.quirks.contains(Quirks::NO_SPEED_DETECTION) && chip.media == Media::Copper {
-            let copied = Phy::open(registers, chip, clock).and_then(|phy| phy::copy_speed(registers, &phy));
-            self.notes |= phy::note(&copied);
-            self.link_now()
-        } else {
-            seen
-        };
-        let (registers, chip) = (&self.device.registers, self.device.chip);
         let Link::Up {
             mbit_s, full_duplex, ..
-        } = seen
+        } = self.copy_speed(seen, clock)
         else {
-            return seen;
+            return Link::Down;
         };
-        // Half duplex knows no pause.
-        let negotiated = if full_duplex {
-            flow_control::negotiated(registers, chip, clock, self.pause)
-        } else {
-            Ok(Pause::NONE)
-        };
-        self.notes |= phy::note(&negotiated);
+        let pause = self.negotiated_pause(full_duplex, clock);
         let link = Link::Up {
             mbit_s,
             full_duplex,
-            pause: negotiated.unwrap_or_default(),
+            pause,
         };
-        self.tell_mac(link);
+        let Device { registers, chip } = &self.device;
+        link::program(registers, chip, link);
+        flow_control::program(registers, chip, pause, bring_up::max_frame(self.mtu));
         link
     }
 
-    /// Programs speed, duplex and pause of a link that is up.
-    fn tell_mac(&self, link: Link) {
-        let Device { registers, chip } = &self.device;
-        link::program(registers, chip, link);
-        if let Link::Up { pause, .. } = link {
-            flow_control::program(registers, chip, pause, bring_up::max_frame(self.mtu));
+    /// Lets the power state K1 between MAC and PHY follow the link. Registers of a device that is off or gone are left
+    /// alone.
+    fn program_k1(&mut self, seen: Link, clock: &impl Clock) {
+        if self.power == Power::On && !self.gone {
+            let Device { registers, chip } = &self.device;
+            self.warnings |= phy::warning(&k1::link_changed(registers, chip, clock, seen));
         }
+    }
+
+    /// Gives a MAC that does not detect the speed the one of its PHY. Returns the link that STATUS shows afterwards.
+    fn copy_speed(&mut self, seen: Link, clock: &impl Clock) -> Link {
+        let Device { registers, chip } = &self.device;
+        if chip.media != Media::Copper || !chip.quirks.contains(Quirks::NO_SPEED_DETECTION) {
+            return seen;
+        }
+        let copied = Phy::open(registers, chip, clock).and_then(|phy| phy::copy_speed(registers, &phy));
+        self.warnings |= phy::warning(&copied);
+        self.link_now()
+    }
+
+    /// The pause that both sides agreed on. Half duplex knows none.
+    fn negotiated_pause(&mut self, full_duplex: bool, clock: &impl Clock) -> Pause {
+        if !full_duplex {
+            return Pause::NONE;
+        }
+        let Device { registers, chip } = &self.device;
+        let negotiated = flow_control::negotiated(registers, chip, clock, self.pause);
+        self.warnings |= phy::warning(&negotiated);
+        negotiated.unwrap_or_default()
     }
 }

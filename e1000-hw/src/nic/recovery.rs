@@ -152,8 +152,8 @@ impl<R: Registers, D: DmaRegion> Nic<R, D> {
         // A change of the packet buffer's split takes effect with the reset.
         bring_up::split_packet_buffer(&self.device.registers, self.device.chip, self.mtu);
         let (registers, chip) = (&self.device.registers, self.device.chip);
-        self.notes |= reset::reset(registers, chip, clock)?;
-        self.notes |= phy::bring_up(registers, chip, clock, Advertise { pause: self.pause });
+        self.warnings |= reset::reset(registers, chip, clock)?;
+        self.warnings |= phy::bring_up(registers, chip, clock, Advertise { pause: self.pause });
         self.maintenance.was_reset(chip);
         let link = self.link;
         self.program(clock);

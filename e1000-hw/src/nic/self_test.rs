@@ -167,7 +167,7 @@ impl<R: Registers, D: DmaRegion> Nic<R, D> {
     fn test_registers(&mut self, report: &mut Report, clock: &impl Clock) -> Step {
         self.collect_statistics();
         let (registers, chip) = (&self.device.registers, self.device.chip);
-        self.notes |= reset::reset(registers, chip, clock)?;
+        self.warnings |= reset::reset(registers, chip, clock)?;
         (report.registers, report.absent_registers) = registers::test(registers, chip);
         Ok(Next::Phase(Phase::Nvm, Duration::ZERO))
     }
@@ -185,7 +185,7 @@ impl<R: Registers, D: DmaRegion> Nic<R, D> {
     /// Resets the device, which the test of the registers left in disorder, and turns loopback on.
     fn enable_loopback(&mut self, report: &mut Report, clock: &impl Clock) -> Step {
         let (registers, chip) = (&self.device.registers, self.device.chip);
-        self.notes |= reset::reset(registers, chip, clock)?;
+        self.warnings |= reset::reset(registers, chip, clock)?;
         let link = self.link;
         self.program(clock);
         self.link = link;

@@ -7,12 +7,12 @@ use crate::filter::Filter;
 use crate::flow_control::Pause;
 use crate::interrupt::Routing;
 use crate::link::Link;
-use crate::notes::Notes;
 use crate::offload::Offloads;
 use crate::platform::{DmaRegion, Registers};
 use crate::rx::RxCounters;
 use crate::stats::Statistics;
 use crate::tx::TxCounters;
+use crate::warnings::Warnings;
 use crate::watchdog::{Recoveries, Snapshot};
 
 /// State of the NIC that is known: [`Nic::state`]. Nothing here touches the hardware, changes anything or sleeps.
@@ -56,8 +56,8 @@ impl<'a, R: Registers, D: DmaRegion> State<'a, R, D> {
     }
 
     /// Things that bring-up, and whatever was done since, met that are worth telling.
-    pub fn notes(self) -> Notes {
-        self.nic.notes
+    pub fn warnings(self) -> Warnings {
+        self.nic.warnings
     }
 
     /// Returns true if registers were found to read as all ones: the device was removed, and will not come back.

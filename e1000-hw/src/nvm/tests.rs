@@ -222,7 +222,7 @@ fn pins_of_the_eeprom_give_the_address_where_eerd_is_silent_and_a_reset_clears_a
         );
         let nic = nic.unwrap_or_else(|error| panic!("{id:04x}: {error}"));
         assert_eq!(nic.state().mac(), MacAddress(FAKE_MAC));
-        assert_eq!(nic.state().notes(), Warnings::empty(), "the NVM did answer");
+        assert_eq!(nic.state().warnings(), Warnings::empty(), "the NVM did answer");
         assert_eq!(
             machine.peek(regs::EECD) & (regs::EECD_REQ | regs::EECD_GNT),
             0,
@@ -273,12 +273,12 @@ fn nvm_that_answers_each_word_late_is_not_called_silent() {
     let machine = recorder.inner.clone();
     let nic: Nic<&RecordedMachine, FakeRegion> =
         Nic::bring_up(&recorder, chip, Config::default(), &mut machine.dma(), &recorder).expect(chip.name);
-    assert_eq!(nic.state().notes(), Warnings::empty());
+    assert_eq!(nic.state().warnings(), Warnings::empty());
     // One that answers nothing is.
     recorder.on_read(|offset, value| if offset == regs::EERD { 0 } else { value });
     std::mem::forget(nic);
     let nic: Nic<&RecordedMachine, FakeRegion> =
         Nic::bring_up(&recorder, chip, Config::default(), &mut machine.dma(), &recorder).expect(chip.name);
-    assert_eq!(nic.state().notes(), Warnings::NVM_SILENT);
+    assert_eq!(nic.state().warnings(), Warnings::NVM_SILENT);
     std::mem::forget(nic);
 }

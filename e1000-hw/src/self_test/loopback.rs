@@ -4,6 +4,7 @@
 //! 82572 in the serdes. As Linux e1000 and e1000e do it (`e1000_setup_loopback_test`); QEMU's models honour BMCR's
 //! loopback bit (`e1000_send_packet`, `e1000e_tx_pkt_send`).
 
+use core::fmt;
 use core::time::Duration;
 
 use crate::chip::{Chip, MacType, Media, PhyAccess};
@@ -81,12 +82,24 @@ pub(crate) struct Loopback {
 }
 
 /// Reason why loopback is not on.
+#[derive(Debug)]
 pub(crate) enum NotOn {
     /// The part has none that can be used.
     Unsupported(&'static str),
     /// The PHY did not take part.
     Phy(PhyError),
 }
+
+impl fmt::Display for NotOn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unsupported(why) => f.write_str(why),
+            Self::Phy(error) => error.fmt(f),
+        }
+    }
+}
+
+impl core::error::Error for NotOn {}
 
 impl From<PhyError> for NotOn {
     fn from(error: PhyError) -> Self {

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use e1000_hw::link::Link;
 use e1000_hw::nic::{MIN_MTU, Nic};
-use e1000_hw::notes::Notes;
 use e1000_hw::platform::{Clock, DmaRegion, Registers};
 use e1000_hw::regs::{Ctrl, Rctl, Status, Tctl};
+use e1000_hw::warnings::Warnings;
 
 use super::NetworkScheme;
 use super::files::{Activity, Description, File, lines};
@@ -73,7 +73,7 @@ fn info<R: Registers, D: DmaRegion>(nic: &Nic<R, D>, description: &Description) 
             or_none(description.pcix_longest_read.as_deref()),
         ),
         ("hazard", or_none(description.hazard)),
-        ("notes", notes(nic.state().notes())),
+        ("notes", warnings(nic.state().warnings())),
     ])
 }
 
@@ -81,11 +81,11 @@ fn or_none(value: Option<&str>) -> String {
     value.unwrap_or("none").to_owned()
 }
 
-fn notes(notes: Notes) -> String {
-    if notes.is_empty() {
+fn warnings(warnings: Warnings) -> String {
+    if warnings.is_empty() {
         "none".to_owned()
     } else {
-        notes.to_string()
+        warnings.to_string()
     }
 }
 

@@ -23,8 +23,8 @@ use std::time::Duration;
 
 use e1000_hw::ethernet::MacAddress;
 use e1000_hw::nic::Nic;
-use e1000_hw::notes::Notes;
 use e1000_hw::platform::{Clock, DmaRegion, Registers};
+use e1000_hw::warnings::Warnings;
 
 use crate::overload::Overload;
 use files::{Activity, Description};
@@ -56,7 +56,7 @@ pub struct NetworkScheme<R: Registers, D: DmaRegion, C: Clock> {
     /// The removal of the NIC was reported.
     removed: bool,
     /// Warnings of the core that were reported.
-    reported: Notes,
+    reported: Warnings,
 }
 
 impl<R: Registers, D: DmaRegion, C: Clock> NetworkScheme<R, D, C> {
@@ -77,7 +77,7 @@ impl<R: Registers, D: DmaRegion, C: Clock> NetworkScheme<R, D, C> {
             interrupts_at_tick: 0,
             collected: None,
             removed: false,
-            reported: Notes::empty(),
+            reported: Warnings::empty(),
         }
     }
 

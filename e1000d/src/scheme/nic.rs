@@ -1,9 +1,9 @@
 //! News of the NIC: interrupts, changes of the link, hangs, its removal, warnings.
 
 use e1000_hw::nic::Interrupt;
-use e1000_hw::notes::Notes;
 use e1000_hw::platform::{Clock, DmaRegion, Registers};
 use e1000_hw::regs::Causes;
+use e1000_hw::warnings::Warnings;
 use e1000_hw::watchdog::Outcome;
 use syscall::flag::EventFlags;
 
@@ -80,8 +80,8 @@ impl<R: Registers, D: DmaRegion, C: Clock> NetworkScheme<R, D, C> {
     }
 
     /// The core's warnings that this did not return before.
-    pub fn take_warnings(&mut self) -> Option<Notes> {
-        let new = self.nic.state().notes().difference(self.reported);
+    pub fn take_warnings(&mut self) -> Option<Warnings> {
+        let new = self.nic.state().warnings().difference(self.reported);
         self.reported |= new;
         (!new.is_empty()).then_some(new)
     }

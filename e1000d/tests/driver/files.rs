@@ -3,8 +3,8 @@
 use std::thread;
 
 use e1000_hw::fake::Faults;
-use e1000_hw::notes::Notes;
 use e1000_hw::regs;
+use e1000_hw::warnings::Warnings;
 use libredox::Fd;
 use libredox::flag::{O_NONBLOCK, O_RDWR};
 
@@ -74,6 +74,6 @@ fn warnings_of_a_reset_are_logged_once_and_stay_in_the_file_info() {
         scheme.nic().recovery().restart(machine).expect("a reset");
         [scheme.take_warnings(), scheme.take_warnings()]
     });
-    assert_eq!(warnings, [Some(Notes::PHY_SILENT), None]);
+    assert_eq!(warnings, [Some(Warnings::PHY_SILENT), None]);
     assert!(text("info").ends_with("\nnotes the PHY did not answer\n"));
 }

@@ -6,11 +6,11 @@ use common::{Bench, MAC, for_each_model};
 use e1000_hw::chip::{self, Chip};
 use e1000_hw::flow_control::Pause;
 use e1000_hw::link::Link;
-use e1000_hw::notes::Notes;
 use e1000_hw::nvm;
 use e1000_hw::phy::{HangCheck, Phy, PhyError, PhyType};
 use e1000_hw::platform::Registers;
 use e1000_hw::regs;
+use e1000_hw::warnings::Warnings;
 
 fn chip(id: u16) -> &'static Chip {
     chip::find(0x8086, id).unwrap()
@@ -19,7 +19,10 @@ fn chip(id: u16) -> &'static Chip {
 #[test]
 fn bring_up_meets_nothing_worth_telling() {
     for_each_model(|model| {
-        assert_eq!(Bench::new(model).bring_up(8, 8).state().notes(), Notes::empty());
+        assert_eq!(
+            Bench::new(model).bring_up(8, 8).state().warnings(),
+            Warnings::empty()
+        );
     });
 }
 
