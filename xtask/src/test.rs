@@ -45,6 +45,9 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         "-D",
         "warnings",
     ]))?;
+    // Tests of the commands start these; what a build says of itself is to be read here, not in a test's failure.
+    eprintln!("== programs of the hosted mode");
+    run_command(cargo().args(["build", "--release", "--locked", "--package", "e1000-hosted"]))?;
     eprintln!("== tests: beside the code, against QEMU's device models, through the scheme");
     run_command(cargo().args(["test", "--locked", "--workspace"]))?;
     eprintln!("== register accesses and instructions a frame, against the baseline");
