@@ -8,7 +8,7 @@ use serde::Serialize;
 /// The distribution of some latencies. Percentiles are measured values (nearest rank), not interpolated.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Latency {
-    /// How many were measured.
+    /// Number of samples.
     pub count: usize,
     /// The shortest, in microseconds.
     pub min_us: f64,
@@ -73,14 +73,14 @@ pub fn microseconds(duration: Duration) -> f64 {
     duration.as_nanos() as f64 / 1e3
 }
 
-/// How much went through in some time.
+/// Frames and bytes moved over a period of time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub struct Throughput {
     /// Frames.
     pub frames: u64,
     /// Bytes of these frames, without what the wire adds (frame check sequence, preamble, gap).
     pub bytes: u64,
-    /// The time it took.
+    /// Length of the period.
     pub seconds: f64,
     /// Frames in a second.
     pub frames_per_second: f64,

@@ -1,4 +1,4 @@
-//! Which address a command uses as its own.
+//! Options for a command's own address.
 
 use std::net::Ipv4Addr;
 use std::time::Duration;

@@ -12,10 +12,10 @@ use super::{Context, Error, Outcome, value};
 
 /// Ask for an address by DHCP and show what the server grants.
 ///
-/// Questions are repeated until the time is over. The system's own address does not change.
+/// The request is repeated until a server answers or the time is over. The system's own address does not change.
 #[derive(Debug, Args)]
 pub struct Arguments {
-    /// How long to ask.
+    /// Time to wait for an answer.
     #[arg(long, value_name = "TIME[ms|s|m]", default_value = "10s", value_parser = value::duration)]
     timeout: Duration,
 }

@@ -12,7 +12,7 @@ use super::{Context, Outcome};
 /// Text files that a driver may offer beside its frames.
 const FILES: [&str; 7] = ["link", "speed", "mtu", "info", "filter", "hang", "selftest"];
 
-/// Show what the driver tells about its adapter.
+/// Show the driver's information about its adapter.
 #[derive(Debug, Args)]
 pub struct Arguments {}
 

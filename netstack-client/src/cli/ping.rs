@@ -34,7 +34,7 @@ pub struct Arguments {
     /// The IPv4 address.
     target: Ipv4Addr,
 
-    /// How many requests to send.
+    /// Number of requests.
     #[arg(short, long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..))]
     count: u16,
 
@@ -43,10 +43,11 @@ pub struct Arguments {
     interval: Duration,
 
     /// Data in each request, in bytes, up to 1472.
-    #[arg(short, long, value_name = "BYTES", default_value_t = 56, value_parser = clap::value_parser!(u16).range(..=MAX_SIZE))]
+    #[arg(short, long, value_name = "BYTES", default_value_t = 56,
+          value_parser = clap::value_parser!(u16).range(..=MAX_SIZE))]
     size: u16,
 
-    /// How long to wait for each reply.
+    /// Time to wait for each reply.
     #[arg(long, value_name = "TIME[ms|s|m]", default_value = "2s", value_parser = value::duration)]
     timeout: Duration,
 
@@ -62,9 +63,9 @@ struct Report {
     transmitted: u16,
     received: usize,
     loss_percent: f64,
-    /// Replies that came again, or after their time.
+    /// Duplicate replies, and replies after the timeout.
     surplus: u64,
-    /// Replies with other data than was sent.
+    /// Replies whose data differs from the request's.
     damaged: u64,
     latency: Option<Latency>,
     replies: Vec<Reply>,
@@ -154,7 +155,7 @@ impl<'a> Pinger<'a> {
             let metadata = vec![icmp::PacketMetadata::EMPTY; 64];
             icmp::PacketBuffer::new(metadata, vec![0; 64 * 1024])
         };
-        // Any number; the other half of it is not needed.
+        // Any number will do, so the upper bits are dropped.
         let ident = random() as u16;
         let mut socket = icmp::Socket::new(buffer(), buffer());
         socket
@@ -212,7 +213,7 @@ impl<'a> Pinger<'a> {
             data: &self.data,
         };
         let socket = stack.sockets().get_mut::<icmp::Socket>(self.handle);
-        // While the target's MAC address is unknown, requests pile up. One too many is a lost one.
+        // Requests queue up while the target's MAC address is unknown. One that finds the queue full counts as lost.
         if let Ok(packet) = socket.send(request.buffer_len(), IpAddress::Ipv4(self.arguments.target)) {
             request.emit(
                 &mut Icmpv4Packet::new_unchecked(packet),
@@ -222,7 +223,7 @@ impl<'a> Pinger<'a> {
         self.outstanding.insert(sequence, Instant::now());
     }
 
-    /// Takes note of a packet, which may be a reply.
+    /// Counts a received packet; returns sequence number and round-trip time if it is a reply.
     fn receive(&mut self, packet: &[u8]) -> Option<(u16, Duration)> {
         let packet = Icmpv4Packet::new_checked(packet).ok()?;
         let reply = Icmpv4Repr::parse(&packet, &ChecksumCapabilities::default()).ok()?;

@@ -17,36 +17,37 @@ use smoltcp::socket::tcp;
 use super::address::AddressArguments;
 use super::{Context, Error, Outcome, Result, value};
 
-/// Socket buffers, which are also the largest window.
+/// Size of each socket buffer, and so of the largest window.
 const BUFFER: usize = 512 * 1024;
-/// How long to wait for the other side to take leave.
-const FAREWELL: Duration = Duration::from_secs(1);
-/// The first of the ports that RFC 6335 leaves to such use, and how many there are.
+/// Time to wait for the server to close its direction.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
+/// First port of the ephemeral range (RFC 6335, section 6), and number of ports in it.
 const EPHEMERAL: (u16, u16) = (49_152, 16_384);
 
 /// Exchange bytes over a TCP connection and measure the throughput.
 ///
 /// Sends pseudo-random bytes, the same for the same --seed, and then closes its direction. Receives at the same
-/// time. With neither --send nor --receive it only connects. The exit status is 0 if everything was sent, acknowledged and received.
+/// time. With neither --send nor --receive it only connects. The exit status is 0 if everything was sent,
+/// acknowledged and received.
 #[derive(Debug, Args)]
 pub struct Arguments {
     /// IPv4 address and port of the server.
     #[arg(value_name = "ADDRESS:PORT")]
     server: SocketAddrV4,
 
-    /// How many bytes to send.
+    /// Bytes to send.
     #[arg(long, value_name = "BYTES[K|M|G]", default_value = "0", value_parser = value::size)]
     send: u64,
 
-    /// How many bytes to receive.
+    /// Bytes to receive.
     #[arg(long, value_name = "BYTES[K|M|G]", default_value = "0", value_parser = value::size)]
     receive: u64,
 
-    /// Which pseudo-random bytes to send.
+    /// Seed of the pseudo-random bytes.
     #[arg(long, value_name = "NUMBER", default_value_t = 1)]
     seed: u64,
 
-    /// How long everything may take.
+    /// Time limit for connecting and all transfers.
     #[arg(long, value_name = "TIME[ms|s|m]", default_value = "60s", value_parser = value::duration)]
     timeout: Duration,
 
@@ -61,7 +62,7 @@ struct Report {
     connect_ms: f64,
     sent: Direction,
     received: Direction,
-    /// Why the exchange ended early.
+    /// Reason for an early end.
     failure: Option<&'static str>,
 }
 
@@ -123,7 +124,7 @@ pub fn run(arguments: &Arguments, context: &Context<'_>) -> Outcome {
     } else {
         socket.close()
     }
-    stack.poll_until(Instant::now() + FAREWELL, |sockets| {
+    stack.poll_until(Instant::now() + CLOSE_TIMEOUT, |sockets| {
         let state = sockets.get::<tcp::Socket>(handle).state();
         matches!(state, tcp::State::Closed | tcp::State::TimeWait).then_some(())
     })?;
@@ -143,7 +144,7 @@ pub fn run(arguments: &Arguments, context: &Context<'_>) -> Outcome {
 fn connect(stack: &mut Stack, server: SocketAddrV4, deadline: Instant) -> Result<SocketHandle> {
     let buffer = || tcp::SocketBuffer::new(vec![0; BUFFER]);
     let handle = stack.sockets().add(tcp::Socket::new(buffer(), buffer()));
-    // Less than the number of ports.
+    // The remainder is below the number of ports, which fits.
     let local_port = EPHEMERAL.0 + (random() % u64::from(EPHEMERAL.1)) as u16;
     let (interface, sockets) = stack.parts();
     sockets
@@ -166,7 +167,7 @@ struct Flow {
     remaining: u64,
     bytes: u64,
     hash: Sha256,
-    /// When the last byte was through.
+    /// Time at which the last byte was received or acknowledged.
     done: Instant,
 }
 
@@ -180,7 +181,7 @@ impl Flow {
         }
     }
 
-    /// How much of a buffer belongs to this flow.
+    /// Bytes of a buffer that belong to this flow.
     fn limit(&self, length: usize) -> usize {
         usize::try_from(self.remaining).map_or(length, |remaining| remaining.min(length))
     }
@@ -212,14 +213,14 @@ impl Flow {
     }
 }
 
-/// Both directions, as they proceed.
+/// Progress of both directions.
 struct Exchange {
     pattern: Pattern,
     sending: Flow,
-    /// Bytes sent but not acknowledged when last looked at.
+    /// Bytes sent but not acknowledged at the last call.
     unacknowledged: usize,
     receiving: Flow,
-    /// To be closed once everything is sent.
+    /// The sending direction has to be closed once everything is sent.
     close_after_sending: bool,
 }
 
@@ -234,7 +235,8 @@ impl Exchange {
         }
     }
 
-    /// Moves what can be moved. Returns how it ended, if it did: with nothing, or with what went wrong.
+    /// Moves as many bytes as the socket takes and has. Returns `None` while the exchange goes on, then the reason for
+    /// an early end, if it was one.
     fn advance(&mut self, socket: &mut tcp::Socket<'_>) -> Option<Option<&'static str>> {
         self.send(socket);
         self.receive(socket);

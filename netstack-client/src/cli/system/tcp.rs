@@ -28,24 +28,24 @@ pub struct Arguments {
     #[arg(value_name = "ADDRESS:PORT")]
     server: SocketAddrV4,
 
-    /// How many bytes to send.
+    /// Bytes to send.
     #[arg(long, value_name = "BYTES[K|M|G]", default_value = "0", value_parser = value::size)]
     send: u64,
 
-    /// How many bytes to receive.
+    /// Bytes to receive.
     #[arg(long, value_name = "BYTES[K|M|G]", default_value = "0", value_parser = value::size)]
     receive: u64,
 
-    /// Send this text first, uncounted. Redox's stack needs something of the kind before it can receive: until the
-    /// connection is established, which it does not wait for, a read finds the end of the stream.
+    /// Send this text first; it is not counted. Redox's stack does not wait until the connection is established, and a
+    /// read before that finds the end of the stream. A write before the first read avoids this.
     #[arg(long, value_name = "TEXT")]
     hello: Option<String>,
 
-    /// Which pseudo-random bytes to send.
+    /// Seed of the pseudo-random bytes.
     #[arg(long, value_name = "NUMBER", default_value_t = 1)]
     seed: u64,
 
-    /// How long everything may take.
+    /// Time limit for connecting and both transfers.
     #[arg(long, value_name = "TIME[ms|s|m]", default_value = "60s", value_parser = value::duration)]
     timeout: Duration,
 }
@@ -56,7 +56,7 @@ struct Report {
     connect_ms: f64,
     sent: Direction,
     received: Direction,
-    /// Why the exchange ended early.
+    /// Reason for an early end.
     failure: Option<String>,
 }
 
@@ -64,7 +64,7 @@ struct Report {
 #[derive(Serialize)]
 struct Direction {
     bytes: u64,
-    /// Until the stack has taken (sent) or given (received) the last byte.
+    /// Time until the stack has accepted (sent) or delivered (received) the last byte.
     seconds: f64,
     megabits_per_second: f64,
     sha256: String,
