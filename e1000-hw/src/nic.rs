@@ -139,7 +139,7 @@ pub struct Nic<R: Registers, D: DmaRegion> {
     self_test: Option<self_test::Run>,
     /// Registers read as all ones: the device is gone.
     gone: bool,
-    /// Transmit buffers have to be shorter than 2 KiB on this device ([`Quirks::PCIX_TX_2015`]).
+    /// Frames have to fit one descriptor of 2015 bytes on this device ([`Quirks::PCIX_TX_2015`]): no jumbo frames.
     short_buffers: bool,
 }
 
