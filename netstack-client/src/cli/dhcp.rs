@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::Lease;
 use clap::Args;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{Context, Error, Outcome, value};
 
@@ -20,15 +20,23 @@ pub struct Arguments {
     timeout: Duration,
 }
 
-#[derive(Serialize)]
-struct Report {
-    adapter: String,
-    address: String,
-    router: Option<Ipv4Addr>,
-    dns: Vec<Ipv4Addr>,
-    server: Ipv4Addr,
-    lease_seconds: Option<u64>,
-    time_ms: f64,
+/// Result of `dhcp`.
+#[derive(Debug, Deserialize, Serialize)]
+pub struct Report {
+    /// Name of the adapter.
+    pub adapter: String,
+    /// Address and length of the network's prefix.
+    pub address: String,
+    /// Router to other networks.
+    pub router: Option<Ipv4Addr>,
+    /// Name servers.
+    pub dns: Vec<Ipv4Addr>,
+    /// The server that granted the lease.
+    pub server: Ipv4Addr,
+    /// Duration of the lease, if the server named one.
+    pub lease_seconds: Option<u64>,
+    /// Time from the first request to the lease.
+    pub time_ms: f64,
 }
 
 impl Report {

@@ -26,6 +26,15 @@ use clap::{Parser, Subcommand};
 
 use output::Output;
 
+/// Results of commands, as `--json` prints them.
+pub mod reports {
+    pub use super::dhcp::Report as Dhcp;
+    pub use super::info::Report as Info;
+    pub use super::ping::{Reply as PingReply, Report as Ping};
+    pub use super::system::report::{Adapter as SystemAdapter, Report as System};
+    pub use super::tcp::{Direction as TcpDirection, Report as Tcp};
+}
+
 /// Try out, measure and watch a network adapter.
 ///
 /// Talks to the adapter's driver directly, beside the system's own network stack. The driver delivers each

@@ -11,7 +11,7 @@ use crate::pattern::Pattern;
 use crate::stack::random;
 use crate::stats::{Latency, microseconds};
 use clap::Args;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use smoltcp::iface::SocketHandle;
 use smoltcp::phy::ChecksumCapabilities;
 use smoltcp::socket::icmp;
@@ -55,26 +55,38 @@ pub struct Arguments {
     address: AddressArguments,
 }
 
-#[derive(Serialize)]
-struct Report {
-    target: Ipv4Addr,
-    address: Ipv4Addr,
-    size: u16,
-    transmitted: u16,
-    received: usize,
-    loss_percent: f64,
+/// Result of `ping`.
+#[derive(Debug, Deserialize, Serialize)]
+pub struct Report {
+    /// Address that was asked.
+    pub target: Ipv4Addr,
+    /// Own address.
+    pub address: Ipv4Addr,
+    /// Bytes of data in each request.
+    pub size: u16,
+    /// Number of requests.
+    pub transmitted: u16,
+    /// Number of replies in time.
+    pub received: usize,
+    /// Part of the requests without a reply.
+    pub loss_percent: f64,
     /// Duplicate replies, and replies after the timeout.
-    surplus: u64,
+    pub surplus: u64,
     /// Replies whose data differs from the request's.
-    damaged: u64,
-    latency: Option<Latency>,
-    replies: Vec<Reply>,
+    pub damaged: u64,
+    /// Round-trip times; `None` without a reply.
+    pub latency: Option<Latency>,
+    /// The replies, by sequence number.
+    pub replies: Vec<Reply>,
 }
 
-#[derive(Clone, Copy, Serialize)]
-struct Reply {
-    sequence: u16,
-    time_us: f64,
+/// A reply to an echo request.
+#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
+pub struct Reply {
+    /// Sequence number of the request.
+    pub sequence: u16,
+    /// Round-trip time.
+    pub time_us: f64,
 }
 
 impl fmt::Display for Report {

@@ -9,7 +9,7 @@ use crate::pattern::Pattern;
 use crate::stack::random;
 use crate::stats::megabits_per_second;
 use clap::Args;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use smoltcp::iface::SocketHandle;
 use smoltcp::socket::tcp;
@@ -55,24 +55,34 @@ pub struct Arguments {
     address: AddressArguments,
 }
 
-#[derive(Serialize)]
-struct Report {
-    server: SocketAddrV4,
-    address: Ipv4Addr,
-    connect_ms: f64,
-    sent: Direction,
-    received: Direction,
+/// Result of `tcp`.
+#[derive(Debug, Deserialize, Serialize)]
+pub struct Report {
+    /// IPv4 address and port of the server.
+    pub server: SocketAddrV4,
+    /// Own address.
+    pub address: Ipv4Addr,
+    /// Time until the connection was established.
+    pub connect_ms: f64,
+    /// Bytes sent.
+    pub sent: Direction,
+    /// Bytes received.
+    pub received: Direction,
     /// Reason for an early end.
-    failure: Option<&'static str>,
+    pub failure: Option<String>,
 }
 
-#[derive(Serialize)]
-struct Direction {
-    bytes: u64,
-    /// From the connection to the acknowledgement (sent) or arrival (received) of the last byte.
-    seconds: f64,
-    megabits_per_second: f64,
-    sha256: String,
+/// One direction of a TCP connection.
+#[derive(Debug, Deserialize, Serialize)]
+pub struct Direction {
+    /// Number of bytes.
+    pub bytes: u64,
+    /// Time from the connection to the acknowledgement (sent) or arrival (received) of the last byte.
+    pub seconds: f64,
+    /// Bytes over this time, in millions of bits a second.
+    pub megabits_per_second: f64,
+    /// SHA-256 of the bytes, in hexadecimal.
+    pub sha256: String,
 }
 
 impl fmt::Display for Direction {
@@ -99,7 +109,7 @@ impl fmt::Display for Report {
         )?;
         writeln!(formatter, "sent      {}", self.sent)?;
         write!(formatter, "received  {}", self.received)?;
-        match self.failure {
+        match &self.failure {
             Some(failure) => write!(formatter, "\nincomplete: {failure}"),
             None => Ok(()),
         }
@@ -135,7 +145,7 @@ pub fn run(arguments: &Arguments, context: &Context<'_>) -> Outcome {
         connect_ms: (connected - start).as_secs_f64() * 1e3,
         sent: exchange.sending.report(connected),
         received: exchange.receiving.report(connected),
-        failure,
+        failure: failure.map(str::to_owned),
     });
     Ok(failure.is_none())
 }

@@ -11,6 +11,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use serde::{Deserialize, Serialize};
+
 use super::{Error, Result};
 use crate::bounded::within;
 use crate::pattern::Pattern;
@@ -153,7 +155,7 @@ pub struct Series {
 }
 
 /// Outcome of a series of requests.
-#[derive(Clone, Debug, serde::Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct Outcome {
     /// Address that was asked.
     pub target: Ipv4Addr,

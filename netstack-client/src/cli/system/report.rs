@@ -10,7 +10,7 @@ use crate::bounded::within;
 use crate::system::echo::{self, Series};
 use crate::system::netcfg::{INTERFACE, Netcfg};
 use clap::Args;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::super::{Context, Outcome, value};
 use super::other;
@@ -44,27 +44,36 @@ pub struct Arguments {
     marker: Option<String>,
 }
 
-#[derive(Default, Serialize)]
-struct Report {
-    interface: &'static str,
-    address: Option<String>,
+/// Result of `system report`.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+pub struct Report {
+    /// Name of the interface.
+    pub interface: String,
+    /// Its address and the length of the network's prefix.
+    pub address: Option<String>,
     /// Time until there was an address.
-    address_ms: f64,
+    pub address_ms: f64,
     /// MAC address as the stack reports it.
-    mac: Option<String>,
-    gateway: Option<Ipv4Addr>,
-    routes: Vec<String>,
+    pub mac: Option<String>,
+    /// Router of the default route.
+    pub gateway: Option<Ipv4Addr>,
+    /// The routing table, a line for each route.
+    pub routes: Vec<String>,
     /// All network schemes, with the MAC address that each reports.
-    adapters: Vec<Adapter>,
-    ping: Option<echo::Outcome>,
+    pub adapters: Vec<Adapter>,
+    /// Pings to the router or to --target.
+    pub ping: Option<echo::Outcome>,
     /// First failure.
-    error: Option<String>,
+    pub error: Option<String>,
 }
 
-#[derive(Serialize)]
-struct Adapter {
-    name: String,
-    mac: Option<String>,
+/// A network scheme.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct Adapter {
+    /// Its name.
+    pub name: String,
+    /// Its MAC address, if its driver reports one.
+    pub mac: Option<String>,
 }
 
 impl Report {
@@ -82,7 +91,7 @@ impl Report {
 
     fn empty(error: Option<String>) -> Self {
         Self {
-            interface: INTERFACE,
+            interface: INTERFACE.to_owned(),
             error,
             ..Self::default()
         }
