@@ -47,8 +47,8 @@ pub struct Daemon {
 }
 
 impl Daemon {
-    /// Starts the daemon, with its scheme and its counters in the directory `place`. With `quiet`, its log does not go to
-    /// the terminal.
+    /// Starts the daemon, with its scheme and its counters in the directory `place`. With `quiet`, its log does not go
+    /// to the terminal.
     pub fn start(nic: &str, capture: Option<&Path>, place: &Path, quiet: bool) -> Result<Self> {
         let counters = place.join("counters.json");
         let mut command = Command::new(binary("e1000d-hosted"));

@@ -11,8 +11,8 @@ use sha2::{Digest, Sha256};
 
 use crate::hosted::{Client, HOST};
 
-/// Moves bytes between the NIC and a server on this machine's loopback, and compares their hashes. Returns the direction
-/// that was used, and a text for its step.
+/// Moves bytes between the NIC and a server on this machine's loopback, and compares their hashes. Returns the
+/// direction that was used, and a text for its step.
 pub fn transfer(client: &Client<'_>, send: u64, receive: u64) -> Result<(reports::TcpDirection, String)> {
     let server = Server::start(send, receive)?;
     let address = format!("{HOST}:{}", server.address.port());

@@ -78,7 +78,8 @@ pub struct Arguments {
     accel: Option<Accelerator>,
 
     /// Longest time until the system has reported.
-    #[arg(long, value_name = "SECONDS", default_value_t = 180, value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    #[arg(long, value_name = "SECONDS", default_value_t = 180,
+          value_parser = clap::value_parser!(u64).range(1..=86_400))]
     timeout: u64,
 
     /// Keep the copy after a run also if no --output is given.
