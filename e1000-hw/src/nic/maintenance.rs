@@ -46,14 +46,14 @@ impl Maintenance {
     /// Records that the link went up or down.
     pub(super) fn link_changed(&mut self, chip: &Chip) {
         if chip.media != Media::Copper {
-            self.fiber.expect_news();
+            self.fiber.restart_checks();
         }
     }
 
     /// Records an interrupt.
     pub(super) fn interrupted(&mut self, chip: &Chip, causes: Causes) {
         if chip.media != Media::Copper && causes.intersects(Causes::RXSEQ | Causes::LSC) {
-            self.fiber.expect_news();
+            self.fiber.restart_checks();
         }
     }
 }
@@ -70,7 +70,7 @@ pub(super) fn wanted_causes(chip: &Chip) -> Causes {
 impl<R: Registers, D: DmaRegion> Nic<R, D> {
     /// Returns true if [`Self::maintain_link`] has work to do even on an idle NIC. This lasts for a short time only.
     pub(super) fn link_needs_help(&self) -> bool {
-        self.maintenance.fiber.is_worth_a_look()
+        self.maintenance.fiber.needs_check()
             || self.maintenance.phy.is_suspicious()
             || self.device.chip.media != Media::Copper && !self.link.is_up() && self.tx.pending() > 0
     }
@@ -86,7 +86,7 @@ impl<R: Registers, D: DmaRegion> Nic<R, D> {
             return self
                 .maintenance
                 .fiber
-                .look(registers, chip)
+                .check(registers, chip)
                 .then_some(Outcome::LinkHelped);
         }
         self.phy_hangs(clock).then(|| {
@@ -113,7 +113,7 @@ impl<R: Registers, D: DmaRegion> Nic<R, D> {
             return false;
         }
         self.maintenance.asked = Some(now);
-        let hangs = Phy::open(registers, chip, clock).and_then(|phy| self.maintenance.phy.look(&phy));
+        let hangs = Phy::open(registers, chip, clock).and_then(|phy| self.maintenance.phy.check(&phy));
         if !self.maintenance.phy.is_suspicious() {
             self.maintenance.resets.helped();
         }
