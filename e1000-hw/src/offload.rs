@@ -51,9 +51,14 @@ pub enum OffloadError {
 impl fmt::Display for OffloadError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NotEnabled(offloads) => write!(f, "not enabled: {offloads:?}"),
+            Self::NotEnabled(offloads) => {
+                f.write_str("not enabled:")?;
+                offloads
+                    .iter_names()
+                    .try_for_each(|(name, _)| write!(f, " {name}"))
+            }
             Self::LinkTooSlow => f.write_str("segmentation takes a link of 1000 Mbit/s"),
-            Self::Headers => f.write_str("the headers are not what they are said to be"),
+            Self::Headers => f.write_str("the headers do not match their description"),
             Self::Nothing => f.write_str("there is nothing to do"),
             Self::Mss { min, max } => write!(f, "the MSS can be {min} to {max}"),
             Self::Transmit(error) => write!(f, "{error}"),

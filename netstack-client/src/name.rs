@@ -35,7 +35,7 @@ impl fmt::Display for AdapterName {
 
 /// A string that cannot name a scheme.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} cannot be the name of an adapter")]
+#[error("\"{}\" cannot be the name of an adapter", .0.escape_debug())]
 pub struct NameError(String);
 
 impl FromStr for AdapterName {

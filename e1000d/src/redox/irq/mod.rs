@@ -65,7 +65,7 @@ impl fmt::Display for Kind {
 
 /// Text that is not the name of a [`Kind`].
 #[derive(Debug, thiserror::Error)]
-#[error("{0:?} is no kind of interrupt: msi-x, msi, intx or polling")]
+#[error("\"{}\" is no kind of interrupt: msi-x, msi, intx or polling", .0.escape_debug())]
 pub struct UnknownKind(String);
 
 impl FromStr for Kind {
