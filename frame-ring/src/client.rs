@@ -6,9 +6,8 @@
 mod rx;
 mod tx;
 
-use crate::error::AreaError;
 use crate::layout::Layout;
-use crate::memory::{Area, ReadOnly, ReadWrite};
+use crate::memory::{Area, AreaError, ReadOnly, ReadWrite};
 use crate::status::{Counters, Status, StatusWords};
 
 pub use rx::{Received, Rx};

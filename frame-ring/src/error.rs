@@ -3,27 +3,7 @@
 use core::error::Error;
 use core::fmt;
 
-use crate::layout::AreaName;
-
-/// Reason why memory cannot be an area.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum AreaError {
-    /// Its address or its length is no multiple of 8.
-    Misaligned,
-    /// It is shorter than the layout says.
-    TooShort,
-}
-
-impl fmt::Display for AreaError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Misaligned => "address or length of the area is no multiple of 8",
-            Self::TooShort => "the area is shorter than the layout says",
-        })
-    }
-}
-
-impl Error for AreaError {}
+use crate::memory::AreaError;
 
 /// Reason why a driver cannot begin a ring.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,99 +28,6 @@ impl Error for AttachError {}
 impl From<AreaError> for AttachError {
     fn from(error: AreaError) -> Self {
         Self::Area(error)
-    }
-}
-
-/// Reason why sizes and places make no layout.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LayoutError {
-    /// That number of entries is no power of two, or too large.
-    Entries(u32),
-    /// That length of a buffer is no power of two, or out of range.
-    BufferLen(u32),
-    /// An area does not begin or end at a page.
-    OffPage(AreaName),
-    /// An area is too short for what is in it.
-    TooShort(AreaName),
-    /// An area lies in another one.
-    Overlap(AreaName),
-}
-
-impl fmt::Display for LayoutError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Entries(entries) => write!(f, "a ring cannot have {entries} entries"),
-            Self::BufferLen(len) => write!(f, "a buffer cannot have {len} bytes"),
-            Self::OffPage(name) => write!(f, "the area {name:?} does not begin and end at a page"),
-            Self::TooShort(name) => write!(f, "the area {name:?} is too short"),
-            Self::Overlap(name) => write!(f, "the area {name:?} lies in another one"),
-        }
-    }
-}
-
-impl Error for LayoutError {}
-
-/// Reason why a client cannot map a range of the file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum MapError {
-    /// It is empty, or does not begin at a page.
-    OffPage,
-    /// It is not all in one area.
-    Outside,
-    /// It is the driver's, and was to be writable.
-    ReadOnly,
-}
-
-impl fmt::Display for MapError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::OffPage => "the range is empty or does not begin at a page",
-            Self::Outside => "the range is not all in one area",
-            Self::ReadOnly => "the area is the driver's and cannot be written to",
-        })
-    }
-}
-
-impl Error for MapError {}
-
-/// Reason why a call or its answer is not understood.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SetupError {
-    /// No such verb.
-    Verb(u64),
-    /// Metadata or payload has another length.
-    Len,
-    /// Bytes that are to be zero are not.
-    Reserved,
-    /// It does not begin with the magic number.
-    Magic,
-    /// No version in common; this is the other end's.
-    Version(u32),
-    /// Features that were not asked for.
-    Features(u64),
-    /// Sizes or places that cannot be.
-    Layout(LayoutError),
-}
-
-impl fmt::Display for SetupError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Verb(verb) => write!(f, "verb {verb} is unknown"),
-            Self::Len => f.write_str("metadata or payload has another length"),
-            Self::Reserved => f.write_str("reserved bytes are not zero"),
-            Self::Magic => f.write_str("that is no answer to Setup"),
-            Self::Version(version) => write!(f, "version {version} is not spoken here"),
-            Self::Features(bits) => write!(f, "features {bits:#x} were not asked for"),
-            Self::Layout(error) => write!(f, "{error}"),
-        }
-    }
-}
-
-impl Error for SetupError {}
-
-impl From<LayoutError> for SetupError {
-    fn from(error: LayoutError) -> Self {
-        Self::Layout(error)
     }
 }
 

@@ -9,7 +9,8 @@
 //!
 //! The sizes are those of [`Layout::DEFAULT`]. The driver only reads what the client writes.
 
-use crate::error::{LayoutError, MapError};
+use core::error::Error;
+use core::fmt;
 
 /// Bytes of a page, of which offsets and lengths of areas are multiples.
 pub const PAGE_LEN: u32 = 4096;
@@ -41,10 +42,63 @@ pub const MAX_BUFFER_LEN: u32 = 1 << 15;
 /// Most entries of a frame.
 pub const MAX_SEGMENTS: usize = 40;
 
-/// Bytes of the shortest frame that the driver takes: the client pads with zeroes, as the driver writes to no TX buffer.
+/// Bytes of the shortest frame that the driver takes. The client pads with zeroes, as the driver writes to no TX
+/// buffer.
 pub const MIN_FRAME_LEN: usize = 60;
 /// Bytes of the longest frame that the NIC is to cut.
 pub const MAX_SEGMENTED_LEN: usize = 65_535;
+
+/// Reason why sizes and places make no layout.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LayoutError {
+    /// That number of entries is no power of two, or too large.
+    Entries(u32),
+    /// That length of a buffer is no power of two, or out of range.
+    BufferLen(u32),
+    /// An area does not begin or end at a page.
+    OffPage(AreaName),
+    /// An area is too short for what is in it.
+    TooShort(AreaName),
+    /// An area lies in another one.
+    Overlap(AreaName),
+}
+
+impl fmt::Display for LayoutError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Entries(entries) => write!(f, "a ring cannot have {entries} entries"),
+            Self::BufferLen(len) => write!(f, "a buffer cannot have {len} bytes"),
+            Self::OffPage(name) => write!(f, "the area {name:?} does not begin and end at a page"),
+            Self::TooShort(name) => write!(f, "the area {name:?} is too short"),
+            Self::Overlap(name) => write!(f, "the area {name:?} lies in another one"),
+        }
+    }
+}
+
+impl Error for LayoutError {}
+
+/// Reason why a client cannot map a range of the file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MapError {
+    /// It is empty, or does not begin at a page.
+    OffPage,
+    /// It is not all in one area.
+    Outside,
+    /// It is the driver's, and was to be writable.
+    ReadOnly,
+}
+
+impl fmt::Display for MapError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::OffPage => "the range is empty or does not begin at a page",
+            Self::Outside => "the range is not all in one area",
+            Self::ReadOnly => "the area is the driver's and cannot be written to",
+        })
+    }
+}
+
+impl Error for MapError {}
 
 /// One of the four areas.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

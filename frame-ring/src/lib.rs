@@ -58,10 +58,7 @@ pub mod setup;
 #[forbid(unsafe_code)]
 mod status;
 
-pub use error::{
-    AreaError, AttachError, FrameError, LayoutError, MapError, ProtocolError, RecvError, SendError,
-    SetupError,
-};
+pub use error::{AttachError, FrameError, ProtocolError, RecvError, SendError};
 pub use features::Features;
 pub use offload::{Checksum, Ip, Offload, RxInfo, Segmentation, TxInfo};
 pub use status::{Counters, Link, State, Status};

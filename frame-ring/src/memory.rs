@@ -6,6 +6,8 @@
 //! fence where an acquire is needed: that is what Rust guarantees to work on memory that is mapped for reading only
 //! (`core::sync::atomic`, "Atomic accesses to read-only memory").
 
+use core::error::Error;
+use core::fmt;
 use core::marker::PhantomData;
 #[cfg(not(loom))]
 use core::ptr::NonNull;
@@ -15,13 +17,32 @@ pub(crate) use core::sync::atomic::{AtomicU32, AtomicUsize, Ordering, fence};
 #[cfg(loom)]
 pub(crate) use loom::sync::atomic::{AtomicU32, AtomicUsize, Ordering, fence};
 
-use crate::error::AreaError;
 use crate::layout::ENTRY_WORDS;
 
 /// Bytes of a word.
 const WORD: usize = size_of::<u32>();
 /// Bytes that are copied with one load or store.
 pub(crate) const CELL: usize = size_of::<usize>();
+
+/// Reason why memory cannot be an area.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AreaError {
+    /// Its address or its length is no multiple of 8.
+    Misaligned,
+    /// It is shorter than the layout says.
+    TooShort,
+}
+
+impl fmt::Display for AreaError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Misaligned => "address or length of the area is no multiple of 8",
+            Self::TooShort => "the area is shorter than the layout says",
+        })
+    }
+}
+
+impl Error for AreaError {}
 
 /// Access of an end that only reads an area.
 #[derive(Clone, Copy, Debug)]
@@ -33,7 +54,7 @@ pub struct ReadWrite;
 
 /// An area of memory that the other end has mapped, too.
 ///
-/// Words, of control areas, and cells, of buffers, are two views of the same bytes; an area is used through one of them.
+/// Words, of control areas, and cells, of buffers, are two views of the same bytes; an area is used through one.
 #[derive(Clone, Copy, Debug)]
 pub struct Area<'m, A> {
     words: &'m [AtomicU32],

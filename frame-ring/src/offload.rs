@@ -18,8 +18,8 @@ pub enum Ip {
     V6,
 }
 
-/// A TCP segment to be cut. The sum of the pseudo header in its checksum is without the length; the total length and the
-/// checksum of an IPv4 header are 0, and so is the payload length of an IPv6 header.
+/// A TCP segment to be cut. The sum of the pseudo header in its checksum is without the length; the total length and
+/// the checksum of an IPv4 header are 0, and so is the payload length of an IPv6 header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Segmentation {
     /// Network protocol.

@@ -2,9 +2,9 @@
 
 use crate::copy::{Pieces, Writer};
 use crate::entry::{Details, Entry, MORE};
-use crate::error::{AreaError, ProtocolError, SendError};
+use crate::error::{ProtocolError, SendError};
 use crate::layout::Layout;
-use crate::memory::{Area, Buffers, ReadOnly, ReadWrite};
+use crate::memory::{Area, AreaError, Buffers, ReadOnly, ReadWrite};
 use crate::queue::Producer;
 
 /// Zeroes behind frames that are too short.

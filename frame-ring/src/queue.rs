@@ -4,9 +4,9 @@
 //! other end's is checked: it moves forward, and not past what there is.
 
 use crate::entry::{Details, Entry};
-use crate::error::{AreaError, ProtocolError};
+use crate::error::ProtocolError;
 use crate::layout::{ENTRIES, HEAD, ROOM, TAIL, WAKE};
-use crate::memory::{Area, Entries, Ordering, ReadOnly, ReadWrite, Word, fence};
+use crate::memory::{Area, AreaError, Entries, Ordering, ReadOnly, ReadWrite, Word, fence};
 
 /// Returns true if an index that moves from `old` to `new` moves past `event`.
 fn passes(event: u32, old: u32, new: u32) -> bool {

@@ -3,9 +3,11 @@
 //! A call has metadata, three words of 64 bits, and a payload. [`Call::decode`] is the driver's side of it,
 //! [`Request`] and [`Answer::decode`] the client's.
 
-use crate::error::SetupError;
+use core::error::Error;
+use core::fmt;
+
 use crate::features::Features;
-use crate::layout::{AreaName, Layout, Place};
+use crate::layout::{AreaName, Layout, LayoutError, Place};
 
 /// Name of the file, on the scheme of a NIC.
 pub const FILE: &str = "ring";
@@ -28,6 +30,47 @@ pub const PAYLOAD_LEN: usize = 64;
 pub const MAGIC: u32 = 0x676e_6972;
 /// Words of the payload.
 const WORDS: usize = PAYLOAD_LEN / 4;
+
+/// Reason why a call or its answer is not understood.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SetupError {
+    /// No such verb.
+    Verb(u64),
+    /// Metadata or payload has another length.
+    Len,
+    /// Bytes that are to be zero are not.
+    Reserved,
+    /// It does not begin with the magic number.
+    Magic,
+    /// No version in common; this is the other end's.
+    Version(u32),
+    /// Features that were not asked for.
+    Features(u64),
+    /// Sizes or places that cannot be.
+    Layout(LayoutError),
+}
+
+impl fmt::Display for SetupError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Verb(verb) => write!(f, "verb {verb} is unknown"),
+            Self::Len => f.write_str("metadata or payload has another length"),
+            Self::Reserved => f.write_str("reserved bytes are not zero"),
+            Self::Magic => f.write_str("that is no answer to Setup"),
+            Self::Version(version) => write!(f, "version {version} is not spoken here"),
+            Self::Features(bits) => write!(f, "features {bits:#x} were not asked for"),
+            Self::Layout(error) => write!(f, "{error}"),
+        }
+    }
+}
+
+impl Error for SetupError {}
+
+impl From<LayoutError> for SetupError {
+    fn from(error: LayoutError) -> Self {
+        Self::Layout(error)
+    }
+}
 
 /// A call on the file, as the driver gets it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

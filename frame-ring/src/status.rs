@@ -1,8 +1,7 @@
 //! Status and counters, which the driver writes and the client reads.
 
-use crate::error::AreaError;
 use crate::layout::{COUNTERS, STATUS};
-use crate::memory::{Area, ReadWrite, Word};
+use crate::memory::{Area, AreaError, ReadWrite, Word};
 
 /// State of a ring.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

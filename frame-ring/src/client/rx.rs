@@ -3,9 +3,9 @@
 use super::Areas;
 use crate::copy::copy_out;
 use crate::entry::{Details, MORE};
-use crate::error::{AreaError, ProtocolError, RecvError};
+use crate::error::{ProtocolError, RecvError};
 use crate::layout::{Layout, MAX_SEGMENTS};
-use crate::memory::{Buffers, ReadOnly};
+use crate::memory::{AreaError, Buffers, ReadOnly};
 use crate::offload::RxInfo;
 use crate::queue::Consumer;
 

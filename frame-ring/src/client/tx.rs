@@ -3,8 +3,9 @@
 use core::fmt;
 
 use super::Areas;
-use crate::error::{AreaError, ProtocolError, SendError};
+use crate::error::{ProtocolError, SendError};
 use crate::layout::{Layout, MAX_SEGMENTED_LEN, MIN_FRAME_LEN};
+use crate::memory::AreaError;
 use crate::offload::TxInfo;
 use crate::outgoing::Outgoing;
 

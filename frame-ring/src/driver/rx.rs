@@ -4,8 +4,9 @@ use core::error::Error;
 use core::fmt;
 
 use super::Areas;
-use crate::error::{AreaError, ProtocolError, SendError};
+use crate::error::{ProtocolError, SendError};
 use crate::layout::Layout;
+use crate::memory::AreaError;
 use crate::offload::RxInfo;
 use crate::outgoing::Outgoing;
 use crate::status::Count;
