@@ -195,7 +195,7 @@ impl Report {
             bail!("the system reported: {error}");
         }
         match &network.ping {
-            Some(ping) if ping.received == ping.transmitted => Ok(()),
+            Some(ping) if ping.received == usize::from(ping.transmitted) => Ok(()),
             Some(ping) => bail!("{} of {} pings were answered", ping.received, ping.transmitted),
             None => bail!("the system sent no ping"),
         }
