@@ -10,7 +10,7 @@ mod cut;
 mod ring;
 
 use crate::chip::{Chip, Quirks};
-use crate::ethernet::{HEADER_LEN, MIN_FRAME_LEN, STANDARD_FRAME_LEN, TAG_LEN};
+use crate::ethernet::{HEADER_LEN, MIN_FRAME_LEN, STANDARD_FRAME_LEN, TAG_LEN, ether_type};
 use crate::offload::{Context, DEXT, DTYP_DATA};
 use crate::platform::{DmaRegion, Registers};
 use crate::pool::Pool;
@@ -29,8 +29,8 @@ const VLE: u32 = 1 << 30;
 /// Length to which shorter frames are padded with zeroes. Padding by the MAC (TCTL.PSP) corrupts short frames on PCI
 /// and PCI-X parts, and 8257x needs at least 17 bytes (Linux e1000 and e1000e, `e1000_xmit_frame`).
 const PADDED_LEN: usize = MIN_FRAME_LEN;
-/// EtherTypes of a VLAN tag: 802.1Q and 802.1ad.
-const TAG_TYPES: [[u8; 2]; 2] = [[0x81, 0x00], [0x88, 0xA8]];
+/// EtherTypes of a VLAN tag.
+const TAG_TYPES: [[u8; 2]; 2] = [ether_type::VLAN, ether_type::OUTER_VLAN];
 
 /// Results of frames to transmit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -25,6 +25,13 @@ pub struct Latency {
 }
 
 impl Latency {
+    /// Text in the form of `ping`: `rtt min/avg/max/p50 = 0.588/2.737/8.101/0.648 ms`.
+    pub fn round_trips(&self) -> String {
+        let [min, mean, max, p50] =
+            [self.min_us, self.mean_us, self.max_us, self.p50_us].map(|time| time / 1e3);
+        format!("rtt min/avg/max/p50 = {min:.3}/{mean:.3}/{max:.3}/{p50:.3} ms")
+    }
+
     /// Sorts the samples and summarises them; `None` if there are none.
     pub fn of(samples: &mut [Duration]) -> Option<Self> {
         samples.sort_unstable();

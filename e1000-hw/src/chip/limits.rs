@@ -6,6 +6,7 @@
 use bitflags::bitflags;
 
 use super::MacType;
+use crate::ethernet::STANDARD_WIRE_LEN;
 
 bitflags! {
     /// Offloads of TCP/IP frames: those that a part has, or those that are turned on.
@@ -263,7 +264,7 @@ pub(super) const MAC_82573: Limits = Limits {
     packet_buffer_kib: 32,
     rx_packet_buffer_kib: 20,
     // 82573L takes 9234 if its NVM says that ASPM is off (word 0x1A); not asked.
-    max_frame: 1522,
+    max_frame: STANDARD_WIRE_LEN as u32,
     reset: Reset::PciePhyFromNvm,
     semaphore: Semaphore::SwsmMdio,
     driver_load: DriverLoad::Swsm,
@@ -293,7 +294,7 @@ pub(super) const MAC_PCH2: Limits = Limits {
     jumbo_split: JumboSplit::AboveStandard(14),
     // Longer ones need FIFO thresholds and PHY settings that are not made (Linux e1000e,
     // `e1000_lv_jumbo_workaround_ich8lan`).
-    max_frame: 1522,
+    max_frame: STANDARD_WIRE_LEN as u32,
     // Firmware may own the others (Linux e1000e, `e1000_rar_set_pch2lan`).
     receive_addresses: 1,
     mta_registers: 32,

@@ -8,7 +8,7 @@ use core::fmt;
 use core::time::Duration;
 
 use crate::chip::{Chip, MacType, Media, PhyAccess};
-use crate::ethernet::{MIN_FRAME_LEN, MacAddress, STANDARD_FRAME_LEN};
+use crate::ethernet::{MIN_FRAME_LEN, MacAddress, STANDARD_FRAME_LEN, ether_type};
 use crate::phy::{Phy, PhyError, PhyType, register};
 use crate::platform::{Clock, Registers};
 use crate::regs::{self, Ctrl, Rctl, Status};
@@ -17,8 +17,6 @@ use crate::regs::{self, Ctrl, Rctl, Status};
 pub(crate) const LENGTHS: [usize; 3] = [MIN_FRAME_LEN, 256, STANDARD_FRAME_LEN];
 /// The longest of them.
 const LONGEST: usize = STANDARD_FRAME_LEN;
-/// EtherType for local experiments (IEEE 802).
-const ETHER_TYPE: [u8; 2] = [0x88, 0xB5];
 
 /// BMCR: 1000 Mbit/s, full duplex, no negotiation, loop.
 const BMCR_LOOP: u16 = 0x4140;
@@ -317,7 +315,7 @@ impl TestFrame {
     /// Its bytes.
     pub fn bytes(&self) -> impl Iterator<Item = u8> {
         let addresses = self.mac.0.into_iter().chain(self.mac.0);
-        let header = addresses.chain(ETHER_TYPE);
+        let header = addresses.chain(ether_type::LOCAL_EXPERIMENT);
         let payload = (header.clone().count()..).map(|n| (n * 31 + self.index * 7) as u8);
         header.chain(payload).take(self.len)
     }

@@ -2,6 +2,8 @@
 
 use std::hash::{DefaultHasher, Hasher};
 
+use e1000_hw::ethernet::{HEADER_LEN, ether_type};
+
 /// Votes from which on a flow counts as the one that makes up most of the received frames.
 pub(super) const MAJORITY: u32 = 32;
 /// Most votes of a flow. With more, a flow would count as the largest for longer after its end.
@@ -53,17 +55,14 @@ fn flow(frame: &[u8]) -> Option<u64> {
     /// IP protocols.
     const TCP: [u8; 1] = [6];
     const UDP: [u8; 1] = [17];
-    /// Ethertypes.
-    const IPV4: [u8; 2] = [0x08, 0x00];
-    const IPV6: [u8; 2] = [0x86, 0xDD];
     /// Offset of the network header.
-    const NETWORK: usize = 14;
+    const NETWORK: usize = HEADER_LEN;
     let bytes = |from: usize, len: usize| frame.get(from..from + len).unwrap_or_default();
     let mut hasher = DefaultHasher::new();
     let ethertype = bytes(12, 2);
     hasher.write(bytes(6, 8));
     let ports_of = |protocol: &[u8], at: usize| if protocol == UDP { bytes(at, 4) } else { &[] };
-    if ethertype == IPV4 {
+    if ethertype == ether_type::IPV4 {
         let protocol = bytes(NETWORK + 9, 1);
         if protocol == TCP {
             return None;
@@ -76,7 +75,7 @@ fn flow(frame: &[u8]) -> Option<u64> {
             let header = usize::from(version_and_length & 0xF) * 4;
             hasher.write(ports_of(protocol, NETWORK + header));
         }
-    } else if ethertype == IPV6 {
+    } else if ethertype == ether_type::IPV6 {
         let protocol = bytes(NETWORK + 6, 1);
         if protocol == TCP {
             return None;

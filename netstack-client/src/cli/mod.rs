@@ -5,6 +5,7 @@ mod arp;
 mod bench;
 mod capture;
 mod dhcp;
+mod direction;
 mod info;
 mod keyed;
 mod link;
@@ -29,10 +30,11 @@ use output::Output;
 /// Results of commands, as `--json` prints them.
 pub mod reports {
     pub use super::dhcp::Report as Dhcp;
+    pub use super::direction::Direction as TcpDirection;
     pub use super::info::Report as Info;
     pub use super::ping::{Reply as PingReply, Report as Ping};
     pub use super::system::report::{Adapter as SystemAdapter, Report as System};
-    pub use super::tcp::{Direction as TcpDirection, Report as Tcp};
+    pub use super::tcp::Report as Tcp;
 }
 
 /// Try out, measure and watch a network adapter.

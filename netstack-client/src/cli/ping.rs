@@ -103,12 +103,7 @@ impl fmt::Display for Report {
             }
         }
         if let Some(latency) = &self.latency {
-            let [min, mean, max, p50] =
-                [latency.min_us, latency.mean_us, latency.max_us, latency.p50_us].map(|time| time / 1e3);
-            write!(
-                formatter,
-                "\nrtt min/avg/max/p50 = {min:.3}/{mean:.3}/{max:.3}/{p50:.3} ms"
-            )?;
+            write!(formatter, "\n{}", latency.round_trips())?;
         }
         Ok(())
     }

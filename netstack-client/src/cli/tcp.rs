@@ -7,7 +7,6 @@ use std::time::{Duration, Instant};
 use crate::Stack;
 use crate::pattern::Pattern;
 use crate::stack::random;
-use crate::stats::megabits_per_second;
 use clap::Args;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -15,6 +14,7 @@ use smoltcp::iface::SocketHandle;
 use smoltcp::socket::tcp;
 
 use super::address::AddressArguments;
+use super::direction::Direction;
 use super::{Context, Error, Outcome, Result, value};
 
 /// Size of each socket buffer, and so of the largest window.
@@ -64,40 +64,12 @@ pub struct Report {
     pub address: Ipv4Addr,
     /// Time until the connection was established.
     pub connect_ms: f64,
-    /// Bytes sent.
+    /// Bytes sent, from the connection to the acknowledgement of the last one.
     pub sent: Direction,
-    /// Bytes received.
+    /// Bytes received, from the connection to the arrival of the last one.
     pub received: Direction,
     /// Reason for an early end.
     pub failure: Option<String>,
-}
-
-/// One direction of a TCP connection.
-#[derive(Debug, Deserialize, Serialize)]
-pub struct Direction {
-    /// Number of bytes.
-    pub bytes: u64,
-    /// Time from the connection to the acknowledgement (sent) or arrival (received) of the last byte.
-    pub seconds: f64,
-    /// Bytes over this time, in millions of bits a second.
-    pub megabits_per_second: f64,
-    /// SHA-256 of the bytes, in hexadecimal.
-    pub sha256: String,
-}
-
-impl fmt::Display for Direction {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            bytes,
-            seconds,
-            megabits_per_second,
-            sha256,
-        } = self;
-        write!(
-            formatter,
-            "{bytes:>12} bytes {seconds:>9.3} s {megabits_per_second:>9.2} Mbit/s  sha256 {sha256}"
-        )
-    }
 }
 
 impl fmt::Display for Report {
@@ -209,17 +181,7 @@ impl Flow {
         } else {
             self.done.saturating_duration_since(start)
         };
-        Direction {
-            bytes: self.bytes,
-            seconds: time.as_secs_f64(),
-            megabits_per_second: megabits_per_second(self.bytes, time),
-            sha256: self
-                .hash
-                .finalize()
-                .iter()
-                .map(|byte| format!("{byte:02x}"))
-                .collect(),
-        }
+        Direction::new(self.bytes, time, self.hash)
     }
 }
 
