@@ -7,11 +7,9 @@
 use std::fmt;
 
 use e1000_hw::chip::{Chip, Quirks};
-use pcid_config::channel::{Channel, ChannelError};
+use pcid_config::channel::{COMMAND, Channel, ChannelError};
 
-/// Command (low half) and status.
-const COMMAND: u16 = 0x04;
-/// Status: the function has a list of capabilities.
+/// Status register: the function has a list of capabilities.
 const HAS_CAPABILITIES: u32 = 1 << 20;
 /// Offset of the first capability.
 const FIRST: u16 = 0x34;

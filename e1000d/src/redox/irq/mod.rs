@@ -13,7 +13,7 @@ use std::str::FromStr;
 use e1000_hw::interrupt::Routing;
 use e1000_hw::nic::Nic;
 use e1000_hw::platform::{Clock, DmaRegion, Registers};
-use pcid_config::channel::{Channel, ChannelError};
+use pcid_config::channel::{COMMAND, Channel, ChannelError};
 use pcid_config::interrupt::{InterruptError, IrqLine};
 use pcid_config::message::{self, MessageError, MessageVector, MsiX};
 use pcid_config::protocol::PciFunction;
@@ -22,8 +22,7 @@ use super::events::{Events, Source};
 use crate::error::{DaemonError, Doing};
 use crate::platform::LineTestLimits;
 
-/// PCI configuration space: command register, and its bit that turns INTx off.
-const PCI_COMMAND: u16 = 4;
+/// Command register: the function does not drive its line.
 const COMMAND_INTX_DISABLE: u32 = 1 << 10;
 
 /// Kind of interrupt.
@@ -232,7 +231,7 @@ impl fmt::Display for Interrupts {
 /// Allows the function to drive its line, or forbids it. pcid does not change that bit.
 fn set_intx(channel: &Channel, on: bool) -> Result<(), ChannelError> {
     // The upper half is the status register, where ones clear.
-    let command = channel.read_config(PCI_COMMAND)? & 0xFFFF;
+    let command = channel.read_config(COMMAND)? & 0xFFFF;
     let wanted = if on {
         command & !COMMAND_INTX_DISABLE
     } else {
@@ -241,7 +240,7 @@ fn set_intx(channel: &Channel, on: bool) -> Result<(), ChannelError> {
     if wanted == command {
         Ok(())
     } else {
-        channel.write_config(PCI_COMMAND, wanted)
+        channel.write_config(COMMAND, wanted)
     }
 }
 
