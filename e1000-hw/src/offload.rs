@@ -298,7 +298,7 @@ pub enum Checked {
 
 /// The outcome of checking a received frame's checksums.
 ///
-/// A fragment has only its IPv4 header checked; whoever puts it together checks the rest.
+/// Only the IPv4 header of a fragment is checked; the rest is checked when fragments are reassembled.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ChecksumResult {
     /// That of the IPv4 header.

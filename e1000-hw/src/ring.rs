@@ -132,9 +132,9 @@ impl<D: DmaRegion> DescriptorRing<D> {
         debug_assert!(word < 4);
         let offset = self.size.slot(counter) as usize * DESCRIPTOR_LEN + word * 4;
         // SAFETY: `slot` is below `size`, and `new` checked that the region holds `size` descriptors, so the word lies
-        // inside it; regions are aligned to 4096, so words are aligned. The region lives as long as `self`, because
-        // whoever calls `free` promises not to use the ring any more. Descriptors are only ever accessed through these
-        // atomics by the CPU, or by the device.
+        // inside it; regions are aligned to 4096, so words are aligned. The region lives as long as `self`, because the
+        // caller of `free` promises not to use the ring any more. The CPU accesses descriptors through these atomics
+        // only.
         unsafe { AtomicU32::from_ptr(self.region.as_ptr().as_ptr().add(offset).cast()) }
     }
 

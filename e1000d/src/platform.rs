@@ -20,7 +20,7 @@ pub trait Platform {
     /// When the function has no usable memory BAR 0 or the machine refuses to map it.
     fn map_registers(&mut self, channel: &Channel, function: &PciFunction) -> io::Result<Self::Registers>;
 
-    /// Takes the name of a scheme whose daemon is gone out of the namespace. Not finding it is no error.
+    /// Removes the name of a scheme whose daemon is gone from the namespace. A missing name is no error.
     ///
     /// # Errors
     ///

@@ -115,7 +115,7 @@ fn scheme_names() -> Result<Vec<String>> {
 pub enum Mode {
     /// Reading waits for a frame.
     Blocking,
-    /// Reading returns `None`; [`Readiness`](crate::Readiness) tells when to try again.
+    /// Reading returns `None`; [`Readiness`](crate::Readiness) waits until there are frames.
     NonBlocking,
 }
 

@@ -63,7 +63,7 @@ impl TimedQueue {
         })
     }
 
-    /// Watches a descriptor. Its events are told apart by `user_data`, which is not `usize::MAX`.
+    /// Watches a descriptor. Its events are identified by `user_data`, which is not `usize::MAX`.
     pub fn subscribe(&self, fd: usize, user_data: usize, flags: EventFlags) -> libredox::error::Result<()> {
         self.queue.subscribe(fd, user_data, flags)
     }

@@ -50,7 +50,7 @@ pub struct Limits {
     pub reset: Reset,
     /// Semaphore to hold for PHY and NVM, and around a reset.
     pub semaphore: Semaphore,
-    /// Bit that tells firmware that a driver is loaded.
+    /// Bit by which firmware sees that a driver is loaded.
     pub driver_load: DriverLoad,
     /// Registers for interrupt moderation.
     pub moderation: Moderation,
@@ -130,7 +130,7 @@ pub enum Semaphore {
     SwFlag,
 }
 
-/// Bit that tells firmware that a driver is loaded (Linux e1000e, `e1000e_get_hw_control`).
+/// Bit by which firmware sees that a driver is loaded (Linux e1000e, `e1000e_get_hw_control`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DriverLoad {
     /// 8254x: none.

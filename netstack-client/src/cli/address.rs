@@ -16,7 +16,7 @@ pub struct AddressArguments {
     #[arg(long, value_name = "CIDR", value_parser = value::cidr)]
     address: Option<Ipv4Cidr>,
 
-    /// Router to other networks; DHCP also tells it.
+    /// Router to other networks; DHCP provides one, too.
     #[arg(long, value_name = "ADDRESS", requires = "address")]
     gateway: Option<Ipv4Addr>,
 

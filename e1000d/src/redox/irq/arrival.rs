@@ -38,7 +38,7 @@ impl Interrupts {
                 Verdict::Works(_) => None,
                 Verdict::Silent => Some("test interrupts did not arrive"),
                 Verdict::Unrelated => Some("interrupts on it were not those that were tested"),
-                Verdict::TooBusy => Some("others use it too much to tell whose interrupts are whose"),
+                Verdict::TooBusy => Some("other devices use it too much for a test"),
             },
             Self::MsiX(_) | Self::Msi(_) => {
                 for _ in 0..MESSAGES {

@@ -18,7 +18,7 @@ use crate::platform::LineTestLimits;
 const CHANCE: f64 = 1e-5;
 /// Fewest tests in a row, on a line that is silent otherwise.
 const FEWEST: u32 = 4;
-/// Most tests in a row. A line that would need more is too busy to tell.
+/// Most tests in a row. A line that would need more is too busy for a test.
 const MOST: u32 = 256;
 /// Most tests that may fail, each of which begins a new row. An emulator on a busy host raises some late.
 const MISSES: u32 = 32;

@@ -48,7 +48,7 @@ pub struct Arguments {
     #[arg(long, value_enum, default_value_t = IoMode::Events)]
     mode: IoMode,
 
-    /// Tell the driver that this process does nothing but read ("budget off" in its file "filter").
+    /// Read without a budget: write "budget off" to the driver's file "filter".
     #[arg(long)]
     alone: bool,
 
@@ -173,7 +173,7 @@ impl Counts {
 fn read_alone(name: &AdapterName) -> Result<FilterRequest, Error> {
     adapter::ask_filter(name, ALONE).map_err(|error| {
         Error::Other(format!(
-            "the driver of {name} cannot be told that a process reads alone ({:?}): {error}",
+            "the driver of {name} does not accept \"{}\" in its file filter: {error}",
             ALONE.trim_end()
         ))
     })
