@@ -1,6 +1,6 @@
-//! Bring-up: from a device in whatever state to one that receives and sends.
+//! Bring-up: from a device in any state to one that receives and sends.
 //!
-//! In this order, which is that of the manuals; every recovery goes through the same steps but the second:
+//! The steps are in the order of the manuals. Every recovery goes through the same ones except the second:
 //!
 //! | | step | function | 8254x manual | 82574 datasheet |
 //! |---|---|---|---|---|
@@ -11,7 +11,7 @@
 //! | 5 | receive addresses, multicast and VLAN table | `receive_addresses` | 14.4 | 4.6.5 |
 //! | 6 | receive ring, delays, descriptor control, checksums | `receive_unit` | 14.4 | 4.6.5 |
 //! | 7 | transmit ring, gap, delays, descriptor control, TCTL | `transmit_unit` | 14.5 | 4.6.6 |
-//! | 8 | what depends on the link | `Nic::program` | 14.6 | 4.6.3 |
+//! | 8 | settings that depend on the link | `Nic::program` | 14.6 | 4.6.3 |
 //! | 9 | RCTL, then the tail of the receive ring | [`enable_receiver`] | 14.4 | 4.6.5.1 |
 //!
 //! Steps 4 to 7 are [`program`]. Interrupts are unmasked later, when the owner asks for them.
@@ -41,7 +41,7 @@ use crate::tx::Transmitter;
 use crate::wait::TimedOut;
 use crate::warnings::Warnings;
 
-/// Reason why a NIC could not be brought up.
+/// Error of bring-up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BringUpError {
     /// Registers read as all ones.
@@ -73,7 +73,7 @@ impl From<OutOfDmaMemory> for BringUpError {
     }
 }
 
-/// Findings of [`reset_device`].
+/// Result of [`reset_device`].
 pub(crate) struct Identity {
     /// The NIC's own address.
     pub mac: MacAddress,
@@ -83,7 +83,7 @@ pub(crate) struct Identity {
     pub warnings: Warnings,
 }
 
-/// Settings of the owner, which a reset must not lose.
+/// Settings of the owner, which survive a reset.
 pub(crate) struct Settings<'a> {
     /// The NIC's own address.
     pub mac: MacAddress,
@@ -97,7 +97,7 @@ pub(crate) struct Settings<'a> {
     pub filter: &'a Filter,
     /// Least time between two interrupts, in units of 256 ns.
     pub interval: u32,
-    /// Work that is taken off the stack.
+    /// Offloads that are on.
     pub offloads: Offloads,
 }
 
@@ -125,8 +125,8 @@ pub(crate) fn reset_device(
     })
 }
 
-/// Checks the NVM, has the PHY negotiate (82574 datasheet, 4.6.3; Linux e1000, `e1000_setup_copper_link`), and clears
-/// the counters by reading them (82574 datasheet, 4.6.4): those of an earlier driver do not count.
+/// Checks the NVM, starts the PHY's autonegotiation (82574 datasheet, 4.6.3; Linux e1000, `e1000_setup_copper_link`),
+/// and reads the counters to clear those of an earlier driver (82574 datasheet, 4.6.4).
 pub(crate) fn start_phy(
     registers: &impl Registers,
     chip: &Chip,
@@ -156,14 +156,14 @@ pub(crate) fn program<D: DmaRegion>(
     transmit_unit(registers, chip);
 }
 
-/// Turns the receiver on, then hands it its descriptors (8254x manual, 14.4; 82574 datasheet, 4.6.5.1).
+/// Turns the receiver on, then posts its descriptors (8254x manual, 14.4; 82574 datasheet, 4.6.5.1).
 pub(crate) fn enable_receiver<D: DmaRegion>(registers: &impl Registers, rctl: Rctl, rx: &mut Receiver<D>) {
     registers.write(regs::RCTL, rctl.bits());
     rx.start(registers);
 }
 
-/// The value of RCTL (8254x manual, 13.4.22). It is written when it changes and not otherwise: on QEMU's `e1000` each
-/// write stops reception for a second (`set_rx_control`).
+/// Value of RCTL (8254x manual, 13.4.22). RCTL is written only when this changes, because each write stops reception on
+/// QEMU's `e1000` for a second (`set_rx_control`).
 pub(crate) fn rctl(chip: &Chip, filter: &Filter, mtu: usize) -> Rctl {
     // Buffers of 2048 bytes, legacy descriptors, the hash of MO 0: zeroes.
     let mut rctl = Rctl::EN | Rctl::BAM;
@@ -235,7 +235,8 @@ fn link_settings(registers: &impl Registers, chip: &Chip) {
         // Speed and duplex stay forced until they are copied from the PHY.
         clear.remove(Ctrl::FRCSPD | Ctrl::FRCDPX);
     } else if chip.mac().is_pcie() {
-        // The PHY tells the speed, and ASDE has to be zero (Linux e1000e, `e1000_setup_copper_link_82571`).
+        // The MAC takes the speed from the PHY, and ASDE has to be zero (Linux e1000e,
+        // `e1000_setup_copper_link_82571`).
         clear |= Ctrl::ASDE;
     } else {
         set |= Ctrl::ASDE;

@@ -1,4 +1,4 @@
-//! The parts that the driver knows: limits and faults of each, in one table of data.
+//! The parts that the driver knows: limits and faults of each, in one table.
 //!
 //! Code asks for a field of [`Limits`], a flag of [`Quirks`] or the [`MacType`], never for a device id.
 

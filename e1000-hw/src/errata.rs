@@ -1,5 +1,5 @@
-//! Demands of errata: register bits to clear and to set after a reset, worked off in order, and the parts that are
-//! refused because a work-around is missing.
+//! Errata: register bits to clear and to set after a reset, in order, and the parts that are refused because a
+//! work-around is missing.
 //!
 //! Sources: Linux e1000 (`e1000_reset_hw`, `e1000_init_hw`) and e1000e (`e1000_initialize_hw_bits_82571`,
 //! `e1000_initialize_hw_bits_ich8lan`). TXDCTL, RFCTL, TIPG and ITR are not among the steps: they are programmed as a
@@ -100,7 +100,7 @@ static STEPS: &[Step] = &[
     types(ONLY_LPT, regs::FEXTNVM4, 0, regs::FEXTNVM4_BEACON),
 ];
 
-/// Works off the steps of this part: one read and one write each.
+/// Does the steps for this part, with one read and one write each.
 pub(crate) fn apply(registers: &impl Registers, chip: &Chip) {
     for step in STEPS {
         if step.parts.contains(chip) {
@@ -125,10 +125,10 @@ pub(crate) fn rfctl(chip: &Chip) -> u32 {
 }
 
 impl Chip {
-    /// Returns the reason not to drive this part as it is now: a work-around is missing without which it is known to
-    /// hang or to reach into memory that is not its own. `None` for almost all parts.
+    /// Returns the reason not to drive this part: a work-around is missing without which it is known to hang, or to
+    /// access foreign memory. `None` for almost all parts.
     ///
-    /// These work-arounds could not be tried on the parts; better none than a wrong one.
+    /// These work-arounds could not be tried on a part, and a wrong one would be worse than none.
     pub fn hazard(&self) -> Option<&'static str> {
         if self
             .quirks

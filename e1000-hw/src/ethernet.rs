@@ -1,6 +1,6 @@
-//! Ethernet frames: addresses, and the lengths of header, VLAN tag and frame check sequence.
+//! Ethernet frames: addresses, EtherTypes, and the lengths of header, VLAN tag and frame check sequence.
 //!
-//! Sources: IEEE 802.3, clause 3 (frames), IEEE 802.1Q, clause 9 (tags).
+//! Sources: IEEE 802.3, clause 3 (frames), IEEE 802.1Q, clause 9 (tags), IEEE 802, clause 9 (EtherTypes).
 
 use core::fmt;
 use core::str::FromStr;
@@ -19,6 +19,20 @@ pub const STANDARD_MTU: usize = 1500;
 pub const STANDARD_FRAME_LEN: usize = HEADER_LEN + STANDARD_MTU;
 /// Bytes of the same frame with VLAN tag and frame check sequence: what a MAC takes without RCTL.LPE.
 pub const STANDARD_WIRE_LEN: usize = STANDARD_FRAME_LEN + TAG_LEN + FCS_LEN;
+
+/// EtherTypes, in the order of transmission.
+pub mod ether_type {
+    /// IPv4.
+    pub const IPV4: [u8; 2] = [0x08, 0x00];
+    /// IPv6.
+    pub const IPV6: [u8; 2] = [0x86, 0xDD];
+    /// VLAN tag (IEEE 802.1Q).
+    pub const VLAN: [u8; 2] = [0x81, 0x00];
+    /// Outer VLAN tag of two (IEEE 802.1ad).
+    pub const OUTER_VLAN: [u8; 2] = [0x88, 0xA8];
+    /// Local experiments.
+    pub const LOCAL_EXPERIMENT: [u8; 2] = [0x88, 0xB5];
+}
 
 /// Address of a station or of a group, in the order of transmission.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]

@@ -29,7 +29,7 @@ pub use crate::recorder::Accesses;
 use crate::recorder::{Log, Recorder};
 use crate::regs::{self, Causes, REGISTERS, Status};
 
-/// Time that the PHY negotiates when it is told to start anew, if not said otherwise.
+/// Default duration of a restarted negotiation of the PHY.
 const NEGOTIATION: Duration = Duration::from_millis(2500);
 /// Bus address of the first DMA region. Not zero, and not equal to any CPU address.
 const FIRST_BUS_ADDRESS: u64 = 0x1000_0000;
@@ -120,9 +120,9 @@ struct Inner {
     /// that is selected.
     phy_pages: BTreeMap<(u16, u8), u16>,
     phy_page: u16,
-    /// The link was lost since BMSR was last read, which tells of it once.
+    /// The link was lost since BMSR was last read, which reports it once.
     link_was_lost: bool,
-    /// When negotiation ends, and how long it takes.
+    /// Time at which negotiation ends, and its duration.
     negotiated: Duration,
     negotiation: Duration,
     faults: Faults,

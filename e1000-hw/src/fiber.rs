@@ -1,4 +1,4 @@
-//! Fiber and serdes: a link that is forced where the partner does not negotiate, and negotiated again once it does.
+//! Fiber and serdes: forcing the link while the partner does not negotiate, and negotiating again once it does.
 //!
 //! Sources: 8254x manual, 8.6; Linux e1000 (`e1000_check_for_link`, `e1000_check_for_serdes_link_generic`) and e1000e
 //! (`e1000e_check_for_fiber_link`, `e1000_check_for_serdes_link_82571`).
@@ -7,28 +7,28 @@ use crate::chip::{Chip, Media, Quirks};
 use crate::platform::Registers;
 use crate::regs::{self, Ctrl, Status};
 
-/// Checks of a link that does not come up before they end: 10 s at one a second. A change of the link, or
-/// frames that wait for it, start them again.
+/// Number of checks of a link that does not come up: 10 s at one a second. A change of the link, or frames that wait
+/// for it, start them again.
 const CHECKS: u8 = 10;
 
 /// State of the negotiation.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct FiberLink {
-    /// Negotiation had its time, and failed.
+    /// Negotiation has not succeeded in time.
     failed: bool,
     /// The link is forced.
     forced: bool,
-    /// Checks that are left.
+    /// Number of checks that are left.
     checks: u8,
 }
 
 impl FiberLink {
     /// Starts the checks again, after a change of the link.
-    pub(crate) fn expect_news(&mut self) {
+    pub(crate) fn restart_checks(&mut self) {
         self.checks = CHECKS;
     }
 
-    /// Begins anew after a reset: the MAC negotiates.
+    /// Records a reset, after which the MAC negotiates.
     pub(crate) fn was_reset(&mut self) {
         *self = Self {
             checks: CHECKS,
@@ -36,14 +36,14 @@ impl FiberLink {
         };
     }
 
-    /// Returns whether a check may still change something.
-    pub(crate) fn is_worth_a_look(&self) -> bool {
+    /// Returns true if a check may still change something.
+    pub(crate) fn needs_check(&self) -> bool {
         self.checks > 0
     }
 
-    /// Checks once, every half second to second; returns whether the link was forced or given back to negotiation.
-    /// Three register reads, two writes and a read more when something changes.
-    pub(crate) fn look(&mut self, registers: &impl Registers, chip: &Chip) -> bool {
+    /// Checks the link; to be called every half second to second. Returns true if the link was forced or given back to
+    /// negotiation. Three register reads; two writes and another read when something changes.
+    pub(crate) fn check(&mut self, registers: &impl Registers, chip: &Chip) -> bool {
         self.checks = self.checks.saturating_sub(1);
         let ctrl = registers.read(regs::CTRL);
         let up = registers.read(regs::STATUS) & Status::LU.bits() != 0;
@@ -54,7 +54,7 @@ impl FiberLink {
             if signal && !partner_negotiates {
                 return false;
             }
-            // It negotiates now, or is gone.
+            // The partner negotiates now, or is gone.
             let word = registers.read(regs::TXCW);
             registers.write(regs::TXCW, word | regs::TXCW_ANE);
             registers.write(regs::CTRL, ctrl & !Ctrl::SLU.bits());
@@ -70,7 +70,7 @@ impl FiberLink {
             return false;
         }
         if !self.failed {
-            // Negotiation gets until the next check.
+            // Negotiation has time until the next check.
             self.failed = true;
             return false;
         }
@@ -86,8 +86,8 @@ impl FiberLink {
     }
 }
 
-/// Returns whether something arrives. Optics tell by a pin, which 82543 and 82544 have inverted; a serdes only by its
-/// synchronization.
+/// Returns true if there is a signal. Optics report it on a pin, which is inverted on 82543 and 82544; a serdes has
+/// only its synchronization.
 fn has_signal(chip: &Chip, ctrl: u32, received: u32) -> bool {
     match chip.media {
         Media::Serdes => received & regs::RXCW_SYNCH != 0 && received & regs::RXCW_IV == 0,

@@ -1,9 +1,10 @@
-//! The receive filter: the own address and broadcast always pass, more on request (8254x manual, 3.2.1 and 13.5).
+//! The receive filter: the own address and broadcast always pass, other frames on request (8254x manual, 3.2.1 and
+//! 13.5).
 //!
-//! Everything is kept in a shadow, and only what changes is written: QEMU's `e1000` stops receiving for a second on
-//! each write of RCTL (`set_rx_control`). Single groups are a matter of the multicast table (MTA) alone; RCTL is for
-//! all groups, promiscuous mode and the VLAN filter. A table full of ones would do for all groups, but QEMU looks up
-//! unicast addresses there, too (`e1000x_rx_group_filter`).
+//! Shadow copies of the registers are kept, and only changes are written, because QEMU's `e1000` receives nothing for a
+//! second after each write of RCTL (`set_rx_control`). Single groups change the multicast table (MTA) only; all groups,
+//! promiscuous mode and the VLAN filter change RCTL. For all groups, a table full of ones would do on hardware, but
+//! QEMU also looks up unicast addresses in it (`e1000x_rx_group_filter`).
 
 use crate::chip::{Chip, Quirks};
 use crate::ethernet::MacAddress;
@@ -46,7 +47,7 @@ pub struct Filter {
     vlans: [u32; VFTA_REGISTERS],
     /// Tagged frames of other VLANs are dropped.
     vlan_filter: bool,
-    /// The device does not keep the bits of some group, or VLAN: all of them pass.
+    /// The device does not keep the bit of some group or VLAN, so all of them pass.
     groups_lost: bool,
     vlans_lost: bool,
 }
@@ -80,7 +81,7 @@ impl Filter {
         self.promiscuous || self.all_multicast
     }
 
-    /// Returns whether a frame to `group` passes; another group with the same hash may be the reason.
+    /// Returns true if a frame to `group` passes, possibly because of another group with the same hash.
     pub fn accepts(&self, chip: &Chip, group: MacAddress) -> bool {
         let bit = hash(group, 0, chip.limits.mta_registers);
         let word = self.multicast.get((bit / 32) as usize);
@@ -97,7 +98,7 @@ impl Filter {
         self.vlan_filter() && !self.vlans_lost
     }
 
-    /// Sets promiscuous and all-multicast mode; RCTL is the caller's to write.
+    /// Sets promiscuous and all-multicast mode. The caller writes RCTL.
     pub(crate) fn set_modes(&mut self, promiscuous: bool, all_multicast: bool) {
         (self.promiscuous, self.all_multicast) = (promiscuous, all_multicast);
     }
@@ -123,8 +124,8 @@ impl Filter {
         }
     }
 
-    /// Lets tagged frames of `vlans` pass and of no other VLAN, or of all with `None`. Untagged ones always pass.
-    /// Writes only changes; RCTL is the caller's to write.
+    /// Sets the VLANs whose tagged frames pass; with `None` all do. Untagged frames always pass. Writes only changes.
+    /// The caller writes RCTL.
     pub(crate) fn set_vlans(
         &mut self,
         registers: &impl Registers,
@@ -213,9 +214,9 @@ fn write_word(registers: &impl Registers, chip: &Chip, table: u32, n: u32, value
     }
 }
 
-/// Returns whether the device keeps every bit of a table. Bochs has the first 32 registers of each only
-/// (`bx_e1000_c::mem_write`: 127 bytes instead of registers), and drops the frames of all groups and VLANs beyond.
-/// Reads one register for each that has bits.
+/// Returns true if the device keeps every bit of a table. Reads each register that has bits. Bochs has only the first
+/// 32 registers of each table (`bx_e1000_c::mem_write` compares with 127 bytes instead of registers), and drops the
+/// frames of groups and VLANs beyond.
 fn keeps(registers: &impl Registers, first: u32, table: &[u32]) -> bool {
     let mut words = (0..).zip(table).filter(|(_, word)| **word != 0);
     words.all(|(n, word)| registers.read(first + 4 * n) & word == *word)

@@ -1,8 +1,8 @@
-//! Cooperation with firmware and with the other port: semaphores, and the bit that tells that a driver is loaded.
+//! Cooperation with firmware and with the other port: semaphores, and the bit that says that a driver is loaded.
 //!
 //! Sources: Linux e1000e, `e1000_get_hw_semaphore_82571`, `e1000_get_hw_semaphore_82573` (MDIO ownership),
-//! `e1000_acquire_swflag_ich8lan`, `e1000e_get_hw_control`; 82574 datasheet, 4.5.2. Every wait is bounded; a semaphore
-//! that is not given up ends in [`Warnings::SEMAPHORE_BUSY`], and the caller decides.
+//! `e1000_acquire_swflag_ich8lan`, `e1000e_get_hw_control`; 82574 datasheet, 4.5.2. Every wait is bounded. A semaphore
+//! that is not released in time results in [`Warnings::SEMAPHORE_BUSY`], and the caller decides.
 
 use core::time::Duration;
 
@@ -22,7 +22,7 @@ const MDIO_INTERVAL: Duration = Duration::from_millis(2);
 const SWFLAG_LIMIT: Duration = Duration::from_millis(100);
 const SWFLAG_INTERVAL: Duration = Duration::from_millis(1);
 
-/// Work that takes a semaphore.
+/// Work for which a semaphore is acquired.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
     /// Access to the PHY.
@@ -40,7 +40,7 @@ enum Kind {
     ExtcnfContended,
 }
 
-/// A semaphore that was asked for. Dropping the guard releases what was obtained.
+/// Guard of a semaphore. Dropping it releases those parts of the semaphore that were acquired.
 #[derive(Debug)]
 pub struct SemaphoreGuard<'a, R: Registers> {
     registers: &'a R,
@@ -50,7 +50,7 @@ pub struct SemaphoreGuard<'a, R: Registers> {
 }
 
 impl<'a, R: Registers> SemaphoreGuard<'a, R> {
-    /// Asks for the semaphore that `purpose` takes on this chip; none on 8254x. Waits at most 200 ms (PCH), 30 ms
+    /// Acquires the semaphore that `purpose` needs on this chip; none on 8254x. Waits at most 200 ms (PCH), 30 ms
     /// (82573 and later), 10 ms (82571, 82572).
     pub fn acquire(registers: &'a R, chip: &Chip, clock: &impl Clock, purpose: Purpose) -> Self {
         let kind = match (chip.limits.semaphore, purpose) {
@@ -73,12 +73,12 @@ impl<'a, R: Registers> SemaphoreGuard<'a, R> {
         }
     }
 
-    /// Returns whether firmware agreed.
+    /// Returns true if the semaphore was acquired.
     pub fn is_obtained(&self) -> bool {
         self.obtained
     }
 
-    /// [`Warnings::SEMAPHORE_BUSY`] if something was not given up.
+    /// [`Warnings::SEMAPHORE_BUSY`] if a part of the semaphore was not released in time.
     pub fn warnings(&self) -> Warnings {
         self.warnings
     }
@@ -99,10 +99,10 @@ impl<R: Registers> Drop for SemaphoreGuard<'_, R> {
     }
 }
 
-/// Acquires SWSM: first the ports among each other, by reading a zero; then software against firmware, by a bit that
-/// sticks.
+/// Acquires SWSM: first the half between the ports, by reading a zero; then the half between software and firmware, by
+/// writing a bit that stays set.
 ///
-/// A first half that is never given up is passed over, as in Linux: boot agents leave it set.
+/// If the first half is never released, this goes on without it, as Linux does: boot agents leave it set.
 fn acquire_swsm(registers: &impl Registers, clock: &impl Clock) -> (bool, Warnings) {
     let port = wait_until(clock, "SWSM.SMBI", SWSM_LIMIT, SWSM_INTERVAL, || {
         registers.read(regs::SWSM) & regs::SWSM_SMBI == 0
@@ -119,7 +119,7 @@ fn acquire_swsm(registers: &impl Registers, clock: &impl Clock) -> (bool, Warnin
     (firmware.is_ok(), busy_unless(port.is_ok() && firmware.is_ok()))
 }
 
-/// Acquires a bit that sticks once firmware does not hold it.
+/// Acquires a bit that stays set once firmware has released it.
 fn acquire_extcnf(
     registers: &impl Registers,
     clock: &impl Clock,
@@ -134,7 +134,7 @@ fn acquire_extcnf(
     (owned.is_ok(), busy_unless(owned.is_ok()))
 }
 
-/// As [`acquire_extcnf`], but the bit may be set because firmware set it: it has to be seen clear first.
+/// Same as [`acquire_extcnf`], but the bit may have been set by firmware, so it has to read as zero first.
 fn acquire_swflag(registers: &impl Registers, clock: &impl Clock) -> (bool, Warnings) {
     let free = wait_until(clock, "EXTCNF_CTRL.SWFLAG", SWFLAG_LIMIT, SWFLAG_INTERVAL, || {
         registers.read(regs::EXTCNF_CTRL) & regs::EXTCNF_CTRL_OWNED == 0
@@ -153,7 +153,7 @@ fn busy_unless(obtained: bool) -> Warnings {
     }
 }
 
-/// Tells firmware whether a driver is loaded (DRV_LOAD): set on start, cleared on stop.
+/// Sets or clears the bit by which firmware sees that a driver is loaded (DRV_LOAD).
 pub fn set_driver_loaded(registers: &impl Registers, chip: &Chip, loaded: bool) {
     let (register, bit) = match chip.limits.driver_load {
         DriverLoad::None => return,

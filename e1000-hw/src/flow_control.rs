@@ -1,10 +1,10 @@
-//! Flow control: what both ends agreed on, and the registers that do it (IEEE 802.3, annex 31B; 8254x manual, 13.4.8
-//! to 13.4.12).
+//! Flow control: its negotiation, and the registers for it (IEEE 802.3, annex 31B; 8254x manual, 13.4.8 to 13.4.12).
 //!
 //! A NIC that honours pause frames (`rx`) stops sending while its partner asks for it. One that sends them (`tx`) asks
-//! its partner to stop while its packet buffer is nearly full. That happens, too, when nobody reads: a client that
-//! hangs would then block the port of the switch, and with a simple switch everybody on it. So a NIC sends none
-//! unless it is told to ([`crate::nic::LinkControl::set_pause`]); frames for which there is no room are dropped.
+//! its partner to stop while its packet buffer is nearly full. This also happens when no client reads: a client that
+//! hangs would then block the port of the switch, and with a simple switch all other stations on it. So a NIC sends no
+//! pause frames unless its owner asks for it ([`crate::nic::LinkControl::set_pause`]); frames for which there is no
+//! room are dropped.
 
 use crate::chip::{Chip, Media, PhyAccess};
 use crate::modify::modify;
@@ -34,21 +34,20 @@ pub(crate) fn txcw(wanted: Pause) -> u32 {
     regs::TXCW_ANE | regs::TXCW_FD | code_word(wanted.offer())
 }
 
-/// Offers `wanted` from now on, on fiber and serdes. A link that is forced, for want of a partner that negotiates,
-/// stays so.
+/// Offers `wanted` from now on, on fiber and serdes. A link that is forced, because its partner does not negotiate,
+/// stays forced.
 pub(crate) fn offer(registers: &impl Registers, wanted: Pause) {
     let mask = regs::TXCW_PAUSE | regs::TXCW_ASM_DIR;
     modify(registers, regs::TXCW, mask, code_word(wanted.offer()));
 }
 
-/// Returns the part of `wanted` that a link that is up in full duplex has negotiated. Nothing, if the partner does not
-/// negotiate.
+/// Returns the part of `wanted` that a link in full duplex has negotiated; none if the partner does not negotiate.
 ///
-/// Reads registers 1, 4 and 5 of the PHY, or TXCW and RXCW. The PHY of PCH belongs to firmware and is not asked.
+/// Reads registers 1, 4 and 5 of the PHY, or TXCW and RXCW. The PHY of PCH belongs to firmware and is not read.
 ///
 /// # Errors
 ///
-/// When the PHY does not answer, or is not given up, within the bounds of [`Phy`].
+/// When the PHY does not answer, or its semaphore is not released, within the limits of [`Phy`].
 pub(crate) fn negotiated(
     registers: &impl Registers,
     chip: &Chip,
@@ -94,7 +93,7 @@ pub fn program(registers: &impl Registers, chip: &Chip, pause: Pause, max_frame:
     let mut flags = Ctrl::empty();
     flags.set(Ctrl::RFCE, pause.rx);
     flags.set(Ctrl::TFCE, pause.tx);
-    // If the device reads as if it were being reset, writing that back would reset it.
+    // If the reset bits read as ones, writing them back would reset the device.
     let resets = Ctrl::RST | Ctrl::PHY_RST;
     modify(
         registers,

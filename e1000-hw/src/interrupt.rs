@@ -1,27 +1,27 @@
-//! Interrupt causes: the ones that are wanted, their way to the processor, and their acknowledgement.
+//! Interrupt causes: those that are unmasked, their routing to vectors, and their acknowledgement.
 //!
-//! On a line (INTx) and with MSI, all causes come one way and ICR says which: reading it acknowledges them. MSI-X of
-//! the 82574 routes causes to vectors (IVAR); those of a vector of their own clear themselves when it fires (EIAC), so
-//! that nothing has to be read. What clears itself also masks itself, on QEMU at least (`e1000e_msix_notify_one`: IMS
-//! loses the bits of EIAC unless CTRL_EXT.IAME is set); Linux e1000e unmasks it after each round of receiving, too.
+//! On a line (INTx) and with MSI, all causes share one interrupt, and reading ICR returns and acknowledges them. MSI-X
+//! of the 82574 routes causes to vectors (IVAR). A cause with a vector of its own clears itself when the vector fires
+//! (EIAC), so that no register has to be read. On QEMU at least it also masks itself (`e1000e_msix_notify_one`: IMS
+//! loses the bits of EIAC unless CTRL_EXT.IAME is set); Linux e1000e, too, unmasks it after each round of receiving.
 
 use crate::chip::{Chip, Interrupts};
 use crate::platform::Registers;
 use crate::regs::{self, Causes};
 
-/// Way of interrupts to the processor.
+/// Routing of interrupt causes to vectors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Routing {
-    /// INTx or MSI: one way for all.
+    /// INTx or MSI: one interrupt for all causes.
     Single,
-    /// MSI-X with one vector for all.
+    /// MSI-X with one vector for all causes.
     OneVector,
     /// MSI-X: vector 0 for received frames, 1 for sent ones, 2 for everything else.
     ThreeVectors,
 }
 
 impl Routing {
-    /// Best use of so many MSI-X vectors by this chip. `None` for a chip without MSI-X.
+    /// Best routing of this chip for that number of MSI-X vectors. `None` for a chip without MSI-X.
     ///
     /// Boards of the 82574 ship with 3 vectors or 5; the other two are those of a second queue.
     pub fn for_vectors(chip: &Chip, vectors: u16) -> Option<Self> {
@@ -125,7 +125,7 @@ impl Routing {
 /// Purpose of an MSI-X vector.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
-    /// Any cause: ICR says which.
+    /// All causes, as listed in ICR.
     Any,
     /// Frames arrived; the cause has cleared itself.
     Receive,

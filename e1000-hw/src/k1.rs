@@ -1,9 +1,9 @@
 //! The K1 workaround of I218: the link between MAC and PHY sleeps (K1) while nothing is sent.
 //!
-//! At 1000 Mbit/s with K1 on, the MAC can miss DMA completions, and then writes nothing to memory any more: it stops
-//! receiving. Requesting the PLL's clock keeps that from happening. At 10 Mbit/s and in half duplex the PHY and the
-//! entry to K1 need other times. Linux e1000e and FreeBSD em, `e1000_k1_workaround_lpt_lp`, for 155A, 1559, 15A2 and
-//! 15A3.
+//! At 1000 Mbit/s with K1 on, the MAC can miss DMA completions. It then writes nothing to memory any more and stops
+//! receiving. Requesting the PLL's clock prevents that. At 10 Mbit/s and in half duplex, the timeout of the PHY and the
+//! time to enter K1 have to be changed. Sources: Linux e1000e and FreeBSD em, `e1000_k1_workaround_lpt_lp`, for 155A,
+//! 1559, 15A2 and 15A3.
 
 use core::time::Duration;
 
@@ -31,7 +31,7 @@ const LAST_REVISION: u32 = 5;
 ///
 /// # Errors
 ///
-/// When firmware does not give the PHY up, or it does not answer: the workaround is not in force then.
+/// When firmware does not release the PHY, or the PHY does not answer. Then the workaround is not in effect.
 pub(crate) fn link_changed(
     registers: &impl Registers,
     chip: &Chip,

@@ -1,12 +1,12 @@
 //! Chip core for the Intel 8254x and 8257x Gigabit Ethernet controllers.
 //!
-//! It knows the chips and nothing else: no operating system, no allocator, no logging. Its owner brings three small
+//! It knows the chips and nothing else: no operating system, no allocator, no logging. Its owner implements three small
 //! traits ([`platform`]): registers, DMA memory, time.
 //!
 //! # Use
 //!
-//! [`nic::Nic::bring_up`] takes a device from any state to sending and receiving, [`nic::Nic::stop`] ends that.
-//! What an owner does in between is in groups:
+//! [`nic::Nic::bring_up`] takes a device from any state to sending and receiving, [`nic::Nic::stop`] ends that. The
+//! methods for everything in between are in groups:
 //!
 //! | group | of | for example |
 //! |---|---|---|
@@ -17,17 +17,17 @@
 //! | [`settings()`](nic::Nic::settings) | filter, VLAN tags, MTU, offloads | `nic.settings().set_mtu(9000, &clock)` |
 //! | [`recovery()`](nic::Nic::recovery) | the watchdog, resets | `nic.recovery().watch(&clock)` |
 //! | [`diagnostics()`](nic::Nic::diagnostics) | counters, registers, the self-test | `nic.diagnostics().collect_statistics()` |
-//! | [`state()`](nic::Nic::state) | what is known without asking the device | `nic.state().mac()` |
+//! | [`state()`](nic::Nic::state) | what is known without a register access | `nic.state().mac()` |
 //!
 //! A method that takes a clock may sleep. One that takes none never sleeps: an interrupt handler may call it.
 //!
-//! Frames are copied into and out of buffers of the core's own, or sent from and received into memory of the
-//! owner's, by bus address ([`nic::Tx::send_segments`], [`nic::Rx::provide`]). Where the stack is small, a NIC is
-//! built in place ([`nic::Nic::bring_up_in`]); `examples/kernel.rs` has both.
+//! Frames are copied into and out of the core's own buffers, or sent from and received into the owner's memory, by bus
+//! address ([`nic::Tx::send_segments`], [`nic::Rx::provide`]). Where the stack is small, a NIC is built in place
+//! ([`nic::Nic::bring_up_in`]); `examples/kernel.rs` shows both.
 //!
-//! # A whole one
+//! # A complete example
 //!
-//! `examples/minimal.rs`, on the fake of a NIC that tests use:
+//! `examples/minimal.rs`, on the fake NIC that tests use:
 //!
 //! ```
 #![doc = include_str!("../examples/minimal.rs")]
@@ -35,11 +35,10 @@
 //!
 //! # Inside
 //!
-//! `ring` has descriptors, which take any address; `pool` the buffers that frames are copied through, a layer above;
-//! `rx` and `tx` the two directions. [`chip`] is the table of parts, [`regs`] that of registers; [`reset`],
-//! [`firmware`], [`nvm`], [`phy`] and [`packet_buffer`] are what bring-up needs, [`filter`], [`stats`], [`watchdog`]
-//! and [`self_test`] what a NIC does besides frames, [`offload`] what it can do to them, [`moderation`] how often it
-//! interrupts. [`nic`] is the whole.
+//! `ring` has the descriptors, which take any address; `pool`, a layer above, the buffers through which frames are
+//! copied; `rx` and `tx` the two directions. [`chip`] is the table of parts, [`regs`] that of registers. Bring-up uses
+//! [`reset`], [`firmware`], [`nvm`], [`phy`] and [`packet_buffer`]. [`filter`], [`stats`], [`watchdog`], [`self_test`],
+//! [`offload`] and [`moderation`] are what their names say. [`nic`] puts all of it together.
 #![warn(
     clippy::allow_attributes_without_reason,
     clippy::expect_used,

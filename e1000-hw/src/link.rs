@@ -1,4 +1,4 @@
-//! The link: what STATUS says of it, and the registers that depend on it.
+//! The link: its state in STATUS, and the registers that depend on it.
 
 use core::fmt;
 
@@ -8,12 +8,12 @@ use crate::pause::Pause;
 use crate::platform::Registers;
 use crate::regs::{self, Status, Tctl};
 
-/// The link at one moment.
+/// State of the link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Link {
     /// No link.
     Down,
-    /// A link, with what was negotiated.
+    /// A link, with the negotiated values.
     Up {
         /// Megabits per second: 10, 100 or 1000.
         mbit_s: u16,
@@ -25,7 +25,7 @@ pub enum Link {
 }
 
 impl Link {
-    /// Decodes the value of STATUS (8254x manual, 13.4.2), which says nothing of pause.
+    /// Decodes the value of STATUS (8254x manual, 13.4.2), which has no information on pause frames.
     pub fn from_status(status: u32) -> Self {
         let bits = Status::from_bits_retain(status);
         if !bits.contains(Status::LU) {
@@ -44,12 +44,12 @@ impl Link {
         }
     }
 
-    /// Returns whether both are the same as far as STATUS tells.
+    /// Returns true if both are equal, apart from pause frames.
     pub(crate) fn is_like(self, other: Self) -> bool {
         self.without_pause() == other.without_pause()
     }
 
-    /// As STATUS tells it.
+    /// The same link without pause frames.
     fn without_pause(mut self) -> Self {
         if let Self::Up { pause, .. } = &mut self {
             *pause = Pause::NONE;
@@ -83,11 +83,11 @@ impl fmt::Display for Link {
     }
 }
 
-/// Programs what depends on speed and duplex; to be called when the link comes up, and after a reset.
+/// Programs the registers that depend on speed and duplex. To be called when the link comes up, and after a reset.
 ///
-/// The collision distance of half duplex (8254x manual, 13.4.33), TARC0's speed mode on 82571 and 82572, the gap
-/// between frames on PCH2 and later (Linux e1000e, `e1000_check_for_copper_link_ich8lan`). Writes nothing that does not
-/// change, and nothing at all while the link is down: at most three reads and three writes.
+/// These are the collision distance of half duplex (8254x manual, 13.4.33), TARC0's speed mode on 82571 and 82572, and
+/// the gap between frames on PCH2 and later (Linux e1000e, `e1000_check_for_copper_link_ich8lan`). Writes only what
+/// changes, and nothing while the link is down: at most three reads and three writes.
 pub fn program(registers: &impl Registers, chip: &Chip, link: Link) {
     let Link::Up {
         mbit_s, full_duplex, ..

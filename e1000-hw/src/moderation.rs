@@ -1,11 +1,11 @@
-//! Interrupt moderation: the least time between two interrupts.
+//! Interrupt moderation: the shortest time between two interrupts.
 //!
-//! The first frame after a pause raises its interrupt at once whatever the interval; only those that follow wait. A
-//! short interval suits a client that answers each frame before the next can come, a long one a stream, of which each
-//! interrupt then brings more. [`Policy::Adaptive`] tells them apart by the frames and bytes that passed since the
-//! interrupt before, as Linux does (e1000, `e1000_update_itr`). It reads no register, and writes one only when
-//! the class changes: at once for a shorter interval, for a longer one when two interrupts in a row ask for it, so that
-//! one burst does not delay what follows it.
+//! With any interval, the first frame after a pause raises its interrupt at once; only the frames that follow wait. A
+//! short interval suits requests and answers, where the next frame comes only after an answer. A long one suits
+//! streams, where each interrupt then brings more frames. [`Policy::Adaptive`] classifies the traffic by the frames and
+//! bytes since the previous interrupt, as Linux does (e1000, `e1000_update_itr`). It reads no register, and writes one
+//! only when the class changes: to a shorter interval at once, to a longer one after two interrupts in a row that ask
+//! for it, so that a single burst does not delay the frames after it.
 
 use core::fmt;
 use core::str::FromStr;
@@ -17,7 +17,7 @@ use crate::chip::{Chip, Quirks};
 pub enum Class {
     /// Single small frames, such as requests and their answers: 70 000 interrupts a second at most.
     Lowest,
-    /// Anything else that is not much: 20 000.
+    /// Other traffic of low volume: 20 000.
     Low,
     /// Streams: 4000.
     Bulk,
@@ -33,7 +33,7 @@ impl Class {
         }
     }
 
-    /// The class after an interval with so many frames and bytes in it. Without frames it stays.
+    /// The class after an interval with that number of frames and bytes. Without frames it is unchanged.
     #[must_use]
     pub fn next(self, frames: u64, bytes: u64) -> Self {
         if frames == 0 {
@@ -43,7 +43,7 @@ impl Class {
         match self {
             Self::Lowest if mean > 8000 => Self::Bulk,
             Self::Lowest if frames < 5 && bytes > 512 => Self::Low,
-            // Not in Linux: with the interval of this class, hardware has no time for so many; QEMU has.
+            // Not in Linux: hardware cannot receive that much in an interval of this class, but QEMU can.
             Self::Lowest if bytes > 10_000 && mean > 1200 => Self::Low,
             Self::Low if bytes > 10_000 => {
                 if mean > 1200 || frames < 10 {
@@ -67,9 +67,9 @@ impl Class {
 /// Choice of the interval.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Policy {
-    /// Always this one, in units of 256 ns; 0 for none, which 82547 does not do.
+    /// A fixed interval, in units of 256 ns; 0 for none, which 82547 does not support.
     Fixed(u32),
-    /// That of the [`Class`] of the traffic.
+    /// The interval of the traffic's [`Class`].
     Adaptive,
 }
 
@@ -116,7 +116,7 @@ pub fn for_chip(chip: &Chip, interval: u32) -> u32 {
     }
 }
 
-/// Knowledge of one direction.
+/// Traffic of one direction.
 #[derive(Clone, Copy, Debug)]
 struct Direction {
     class: Class,
@@ -132,8 +132,8 @@ impl Direction {
         }
     }
 
-    /// Takes the sums of frames and bytes so far. Returns the class, or `None` if there were no frames since the last
-    /// time.
+    /// Takes the total frames and bytes so far. Returns the class, or `None` if there were no frames since the last
+    /// call.
     fn update(&mut self, (frames, bytes): (u64, u64)) -> Option<Class> {
         let (frames_before, bytes_before) = core::mem::replace(&mut self.seen, (frames, bytes));
         let (frames, bytes) = (
@@ -151,7 +151,7 @@ pub(crate) struct Moderator {
     policy: Policy,
     rx: Direction,
     tx: Direction,
-    /// That of the interval, with [`Policy::Adaptive`].
+    /// Class of the current interval, with [`Policy::Adaptive`].
     class: Class,
     /// The last interrupt asked for a longer interval.
     rising: bool,
@@ -170,12 +170,12 @@ impl Moderator {
         }
     }
 
-    /// The interval now, in units of 256 ns.
+    /// Current interval, in units of 256 ns.
     pub(crate) fn interval(&self) -> u32 {
         self.interval
     }
 
-    /// Starts anew with another policy.
+    /// Sets the policy, and forgets the traffic so far.
     pub(crate) fn set_policy(&mut self, policy: Policy) {
         self.policy = policy;
         (self.rx.class, self.tx.class, self.class) = (Class::Low, Class::Low, Class::Low);
@@ -186,8 +186,8 @@ impl Moderator {
         };
     }
 
-    /// After an interrupt: takes the sums of frames and bytes so far, received and sent. Returns the interval if it
-    /// changed; of the directions that had frames, the one with the longer interval counts.
+    /// Takes the total frames and bytes so far, received and sent. To be called after an interrupt. Returns the
+    /// interval if it has changed. Of the directions that had frames, the one with the longer interval counts.
     pub(crate) fn update(&mut self, rx: (u64, u64), tx: (u64, u64)) -> Option<u32> {
         if self.policy != Policy::Adaptive {
             return None;

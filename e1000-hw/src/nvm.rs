@@ -46,8 +46,8 @@ impl EerdLayout {
 pub enum MacAddressError {
     /// RAL/RAH hold none, and the NVM does not answer.
     NvmSilent(TimedOut),
-    /// RAL/RAH hold none, and what the NVM holds is no address of a NIC either. On PCH, whose NVM is not read,
-    /// what RAL/RAH hold.
+    /// Neither RAL/RAH nor the NVM hold a valid address; this is the one in the NVM. On PCH, whose NVM is not read, it
+    /// is the one in RAL/RAH.
     Invalid(MacAddress),
 }
 
@@ -66,8 +66,8 @@ impl core::error::Error for MacAddressError {}
 const NVM_LIMIT: Duration = Duration::from_millis(100);
 const NVM_INTERVAL: Duration = Duration::from_micros(50);
 
-/// Finds out the layout of EERD by reading word 0: the address field is zero in both layouts, so the request is the
-/// same and only the place of DONE differs (as iPXE does, `intel_fetch_mac_eeprom`). Returns the layout and the word.
+/// Detects the layout of EERD by reading word 0: the address field is zero in both layouts, so the request is the same
+/// and only the position of DONE differs (iPXE, `intel_fetch_mac_eeprom`). Returns the layout and the word.
 ///
 /// # Errors
 ///
@@ -115,10 +115,10 @@ pub fn read_word(
     Ok((value >> 16) as u16)
 }
 
-/// Returns the NIC's own address: from RAL/RAH, where the NVM was loaded to; if there is none, from the NVM itself.
+/// Returns the NIC's own address: from RAL/RAH, into which hardware has loaded it from the NVM, or else from the NVM.
 ///
 /// The NVM of 82546 and 82571 holds the address of the first port; the second port's differs in the last bit. RAL and
-/// RAH have it right (8254x manual, 12.3.1).
+/// RAH hold that of the right port (8254x manual, 12.3.1).
 ///
 /// # Errors
 ///
@@ -148,7 +148,7 @@ pub fn mac_address(
     let second_port = chip.quirks.contains(Quirks::ONE_ADDRESS_FOR_TWO_PORTS)
         && registers.read(regs::STATUS) & Status::FUNC.bits() == regs::STATUS_FUNC_1;
     let address = MacAddress([a, b, c, d, e, f ^ u8::from(second_port)]);
-    // Judged as it stands in the NVM: an empty one is no address with a bit inverted.
+    // Checked before the bit is inverted, because an empty NVM would become a valid address by that.
     if MacAddress([a, b, c, d, e, f]).is_valid() {
         Ok(address)
     } else {
@@ -162,8 +162,8 @@ fn address_in(low: u32, high: u32) -> MacAddress {
     MacAddress([a, b, c, d, e, f])
 }
 
-/// Obtains the pins of the EEPROM, on parts that have it on pins behind an EERD that gave no answer: bhyve's 82545EM
-/// has no EERD (`e82545_read_register`), and a reset takes its address out of RAL and RAH (`e82545_reset`).
+/// Acquires the pins of the EEPROM if EERD did not answer, on parts that have both: bhyve's 82545EM has no EERD
+/// (`e82545_read_register`), and a reset clears its RAL and RAH (`e82545_reset`).
 fn pins<'a, R: Registers>(
     registers: &'a R,
     chip: &Chip,
@@ -181,8 +181,8 @@ fn microwire_words(registers: &impl Registers, clock: &impl Clock) -> [u16; 3] {
     [0, 1, 2].map(|word| microwire::read_word(registers, clock, word))
 }
 
-/// Reads words 0 to 2. The layout is found out, not looked up: emulators of one part have been seen with the EERD of
-/// another (VirtualBox, `e1kRegWriteEERD`).
+/// Reads words 0 to 2. The layout is detected and not taken from the chip table, because emulators of one part may have
+/// the EERD of another (VirtualBox, `e1kRegWriteEERD`).
 fn eerd_words(registers: &impl Registers, clock: &impl Clock) -> Result<[u16; 3], TimedOut> {
     let (layout, first) = detect_eerd(registers, clock)?;
     let mut words = [first, 0, 0];
@@ -192,7 +192,7 @@ fn eerd_words(registers: &impl Registers, clock: &impl Clock) -> Result<[u16; 3]
     Ok(words)
 }
 
-/// Checks the NVM for bring-up; one on pins is not asked for its checksum, which would take 170 ms.
+/// Checks the NVM for bring-up; the checksum of an EEPROM on pins is not read, which would take 170 ms.
 pub(crate) fn check(registers: &impl Registers, chip: &Chip, clock: &impl Clock) -> Warnings {
     let contents = match chip.limits.nvm {
         Nvm::Microwire | Nvm::Flash => return Warnings::empty(),
@@ -218,7 +218,7 @@ const INIT_CONTROL_2: u8 = 0x0F;
 /// [`INIT_CONTROL_2`] of 82573: deep smart power down is off.
 const NO_DEEP_POWER_DOWN: u16 = 1 << 0;
 
-/// Contents of an NVM that are of interest.
+/// Contents of an NVM that bring-up uses.
 struct Contents {
     /// Sum of the words that the checksum covers.
     sum: u16,
@@ -228,16 +228,17 @@ struct Contents {
 
 /// Words that the checksum covers.
 const CHECKSUM_WORDS: u8 = 0x40;
-/// Longest time for all of them through EERD: an answer takes below 0.1 ms, but a short sleep may be much longer.
+/// Time limit for reading all of them through EERD: an answer takes less than 0.1 ms, but a short sleep may take much
+/// longer.
 const CHECKSUM_LIMIT: Duration = Duration::from_millis(400);
-/// Condition that was not met when that time is over, although each word came in time.
+/// Condition that was not met when that time has passed, although each word came in time.
 const ALL_WORDS: &str = "all words of the EEPROM";
 /// Sum of words 0 to 0x3F (8254x manual, 5.6, word 0x3F).
 pub const CHECKSUM: u16 = 0xBABA;
 
-/// Returns whether words 0 to 0x3F of the NVM add up to [`CHECKSUM`]: worth a warning, no reason to refuse a NIC, since
-/// blank NVMs exist. `None` where the NVM is flash, which is not read. Takes about 200 ms on 82543 and 82544, a few ms
-/// elsewhere.
+/// Returns true if words 0 to 0x3F of the NVM add up to [`CHECKSUM`]. A wrong checksum deserves a warning, but is no
+/// reason to refuse a NIC, since blank NVMs exist. Returns `None` for an NVM in flash, which is not read. Takes about
+/// 200 ms on 82543 and 82544, a few ms elsewhere.
 ///
 /// # Errors
 ///

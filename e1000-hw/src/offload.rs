@@ -1,9 +1,9 @@
-//! Checksums and segmentation: what a NIC can take off a TCP/IP stack, and how it is told.
+//! Offloads: checksums and segmentation that the NIC does instead of a TCP/IP stack.
 //!
-//! To be sent: the NIC fills in checksums ([`Checksum`]), or cuts one long TCP segment into many that fit the MTU, each
-//! with its own headers ([`Segmentation`]). The caller describes the frame, has [`Offload::prepare`] put into its
-//! headers what the hardware counts on, and hands it to [`crate::nic::Tx::send_with`]. Received: the NIC says
-//! of each frame whether its checksums are right ([`ChecksumResult`]).
+//! For frames to transmit, the NIC fills in checksums ([`Checksum`]), or splits one long TCP segment into many that fit
+//! the MTU, each with its own headers ([`Segmentation`]). The caller describes the frame, prepares its headers for the
+//! hardware with [`Offload::prepare`], and passes it to [`crate::nic::Tx::send_with`]. For received frames, the NIC
+//! reports whether their checksums are correct ([`ChecksumResult`]).
 //!
 //! Everything is off until [`crate::nic::Settings::set_offloads`]. Sources: 8254x manual, 3.3 (descriptors) and 3.5
 //! (segmentation); Linux e1000 and e1000e, `e1000_tx_csum`, `e1000_tso`, `e1000_rx_checksum`.
@@ -18,42 +18,47 @@ use crate::transmit_error::TransmitError;
 pub use crate::chip::Offloads;
 pub use headers::{Headers, Ip, Transport};
 
-/// The smallest MSS that is taken: less than any TCP uses (Linux, `TCP_MIN_SND_MSS`).
+/// Smallest MSS that is accepted: less than any TCP uses (Linux, `TCP_MIN_SND_MSS`).
 pub const MIN_MSS: u16 = 48;
-/// Bytes of the longest headers that are taken with [`Segmentation`]: with the smallest MSS, the first buffer that
-/// 8254x fetches still has payload in it, without which 82544 and 82571 to 82573 fail (Linux `e1000_xmit_frame`).
+/// Bytes of the longest headers that are accepted with [`Segmentation`]: even with the smallest MSS, the first piece of
+/// a frame contains payload, without which 82544 and 82571 to 82573 fail (Linux, `e1000_xmit_frame`).
 pub const MAX_HEADERS: usize = 4 * MIN_MSS as usize - 4;
-/// Bytes of the longest frame that is cut.
+/// Bytes of the longest frame to be segmented.
 pub const MAX_SEGMENTED: usize = 65_535;
 
-/// Reason why a frame was not taken for offloading.
+/// Refusal of a frame with an offload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OffloadError {
-    /// The part cannot do this, or was not told to.
+    /// The part does not have this offload, or it is not turned on.
     NotEnabled(Offloads),
     /// Segmentation hangs PCIe parts at 10 and 100 Mbit/s (Linux e1000e, `e1000_watchdog_task`).
     LinkTooSlow,
-    /// The headers are not where the description says, do not fit the frame, or are not of that kind.
+    /// The headers do not match their description, or do not fit the frame.
     Headers,
-    /// There is nothing to do: no checksum was asked for, or the payload is no longer than the MSS.
+    /// There is nothing to do: no checksum is requested, or the payload is no longer than the MSS.
     Nothing,
-    /// The MSS is not in this range; with headers, it is the MTU that limits it.
+    /// The MSS is not in this range; the MTU, less the headers, limits it.
     Mss {
-        /// The smallest.
+        /// Smallest MSS.
         min: usize,
-        /// The largest.
+        /// Largest MSS.
         max: usize,
     },
-    /// As for any frame.
+    /// Refusal for a reason that applies to any frame.
     Transmit(TransmitError),
 }
 
 impl fmt::Display for OffloadError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NotEnabled(offloads) => write!(f, "not enabled: {offloads:?}"),
+            Self::NotEnabled(offloads) => {
+                f.write_str("not enabled:")?;
+                offloads
+                    .iter_names()
+                    .try_for_each(|(name, _)| write!(f, " {name}"))
+            }
             Self::LinkTooSlow => f.write_str("segmentation takes a link of 1000 Mbit/s"),
-            Self::Headers => f.write_str("the headers are not what they are said to be"),
+            Self::Headers => f.write_str("the headers do not match their description"),
             Self::Nothing => f.write_str("there is nothing to do"),
             Self::Mss { min, max } => write!(f, "the MSS can be {min} to {max}"),
             Self::Transmit(error) => write!(f, "{error}"),
@@ -72,37 +77,37 @@ impl From<TransmitError> for OffloadError {
 /// Checksums to fill in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Checksum {
-    /// Where the headers are.
+    /// Positions of the headers.
     pub headers: Headers,
-    /// That of the IPv4 header.
+    /// Fill in the checksum of the IPv4 header.
     pub ip: bool,
-    /// That of TCP or UDP.
+    /// Fill in the checksum of TCP or UDP.
     pub transport: bool,
 }
 
-/// A TCP segment to be cut. Sequence numbers, IPv4 ids, lengths and checksums of the parts are filled in; FIN and PSH
-/// are set in the last one only.
+/// A TCP segment to be split. The NIC fills in sequence numbers, IPv4 ids, lengths and checksums of the parts, and sets
+/// FIN and PSH in the last one only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Segmentation {
-    /// Where the headers are.
+    /// Positions of the headers.
     pub headers: Headers,
-    /// Bytes before the payload, those of all headers.
+    /// Bytes of all headers, before the payload.
     pub header_len: usize,
     /// Bytes of payload in each part but the last.
     pub mss: u16,
 }
 
-/// Work that the NIC is to do on a frame.
+/// An offload of a frame to transmit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Offload {
     /// Fill in checksums.
     Checksum(Checksum),
-    /// Cut it.
+    /// Split a TCP segment.
     Segmentation(Segmentation),
 }
 
 impl Offload {
-    /// Offloads that a NIC must have for it.
+    /// Offloads that have to be turned on for it.
     pub fn needs(&self) -> Offloads {
         match self {
             Self::Checksum(_) => Offloads::TX_CHECKSUM,
@@ -113,7 +118,7 @@ impl Offload {
         }
     }
 
-    /// Where the headers are.
+    /// Positions of the headers.
     pub fn headers(&self) -> &Headers {
         match self {
             Self::Checksum(checksum) => &checksum.headers,
@@ -121,12 +126,12 @@ impl Offload {
         }
     }
 
-    /// Puts into the headers of `frame` what the hardware adds to: zero where it stores a length or the checksum of the
-    /// IPv4 header, and the sum of the pseudo header where it stores the checksum of TCP or UDP.
+    /// Prepares the headers of `frame` for the hardware: zeroes the fields into which it stores a length or the
+    /// checksum of the IPv4 header, and stores the sum of the pseudo header in the checksum field of TCP or UDP.
     ///
     /// # Errors
     ///
-    /// [`OffloadError::Headers`] and [`OffloadError::Nothing`]; `frame` is as it was then.
+    /// [`OffloadError::Headers`] and [`OffloadError::Nothing`]; then `frame` is unchanged.
     pub fn prepare(&self, frame: &mut [u8]) -> Result<(), OffloadError> {
         self.check(frame, frame.len())?;
         let headers = self.headers();
@@ -176,12 +181,12 @@ impl Offload {
         Ok(())
     }
 
-    /// Checks the description against a frame of `len` bytes, of which `frame` has at least the headers and the longest
-    /// without a VLAN tag on the wire has `max_len`, and puts it into a context descriptor.
+    /// Checks the description against a frame of `len` bytes, of which `frame` has at least the headers, and makes its
+    /// context descriptor. `max_len` is the length of the longest frame without a VLAN tag.
     pub(crate) fn context(&self, frame: &[u8], len: usize, max_len: usize) -> Result<Context, OffloadError> {
         self.check(frame, len)?;
         let headers = self.headers();
-        // A tag in the frame comes on top.
+        // A frame with a VLAN tag may be four bytes longer.
         let max_len = max_len + usize::from(headers.is_tagged()) * TAG_LEN;
         let mut context = Context::new(headers);
         match self {
@@ -224,10 +229,10 @@ const IXSM: u32 = 1 << 8;
 /// POPTS: insert that of TCP or UDP.
 const TXSM: u32 = 1 << 9;
 
-/// A context descriptor, and what the data descriptors after it have to say.
+/// A context descriptor, and the fields of the data descriptors after it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Context {
-    /// Its four words.
+    /// The four words of the context descriptor.
     pub words: [u32; 4],
     /// POPTS, in place.
     pub options: u32,
@@ -293,7 +298,7 @@ pub enum Checked {
 
 /// The outcome of checking a received frame's checksums.
 ///
-/// A fragment has only its IPv4 header checked; whoever puts it together checks the rest.
+/// Only the IPv4 header of a fragment is checked; the rest is checked when fragments are reassembled.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ChecksumResult {
     /// That of the IPv4 header.

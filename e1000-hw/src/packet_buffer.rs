@@ -1,4 +1,4 @@
-//! The packet buffer: its split between receive and transmit, and the levels at which the peer should pause.
+//! The packet buffer: its split between receive and transmit, and the levels at which the partner has to pause.
 //!
 //! Pure functions of the chip's limits, after Linux e1000 (`e1000_reset`) and e1000e (`e1000e_reset`); 8254x manual,
 //! 13.4.16.
@@ -8,14 +8,15 @@ use crate::ethernet::STANDARD_WIRE_LEN;
 
 /// Longest frame that is not a jumbo.
 const STANDARD_FRAME: u32 = STANDARD_WIRE_LEN as u32;
-/// Bytes of a transmit descriptor, kept beside each frame in the buffer, less those of the FCS, which is not.
+/// Bytes that a frame to transmit takes in addition to its length with FCS: the descriptor, which is stored with it,
+/// less the FCS, which is not.
 const TRANSMIT_OVERHEAD: u32 = 16 - 4;
 
 /// Share of the packet buffer for receive, in KiB, when frames are up to `max_frame` bytes with VLAN tag and FCS:
 /// the value of PBA. A change of it takes effect with a reset.
 ///
-/// Where it is computed, the transmit side takes from the receive side what it lacks for two frames, but leaves room
-/// for one.
+/// If the split is computed, the transmit side gets room for two frames, as long as the receive side keeps room for
+/// one.
 pub fn receive_kib(limits: &Limits, max_frame: u32) -> u32 {
     let standard = limits.rx_packet_buffer_kib;
     if max_frame <= STANDARD_FRAME {

@@ -23,10 +23,10 @@ impl Pause {
     /// In both directions.
     pub const BOTH: Self = Self { rx: true, tx: true };
 
-    /// Offer that autonegotiation has to make for it.
+    /// Bits that autonegotiation has to advertise for it.
     ///
-    /// There is no offer that means `rx` alone: it is that of both, and what is not wanted is left off afterwards, as
-    /// Linux does (e1000, `e1000_config_fc_after_link_up`).
+    /// `rx` alone cannot be advertised. It advertises both directions, and `tx` is left off afterwards, as Linux does
+    /// (e1000, `e1000_config_fc_after_link_up`).
     pub fn offer(self) -> PauseOffer {
         PauseOffer {
             symmetric: self.rx,
@@ -89,7 +89,7 @@ pub struct PauseOffer {
     pub asymmetric: bool,
 }
 
-/// Pause that two offers come to, for the local side (IEEE 802.3, annex 28B, table 28B-3).
+/// Pause frames of the local side that result from two offers (IEEE 802.3, annex 28B, table 28B-3).
 pub fn resolve(local: PauseOffer, partner: PauseOffer) -> Pause {
     let asymmetric = local.asymmetric && partner.asymmetric;
     match (local.symmetric, partner.symmetric) {

@@ -1,4 +1,4 @@
-//! The PHY: its registers (IEEE 802.3, clause 22), its type, and what is done to it.
+//! The PHY: its registers (IEEE 802.3, clause 22), its type, and access to it.
 
 mod bitbang;
 mod copper;
@@ -107,12 +107,12 @@ bitflags! {
     }
 }
 
-/// Reason why the PHY could not be reached.
+/// Error of an access to the PHY.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PhyError {
     /// The part has fiber or serdes: there is no PHY.
     NoPhy,
-    /// Firmware or the other port did not give it up.
+    /// Firmware or the other port did not release the PHY.
     NotOwned,
     /// An access did not end.
     Busy(TimedOut),
@@ -133,7 +133,7 @@ impl fmt::Display for PhyError {
 
 impl core::error::Error for PhyError {}
 
-/// The PHY, owned against firmware and the other port until it is dropped.
+/// Access to the PHY, which keeps out firmware and the other port until it is dropped.
 pub struct Phy<'a, R: Registers, C: Clock> {
     registers: &'a R,
     clock: &'a C,

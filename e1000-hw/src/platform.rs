@@ -1,7 +1,6 @@
-//! The core's view of the world: registers, DMA memory and time, as three small traits.
+//! The core's environment as three small traits: registers, DMA memory, time.
 //!
-//! An operating system (or a test) implements them; the core never learns which. A fake of all three lives in
-//! the `fake` module.
+//! An operating system (or a test) implements them. The module `fake` has an implementation for tests.
 
 use core::ptr::NonNull;
 use core::time::Duration;
@@ -15,9 +14,9 @@ use core::time::Duration;
 /// * Each call is exactly one 32-bit access, in program order with every other call on the same device; values
 ///   are in the CPU's byte order (the bus is little endian).
 /// * `write` may be posted. A later `read` of the same device must not overtake it.
-/// * Whatever the CPU stored to DMA memory before a `write` is visible to the device before the `write` is: on
-///   x86 that is how uncacheable stores behave, elsewhere the implementation issues the barrier (aarch64:
-///   `dmb oshst`; riscv64: `fence w, o`). The core adds only the compiler's half, a release fence.
+/// * Stores of the CPU to DMA memory before a `write` are visible to the device before the `write` is. On x86
+///   uncacheable stores behave like that; elsewhere the implementation issues a barrier (aarch64: `dmb oshst`;
+///   riscv64: `fence w, o`). The core adds a release fence, which orders the compiler's accesses only.
 /// * Neither call blocks or fails. A device that is gone reads as all ones and ignores writes.
 pub trait Registers {
     /// Reads the register at `offset`.
@@ -64,7 +63,7 @@ pub unsafe trait DmaRegion {
     }
 }
 
-/// Where DMA memory comes from.
+/// Allocator of DMA memory.
 pub trait DmaAllocator {
     /// A block of DMA memory; dropping it frees the memory.
     type Region: DmaRegion;

@@ -1,8 +1,8 @@
-//! Buffers of the core's own in DMA memory, for frames that are copied in and out.
+//! The core's own buffers in DMA memory, for frames that are copied in and out.
 //!
-//! A layer above the descriptors, which know addresses only: the copying receiver and transmitter have the device work
-//! on buffer `n` with descriptor `n`, so that a buffer is free whenever its descriptor is. Frame bytes are copied
-//! through raw pointers; no reference to DMA memory ever exists.
+//! This is a layer above the descriptors, which know addresses only. The copying receiver and transmitter use buffer
+//! `n` with descriptor `n`, so a buffer is free whenever its descriptor is. Frame bytes are copied through raw
+//! pointers; no reference to DMA memory ever exists.
 
 use core::mem::ManuallyDrop;
 use core::ptr::{self, NonNull};
@@ -64,7 +64,7 @@ impl<D: DmaRegion> Pool<D> {
                 self.block_shift = (block_len / BUFFER_LEN).ilog2();
                 return Ok(());
             }
-            // Blocks of a size that could not be had everywhere are freed again; no device knows them yet.
+            // Not enough blocks of this size: free them again, and try a smaller size. No device knows them yet.
             self.blocks.fill_with(|| None);
             if block_len <= smallest {
                 return Err(OutOfDmaMemory { wanted: block_len });
@@ -94,7 +94,7 @@ impl<D: DmaRegion> Pool<D> {
         self.buffer(index).map(|(_, address)| address)
     }
 
-    /// Highest address of all buffers as the device sees them, exclusive; 0 without buffers.
+    /// End of the highest buffer as the device sees it; 0 without buffers.
     pub fn end_address(&self) -> u64 {
         self.blocks
             .iter()
@@ -113,8 +113,8 @@ impl<D: DmaRegion> Pool<D> {
         let len = len.min(BUFFER_LEN).min(out.len());
         // SAFETY: source is valid for BUFFER_LEN bytes, `out` for its length, `len` is at most both. `out` is an
         // exclusive reference and DMA regions are reachable by no reference, so they do not overlap. The device
-        // owns the buffer no more (DD was seen); should it write all the same, the bytes are arbitrary, not
-        // undefined: plain byte copies with no decision taken on them.
+        // no longer owns the buffer (DD was seen). If it writes to it nevertheless, the copied bytes are arbitrary;
+        // nothing here depends on their values.
         unsafe { ptr::copy_nonoverlapping(source.as_ptr(), out.as_mut_ptr(), len) };
         len
     }

@@ -1,8 +1,8 @@
-//! Register accesses and waits, counted and written down: what tests and benches compare.
+//! Recording of register accesses and waits, for tests and benches.
 //!
-//! A [`Log`] is for who implements [`Registers`]: the fake and the hosted home have one. A [`Recorder`] is a wrapper
-//! for any [`Registers`] and [`Clock`]; it can also change what reads give and what writes do, to play a device that
-//! misbehaves.
+//! A [`Log`] is for implementations of [`Registers`]: the fake and the hosted mode have one. A [`Recorder`] is a
+//! wrapper around any [`Registers`] and [`Clock`]. It can also change the results of reads and the effects of writes,
+//! to simulate a device that misbehaves.
 
 use core::fmt;
 use core::ops::Sub;
@@ -96,7 +96,7 @@ struct Shared {
     kept: Mutex<Option<Vec<Access>>>,
 }
 
-/// Accesses, counted and, on demand, kept. Clones share them.
+/// Accesses, which are counted, and kept on request. Clones share them.
 #[derive(Clone, Default)]
 pub struct Log(Arc<Shared>);
 
@@ -106,7 +106,7 @@ impl Log {
         *self.0.kept.lock().unwrap_or_else(PoisonError::into_inner) = Some(Vec::new());
     }
 
-    /// Returns the accesses since [`Self::start`], which it forgets.
+    /// Returns the accesses since [`Self::start`] or the last call.
     pub fn take(&self) -> Vec<Access> {
         let mut kept = self.0.kept.lock().unwrap_or_else(PoisonError::into_inner);
         kept.as_mut().map(core::mem::take).unwrap_or_default()
@@ -137,7 +137,7 @@ impl Log {
 type OnRead = Box<dyn FnMut(u32, u32) -> u32>;
 type OnWrite = Box<dyn FnMut(u32, u32) -> Option<u32>>;
 
-/// Registers, or registers and a clock, with everything that is done to them kept.
+/// Registers, or registers and a clock, whose accesses are kept.
 pub struct Recorder<T> {
     /// Registers, and perhaps a clock, that are recorded.
     pub inner: T,
@@ -159,22 +159,23 @@ impl<T> Recorder<T> {
         }
     }
 
-    /// Changes what a read gives: called with offset and value so far.
+    /// Changes the results of reads: `change` is called with the offset and the value read.
     pub fn on_read(&self, change: impl FnMut(u32, u32) -> u32 + 'static) {
         *self.on_read.borrow_mut() = Box::new(change);
     }
 
-    /// Changes what a write does: called with offset and value; `None` loses it.
+    /// Changes writes: `change` is called with offset and value, and returns the value to write, or `None` for no
+    /// write.
     pub fn on_write(&self, change: impl FnMut(u32, u32) -> Option<u32> + 'static) {
         *self.on_write.borrow_mut() = Box::new(change);
     }
 
-    /// Returns what was done since the last time.
+    /// Returns the accesses since the last call.
     pub fn take(&self) -> Vec<Access> {
         self.log.take()
     }
 
-    /// Returns what was done since the last time to these registers.
+    /// Returns the accesses to these registers since the last call.
     pub fn take_of(&self, offsets: &[u32]) -> Vec<Access> {
         let mut all = self.take();
         all.retain(|access| match access {
@@ -186,7 +187,7 @@ impl<T> Recorder<T> {
 }
 
 impl<T: Clock> Recorder<T> {
-    /// Returns how long `work` took.
+    /// Returns the time that `work` took.
     pub fn time(&self, work: impl FnOnce()) -> Duration {
         let start = self.inner.now();
         work();

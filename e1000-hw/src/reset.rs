@@ -1,4 +1,4 @@
-//! Stop and reset: neither relies on firmware, nor on CTRL.RST doing anything (QEMU's `e1000` ignores it, `set_ctrl`).
+//! Stop and reset. Neither relies on firmware, nor on an effect of CTRL.RST (QEMU's `e1000` ignores it, `set_ctrl`).
 //!
 //! Sources: 8254x manual, 14.7; 82574 datasheet, 4.6.1 and 4.6.2; Linux e1000 (`e1000_reset_hw`) and e1000e
 //! (`e1000_reset_hw_82571`, `e1000_reset_hw_ich8lan`).
@@ -21,8 +21,8 @@ const RESET_LIMIT: Duration = Duration::from_millis(20);
 /// Longest wait for the NVM of 8257x to load (Linux e1000e, `AUTO_READ_DONE_TIMEOUT`).
 const AUTO_READ_LIMIT: Duration = Duration::from_millis(10);
 
-/// Stops interrupts, receiver and transmitter with a handful of posted writes and no wait: no more can be done without
-/// a clock. DMA may still be in flight after it returns.
+/// Stops interrupts, receiver and transmitter with a few posted writes, without waiting, since there is no clock. DMA
+/// may still be in flight when it returns.
 pub(crate) fn post_stop(registers: &impl Registers, chip: &Chip) {
     registers.write(regs::IMC, regs::ALL_ONES);
     registers.write(regs::TCTL, Tctl::PSP.bits());
@@ -34,10 +34,10 @@ pub(crate) fn post_stop(registers: &impl Registers, chip: &Chip) {
     }
 }
 
-/// Stops interrupts, receiver and transmitter, and waits until their DMA should have ended: for a panic hook, a
-/// tenth of a second at most. Returns whether PCIe parts told that they ended being a bus master; true for others.
+/// Stops interrupts, receiver and transmitter, and waits until their DMA should have ended, for a panic hook: a tenth
+/// of a second at most. Returns false if a PCIe part is still a bus master; true for others.
 ///
-/// Writes are posted: reading STATUS pushes them to the device before the wait begins.
+/// Writes are posted, so STATUS is read to flush them to the device before the wait.
 pub fn stop_now(registers: &impl Registers, chip: &Chip, clock: &impl Clock) -> bool {
     let by_reset = chip.quirks.contains(Quirks::NO_RX_DISABLE);
     if by_reset {
@@ -58,8 +58,8 @@ pub fn stop_now(registers: &impl Registers, chip: &Chip, clock: &impl Clock) -> 
     ended
 }
 
-/// Turns off a receiver that CTRL.RST has left on, as that of QEMU 7.2's `e1000e` (`e1000e_core_reset`): the last
-/// resort where only a reset may stop it.
+/// Turns off a receiver that CTRL.RST has left on, as on QEMU 7.2's `e1000e` (`e1000e_core_reset`). The last resort on
+/// parts whose receiver may only be stopped by a reset.
 fn stop_receiver(registers: &impl Registers, clock: &impl Clock) {
     if registers.read(regs::RCTL) & Rctl::EN.bits() != 0 {
         registers.write(regs::RCTL, 0);
@@ -68,8 +68,8 @@ fn stop_receiver(registers: &impl Registers, clock: &impl Clock) {
     }
 }
 
-/// Has PCIe parts end their requests as a bus master (82574 datasheet, 10.2.2.1; Linux e1000e,
-/// `e1000e_disable_pcie_master`). Returns whether they did; true for others.
+/// Makes PCIe parts end their requests as a bus master (82574 datasheet, 10.2.2.1; Linux e1000e,
+/// `e1000e_disable_pcie_master`). Returns false if they did not in time; true for others.
 fn disable_bus_master(registers: &impl Registers, chip: &Chip, clock: &impl Clock) -> bool {
     if !chip.mac().is_pcie() {
         return true;
@@ -86,8 +86,8 @@ fn disable_bus_master(registers: &impl Registers, chip: &Chip, clock: &impl Cloc
     ended.is_ok()
 }
 
-/// Stops the device and waits until its DMA has ended; with [`Warnings::BUS_MASTER_BUSY`] it has not, and what the
-/// device was given must not be freed.
+/// Stops the device and waits until its DMA has ended. With [`Warnings::BUS_MASTER_BUSY`] it has not, and memory that
+/// the device was given must not be freed.
 ///
 /// Writes RCTL only if the receiver is on: on QEMU's `e1000` each write of RCTL stops reception for a second
 /// (`set_rx_control`).
@@ -106,7 +106,7 @@ pub fn quiesce(registers: &impl Registers, chip: &Chip, clock: &impl Clock) -> W
         registers.read(regs::STATUS);
         clock.sleep(DRAIN);
     }
-    // A part that does not answer is reset all the same.
+    // A part that does not answer is reset nevertheless.
     if disable_bus_master(registers, chip, clock) {
         Warnings::empty()
     } else {
@@ -118,8 +118,8 @@ pub fn quiesce(registers: &impl Registers, chip: &Chip, clock: &impl Clock) -> W
 ///
 /// The steps are those of Linux e1000 (`e1000_reset_hw`) and e1000e (`e1000_reset_hw_82571`, `e1000_reset_hw_ich8lan`)
 /// for the part's [`Reset`]. One deviation: Linux resets 82544, 82540, 82545, 82546 and 82541 through the I/O BAR,
-/// since they may not acknowledge the write to memory that resets them. The core has no I/O BAR; emulators take the
-/// write to memory, and those parts were not tried.
+/// because they may not acknowledge the memory write that resets them. The core has no I/O BAR. Emulators accept the
+/// memory write; these parts were not tried.
 ///
 /// # Errors
 ///
@@ -138,7 +138,7 @@ pub fn reset(registers: &impl Registers, chip: &Chip, clock: &impl Clock) -> Res
     let guard = SemaphoreGuard::acquire(registers, chip, clock, Purpose::Reset);
     warnings |= guard.warnings();
     let ctrl = registers.read(regs::CTRL);
-    // A PHY reset that was asked for above has ended, and is not asked for again.
+    // A PHY reset from above has ended, and must not be requested again.
     let ctrl = ctrl & !Ctrl::PHY_RST.bits() | Ctrl::RST.bits();
     let path = if chip.quirks.contains(Quirks::SHADOW_RESET) {
         regs::CTRL_DUP
@@ -154,7 +154,7 @@ pub fn reset(registers: &impl Registers, chip: &Chip, clock: &impl Clock) -> Res
         }
         Reset::Eeprom => clock.sleep(Duration::from_millis(5)),
         Reset::EepromSlow => clock.sleep(Duration::from_millis(20)),
-        // No access before the part is back, a read least of all (Linux e1000e, `e1000_reset_hw_82571`).
+        // No access, not even a read, before the part is back (Linux e1000e, `e1000_reset_hw_82571`).
         Reset::Pcie | Reset::PciePhyFromNvm => clock.sleep(Duration::from_millis(1)),
         Reset::Pch => clock.sleep(Duration::from_millis(20)),
     }
@@ -177,7 +177,7 @@ pub fn reset(registers: &impl Registers, chip: &Chip, clock: &impl Clock) -> Res
             Duration::from_millis(1),
             || registers.read(regs::EECD) & regs::EECD_AUTO_RD != 0,
         );
-        // Without an address in RAL and RAH, which the NVM loads, bring-up ends anyway.
+        // A failure is ignored: without the address that the NVM loads into RAL and RAH, bring-up fails anyway.
         if loaded.is_err() {
             warnings |= Warnings::NVM_NOT_LOADED;
         }

@@ -1,8 +1,8 @@
-//! Descriptor rings: where the device is told what to fetch and where to write, and says what it has done.
+//! Descriptor rings, shared with the device.
 //!
-//! Nothing here knows a register, a frame or a buffer: a descriptor takes a bus address and a length, whoever owns the
-//! memory behind it. A descriptor is four 32-bit words, each loaded and stored as one atomic access, so that a device
-//! that changes its mind half-way can give wrong values, never torn or undefined ones.
+//! Nothing here knows registers, frames or buffers: a descriptor takes the bus address and the length of any memory. It
+//! has four 32-bit words, each of which is loaded and stored with one atomic access. So a device that changes a
+//! descriptor at the wrong time can cause wrong values, but no torn or undefined ones.
 
 use core::fmt;
 use core::mem::ManuallyDrop;
@@ -23,7 +23,8 @@ pub const MAX_DESCRIPTORS: u32 = 4096;
 pub struct RingSize(NonZeroU32);
 
 impl RingSize {
-    /// The default: at 1.488 million frames/s, line rate, a little more than two intervals at 8000 interrupts/s.
+    /// The default: enough for a little more than two intervals at 8000 interrupts/s and line rate, 1.488 million
+    /// frames/s.
     pub const DEFAULT: Self = match Self::new(512) {
         Some(size) => size,
         None => panic!("512 is a valid ring size"),
@@ -56,7 +57,7 @@ impl RingSize {
     }
 }
 
-/// There is not enough DMA memory.
+/// Error: there is not enough DMA memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OutOfDmaMemory {
     /// Bytes of the smallest block that was refused.
@@ -71,7 +72,7 @@ impl fmt::Display for OutOfDmaMemory {
 
 impl core::error::Error for OutOfDmaMemory {}
 
-/// The second half of a descriptor: what the driver asks for, or what the device reports.
+/// The second half of a descriptor: the driver's command, or the device's report.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct DescriptorStatus {
     /// Bytes 8 to 11.
@@ -122,7 +123,7 @@ impl<D: DmaRegion> DescriptorRing<D> {
         self.size.get() * DESCRIPTOR_LEN as u32
     }
 
-    /// Highest address of the ring as the device sees it, exclusive.
+    /// End of the ring as the device sees it.
     pub fn end_address(&self) -> u64 {
         self.bus_address() + u64::from(self.byte_len())
     }
@@ -131,9 +132,9 @@ impl<D: DmaRegion> DescriptorRing<D> {
         debug_assert!(word < 4);
         let offset = self.size.slot(counter) as usize * DESCRIPTOR_LEN + word * 4;
         // SAFETY: `slot` is below `size`, and `new` checked that the region holds `size` descriptors, so the word lies
-        // inside it; regions are aligned to 4096, so words are aligned. The region lives as long as `self`, because
-        // whoever calls `free` promises not to use the ring any more. Descriptors are only ever accessed through these
-        // atomics by the CPU, or by the device.
+        // inside it; regions are aligned to 4096, so words are aligned. The region lives as long as `self`, because the
+        // caller of `free` promises not to use the ring any more. The CPU accesses descriptors through these atomics
+        // only.
         unsafe { AtomicU32::from_ptr(self.region.as_ptr().as_ptr().add(offset).cast()) }
     }
 
@@ -153,7 +154,7 @@ impl<D: DmaRegion> DescriptorRing<D> {
             .store(status.high.to_le(), Ordering::Release);
     }
 
-    /// Bytes 12 to 15 of descriptor `counter`. What the device stored before them is visible afterwards.
+    /// Bytes 12 to 15 of descriptor `counter`. Earlier stores of the device are visible afterwards.
     pub fn high(&self, counter: u32) -> u32 {
         let high = u32::from_le(self.word(counter, 3).load(Ordering::Relaxed));
         // The length and the frame's bytes must not be read before DD was seen.

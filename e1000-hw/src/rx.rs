@@ -1,8 +1,8 @@
-//! Receiving: descriptors with buffers on their way to the device, and back with frames.
+//! Receiving.
 //!
-//! [`ring`] has the descriptors and works on addresses, [`assembly`] makes frames of what the device reports. On top of
-//! them, a receiver either copies frames out of buffers of its own ([`copying`]), or has the buffers of its owner
-//! filled ([`by_address`]).
+//! [`ring`] has the descriptors and works on addresses, [`assembly`] puts frames of several descriptors together. On
+//! top of them, a receiver either copies frames out of its own buffers ([`copying`]), or lets the device fill its
+//! owner's ([`by_address`]).
 
 mod assembly;
 mod by_address;
@@ -27,19 +27,19 @@ use ring::RxRing;
 pub struct RxCounters {
     /// Good frames that were handed to the owner.
     pub frames: u64,
-    /// Their bytes, without FCS, before a short reader's truncation.
+    /// Bytes of these frames without FCS, including those that did not fit the owner's buffer.
     pub bytes: u64,
     /// Frames longer than the MTU allows, dropped whole.
     pub oversized: u64,
     /// Frames with an error bit (CE, SE, SEQ, CXE, RXE).
     pub errors: u64,
-    /// Frames whose length no frame can have: below 14 bytes, above the buffer, or a gap in the middle.
+    /// Frames with an impossible length: below 14 bytes, longer than the buffer, or with a short buffer in the middle.
     pub bad_length: u64,
     /// Good frames that the owner dropped.
     pub dropped: u64,
 }
 
-/// The receive ring, with the buffers of its own if it copies.
+/// The receive ring, with its buffers if it copies frames.
 pub(crate) struct Receiver<D: DmaRegion> {
     ring: RxRing<D>,
     /// Empty if the buffers are the owner's.
@@ -61,8 +61,8 @@ impl<D: DmaRegion> Receiver<D> {
         }
     }
 
-    /// Programs base, length, head and tail, and forgets what was received. The receiver must be disabled, its DMA
-    /// ended. Buffers of the owner's are given back.
+    /// Programs base, length, head and tail, and drops received frames. The receiver must be disabled and its DMA
+    /// ended. Buffers of the owner go back to it.
     pub fn program(&mut self, registers: &impl Registers) {
         self.assembly.reset();
         self.tokens.return_all();
@@ -75,12 +75,12 @@ impl<D: DmaRegion> Receiver<D> {
         }
     }
 
-    /// Tells the hardware of the buffers: the first write of RDT that means anything.
+    /// Posts the first buffers to the hardware.
     pub fn start(&mut self, registers: &impl Registers) {
         self.ring.publish(registers);
     }
 
-    /// Results of frames so far.
+    /// Counters of frames so far.
     pub fn counters(&self) -> RxCounters {
         self.counters
     }
@@ -95,28 +95,28 @@ impl<D: DmaRegion> Receiver<D> {
         self.ring.size()
     }
 
-    /// Highest address that the device is given, exclusive; buffers of the owner's apart.
+    /// End of the highest memory that the device is given, apart from the owner's buffers.
     pub fn end_address(&self) -> u64 {
         self.pool.end_address().max(self.ring.end_address())
     }
 
-    /// Drops frames of more than `limit` bytes without FCS. Those that fit one buffer always pass: it is the MAC that
-    /// drops what is longer than 1522 bytes unless RCTL.LPE is set.
+    /// Drops frames of more than `limit` bytes without FCS. Frames that fit one buffer always pass here: the MAC drops
+    /// those longer than 1522 bytes, unless RCTL.LPE is set.
     pub fn set_limit(&mut self, limit: usize) {
         self.assembly.set_limit(limit, capacity(self.size()));
     }
 
-    /// The VLAN tag that was stripped from the frame last found, if it had one and CTRL.VME is set.
+    /// VLAN tag that was stripped from the current frame, if it had one and CTRL.VME is set.
     pub fn tag(&self) -> Option<u16> {
         self.assembly.last().tag()
     }
 
-    /// The result of checking the checksums of the frame last found, if RXCSUM is set; `pcie` is the part's.
+    /// Result of the checksum checks of the current frame, if RXCSUM is set; `pcie` is true for PCIe parts.
     pub fn checksums(&self, pcie: bool) -> ChecksumResult {
         self.assembly.last().checksums(pcie)
     }
 
-    /// Descriptor that is looked at next, and the value last written to RDT: free-running.
+    /// Free-running counters: the next descriptor to look at, and the value last written to RDT.
     pub fn position(&self) -> (u32, u32) {
         self.ring.position()
     }
@@ -126,22 +126,22 @@ impl<D: DmaRegion> Receiver<D> {
         self.ring.status(counter)
     }
 
-    /// A register was accessed that no hypervisor holds back, so that the device has seen all that was written before.
+    /// Records an access to a register that no hypervisor delays: the device has seen all earlier writes.
     pub fn note_flush(&mut self) {
         self.ring.note_flush();
     }
 
-    /// Returns true if the device may not know of all buffers that it was given, see [`RxRing::has_unseen`].
+    /// Returns true if the device may not have seen all buffers that were posted, see [`RxRing::has_unseen`].
     pub fn has_unseen(&self) -> bool {
         self.ring.has_unseen()
     }
 
-    /// Returns true if the device may run out of buffers for want of those.
+    /// Returns true if the device may run out of buffers because it has not seen those.
     pub fn may_starve(&self) -> bool {
         self.ring.may_starve()
     }
 
-    /// Returns true if the device has filled the descriptor that is looked at next.
+    /// Returns true if the device has filled the next descriptor to look at.
     pub fn has_arrived(&self) -> bool {
         let ahead = if self.pool.is_empty() {
             0

@@ -2,11 +2,11 @@
 //!
 //! | part | tested |
 //! |---|---|
-//! | link | STATUS.LU, before anything is disturbed; one that negotiates gets 5 s |
-//! | registers | bits that have to keep what is written to them (`registers`) |
+//! | link | STATUS.LU, before the other tests disturb it; a negotiation gets 5 s |
+//! | registers | bits that have to keep the value written (`registers`) |
 //! | nvm | the checksum of words 0 to 0x3F |
 //! | loopback | frames of three lengths that come back unchanged without leaving the NIC (`loopback`) |
-//! | interrupt | one that is raised by software (ICS) arrives, as the owner tells |
+//! | interrupt | one that is raised by software (ICS) arrives, as the owner reports |
 //!
 //! [`crate::nic::Diagnostics::start_self_test`] runs them.
 
@@ -22,11 +22,11 @@ use crate::wait::TimedOut;
 /// Result of one part.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// As it should be.
+    /// The part works.
     Passed,
-    /// Not tested, for this reason.
+    /// The part was not tested, for this reason.
     Skipped(&'static str),
-    /// Not as it should be.
+    /// The part does not work.
     Failed(Failure),
 }
 
@@ -48,7 +48,7 @@ impl fmt::Display for Outcome {
     }
 }
 
-/// Fault that was found.
+/// Fault found by a test.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Failure {
     /// There is no link.
@@ -127,14 +127,14 @@ pub struct Report {
     pub interrupt: Outcome,
     /// Registers that only some emulators lack and that read as zero whatever was written. None on metal.
     pub absent_registers: u32,
-    /// From start to end.
+    /// Time from start to end.
     pub took: Duration,
 }
 
 const NOT_REACHED: Outcome = Outcome::Skipped("not reached");
 
 impl Report {
-    /// Report in which no part was reached yet.
+    /// Report at the start, before any part was tested.
     pub(crate) const fn new() -> Self {
         Self {
             link: NOT_REACHED,
@@ -147,7 +147,7 @@ impl Report {
         }
     }
 
-    /// Has all parts fail that were not tested yet.
+    /// Marks all parts that were not tested yet as failed.
     pub(crate) fn fail_rest(&mut self, failure: Failure) {
         for outcome in [
             &mut self.link,

@@ -1,7 +1,7 @@
-//! Counters of the hardware: 32 bits, cleared by reading, added up here in 64.
+//! Counters of the hardware: they have 32 bits and are cleared by reading; here they are summed up in 64 bits.
 //!
-//! Eighteen of some sixty (8254x manual, 13.7): those that tell why a frame was lost, and of which kind frames are. In
-//! a virtual machine each costs an exit, so they are read only when somebody asks.
+//! Eighteen of some sixty (8254x manual, 13.7): the reasons for lost frames, and the kinds of frames. In a virtual
+//! machine each read costs an exit, so they are read only on request.
 
 use crate::platform::Registers;
 use crate::regs;
@@ -53,7 +53,7 @@ impl Statistics {
         COUNTERS.iter().map(|counter| counter.name).zip(self.sums)
     }
 
-    /// Reads, and so clears, the registers. A device that is gone counts nothing.
+    /// Reads the registers, which clears them, and adds them up. Does nothing if the device is gone.
     pub(crate) fn collect(&mut self, registers: &impl Registers) {
         if registers.read(regs::STATUS) == regs::ALL_ONES {
             return;
@@ -63,7 +63,7 @@ impl Statistics {
         }
     }
 
-    /// Reads the registers to clear them: what an earlier driver left does not count.
+    /// Reads the registers to clear the counts of an earlier driver.
     pub(crate) fn discard(registers: &impl Registers) {
         for counter in &COUNTERS {
             registers.read(counter.offset);

@@ -1,9 +1,9 @@
-//! Tokens: which buffer or frame of its own the owner gets back.
+//! Tokens: numbers of buffers and frames in the owner's memory.
 
-/// Number of a buffer, or of a frame, that the owner gave the NIC by bus address.
+/// Number of a buffer or a frame that the owner gave the NIC by bus address.
 ///
-/// Each direction counts its own from 0 and wraps at `u32::MAX`. They come back in this order, each once: an owner may
-/// keep a queue and ignore the numbers, or a table with as many entries as the ring has descriptors and use
+/// Each direction counts from 0 and wraps at `u32::MAX`. Tokens come back in this order, each once. So an owner may
+/// keep a queue and ignore the numbers, or keep a table with as many entries as the ring has descriptors and use
 /// [`Self::slot`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Token(u32);
@@ -18,7 +18,7 @@ impl Token {
         self.0
     }
 
-    /// Entry of a table that has as many entries as the ring has descriptors. No two tokens that are out have the same.
+    /// Index into a table with as many entries as the ring has descriptors. No two tokens in use have the same index.
     pub const fn slot(self, ring: crate::RingSize) -> usize {
         ring.slot(self.0) as usize
     }

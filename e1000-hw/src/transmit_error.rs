@@ -1,23 +1,23 @@
-//! Reasons why a frame was not taken.
+//! Refusals of frames to transmit.
 
 use core::fmt;
 
-/// Reason why a frame was not taken.
+/// Refusal of a frame to transmit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TransmitError {
-    /// Fewer bytes than a header has; of a frame that is not copied, fewer than
+    /// The frame is shorter than a header, or, if it is not copied, shorter than
     /// [`MIN_FRAME_LEN`](crate::ethernet::MIN_FRAME_LEN).
     TooShort,
-    /// More bytes than a frame may have with this MTU; a VLAN tag may come on top.
+    /// The frame is longer than this MTU allows.
     TooLong {
-        /// The most that would have been taken.
+        /// Longest frame that would be accepted here.
         limit: usize,
     },
-    /// More pieces than the ring has descriptors.
+    /// The frame has more segments than the ring has descriptors.
     TooManySegments,
-    /// No free descriptor; try again when the hardware has sent some.
+    /// There are not enough free descriptors until the hardware has sent some frames.
     Full,
-    /// The NIC has no buffers of its own to copy the frame into.
+    /// The NIC has no buffers to copy the frame into.
     NoBuffers,
 }
 

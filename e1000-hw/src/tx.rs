@@ -1,8 +1,8 @@
-//! Transmitting: frames on their way to the device.
+//! Transmitting.
 //!
-//! [`ring`] has the descriptors and works on addresses, [`cut`] says how a frame is spread over them. A transmitter
-//! either copies frames into buffers of its own ([`copying`]), or has the device fetch them from memory of its owner's
-//! ([`by_address`]); both kinds share the ring, in order.
+//! [`ring`] has the descriptors and works on addresses, [`cut`] splits a frame into pieces, one for each descriptor. A
+//! transmitter either copies frames into its own buffers ([`copying`]), or lets the device fetch them from its owner's
+//! memory ([`by_address`]). Both kinds share the ring, in order.
 
 mod by_address;
 mod copying;
@@ -10,7 +10,7 @@ mod cut;
 mod ring;
 
 use crate::chip::{Chip, Quirks};
-use crate::ethernet::{HEADER_LEN, MIN_FRAME_LEN, STANDARD_FRAME_LEN, TAG_LEN};
+use crate::ethernet::{HEADER_LEN, MIN_FRAME_LEN, STANDARD_FRAME_LEN, TAG_LEN, ether_type};
 use crate::offload::{Context, DEXT, DTYP_DATA};
 use crate::platform::{DmaRegion, Registers};
 use crate::pool::Pool;
@@ -26,24 +26,24 @@ use ring::{Options, TxRing};
 /// Command byte: insert the VLAN tag from bits 31:16 of the high word. Takes CTRL.VME on 8254x.
 const VLE: u32 = 1 << 30;
 
-/// Shorter frames are filled up with zeroes to this length: padding by the MAC (TCTL.PSP) corrupts short frames
-/// on PCI and PCI-X parts, and 8257x wants at least 17 bytes (Linux e1000 and e1000e, `e1000_xmit_frame`).
+/// Length to which shorter frames are padded with zeroes. Padding by the MAC (TCTL.PSP) corrupts short frames on PCI
+/// and PCI-X parts, and 8257x needs at least 17 bytes (Linux e1000 and e1000e, `e1000_xmit_frame`).
 const PADDED_LEN: usize = MIN_FRAME_LEN;
-/// EtherTypes of a VLAN tag: 802.1Q and 802.1ad.
-const TAG_TYPES: [[u8; 2]; 2] = [[0x81, 0x00], [0x88, 0xA8]];
+/// EtherTypes of a VLAN tag.
+const TAG_TYPES: [[u8; 2]; 2] = [ether_type::VLAN, ether_type::OUTER_VLAN];
 
 /// Results of frames to transmit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct TxCounters {
-    /// Frames taken.
+    /// Frames accepted.
     pub frames: u64,
-    /// Their bytes, without padding and FCS.
+    /// Bytes of these frames, without padding and FCS.
     pub bytes: u64,
-    /// Frames taken and dropped again, because the link was down for too long, or because the device was reset.
+    /// Accepted frames that were dropped, because the link was down for too long or the device was reset.
     pub dropped: u64,
 }
 
-/// The transmit ring, with the buffers of its own into which it copies.
+/// The transmit ring, with its buffers if it copies frames.
 pub(crate) struct Transmitter<D: DmaRegion> {
     ring: TxRing<D>,
     /// Empty if frames are sent from the owner's memory only.
@@ -52,9 +52,9 @@ pub(crate) struct Transmitter<D: DmaRegion> {
     max_len: usize,
     /// See [`Quirks::PREMATURE_TSO_WRITE_BACK`].
     needs_sentinel: bool,
-    /// Bytes to which a frame that the hardware completes or cuts is filled up.
+    /// Bytes to which a frame with an offload is padded.
     offload_padding: usize,
-    /// The frame before was segmented, by a part that needs a sentinel then.
+    /// The previous frame was segmented, by a part that needs a sentinel in the next one.
     after_segmentation: bool,
     /// Pieces end where 82544 in PCI-X mode can fetch them, see [`Cut::upper_dword`].
     upper_dword: bool,
@@ -62,7 +62,7 @@ pub(crate) struct Transmitter<D: DmaRegion> {
     counters: TxCounters,
 }
 
-/// Checks the length of a frame that begins with `head` against that of the longest untagged one.
+/// Checks the length of a frame that begins with `head`; `max_len` is that of the longest untagged frame.
 fn check_len(len: usize, head: &[u8], max_len: usize) -> Result<(), TransmitError> {
     if len < HEADER_LEN {
         return Err(TransmitError::TooShort);
@@ -88,8 +88,8 @@ impl<D: DmaRegion> Transmitter<D> {
             pool: Pool::empty(),
             max_len: STANDARD_FRAME_LEN,
             needs_sentinel: chip.quirks.contains(Quirks::PREMATURE_TSO_WRITE_BACK),
-            // The MAC of 8257x pads from 17 bytes on, which headers have (Linux e1000e, `e1000_xmit_frame`). QEMU's
-            // counts padding as payload when it computes a checksum.
+            // The MAC of 8257x pads frames of 17 bytes or more, and headers are longer than that (Linux e1000e,
+            // `e1000_xmit_frame`). Software padding would do harm: QEMU includes it in checksums of the payload.
             offload_padding: if chip.quirks.contains(Quirks::PADDING_CORRUPTS) {
                 PADDED_LEN
             } else {
@@ -102,8 +102,8 @@ impl<D: DmaRegion> Transmitter<D> {
         }
     }
 
-    /// Programs base, length, head and tail. Frames that are in the ring are dropped and counted. The transmitter
-    /// must be disabled, its DMA ended.
+    /// Programs base, length, head and tail. Frames in the ring are dropped and counted. The transmitter must be
+    /// disabled and its DMA ended.
     pub fn program(&mut self, registers: &impl Registers) {
         self.counters.dropped += u64::from(self.ring.frames_in_flight() + self.ring.pending());
         self.tokens.drop_all();
@@ -111,7 +111,7 @@ impl<D: DmaRegion> Transmitter<D> {
         self.ring.program(registers);
     }
 
-    /// Results of frames so far.
+    /// Counters of frames so far.
     pub fn counters(&self) -> TxCounters {
         self.counters
     }
@@ -121,52 +121,53 @@ impl<D: DmaRegion> Transmitter<D> {
         self.ring.size()
     }
 
-    /// Highest address that the device is given, exclusive; memory of the owner's apart.
+    /// End of the highest memory that the device is given, apart from the owner's.
     pub fn end_address(&self) -> u64 {
         self.pool.end_address().max(self.ring.end_address())
     }
 
-    /// Has pieces of frames end where 82544 in PCI-X mode can fetch them.
+    /// Ends pieces of frames where 82544 in PCI-X mode can fetch them, see [`Cut::upper_dword`].
     pub fn end_in_upper_dword(&mut self) {
         self.upper_dword = true;
     }
 
-    /// Longest frame that the ring can take in one piece.
+    /// Longest frame that fits the ring.
     pub fn capacity(&self) -> usize {
-        (self.size().get() - 1 - self.apart()) as usize * PIECE_LEN
+        (self.size().get() - 1 - self.extra_descriptors()) as usize * PIECE_LEN
     }
 
-    /// Descriptors that last bytes may take besides.
-    fn apart(&self) -> u32 {
+    /// Additional descriptors for the last bytes of a frame.
+    fn extra_descriptors(&self) -> u32 {
         u32::from(self.upper_dword)
     }
 
-    /// Refuses frames of more than `max_len` bytes, without FCS; a VLAN tag may come on top.
+    /// Sets the longest untagged frame, without FCS; a frame with a VLAN tag may be four bytes longer.
     pub fn set_max_len(&mut self, max_len: usize) {
         self.max_len = max_len.min(self.capacity() - TAG_LEN);
     }
 
-    /// Descriptors that the longest frame takes.
+    /// Descriptors of the longest frame.
     fn longest(&self) -> u32 {
-        (self.max_len + TAG_LEN).div_ceil(PIECE_LEN) as u32 + self.apart()
+        (self.max_len + TAG_LEN).div_ceil(PIECE_LEN) as u32 + self.extra_descriptors()
     }
 
-    /// Returns true if a frame can be taken now, of any length that is allowed.
+    /// Returns true if there is room for a frame of the greatest length. Reclaims descriptors if needed.
     pub fn has_room(&mut self) -> bool {
         self.make_room(self.longest()).is_ok()
     }
 
-    /// Frames taken that the hardware was not told of yet.
+    /// Accepted frames that were not posted yet.
     pub fn pending(&self) -> u32 {
         self.ring.pending()
     }
 
-    /// Descriptors that the hardware was told of and that were not taken back.
+    /// Descriptors that were posted and not reclaimed.
     pub fn in_flight(&self) -> u32 {
         self.ring.in_flight()
     }
 
-    /// Oldest descriptor with the hardware, first that it was not told of, first free one: free-running.
+    /// Free-running counters: the oldest descriptor that was not reclaimed, the first that was not posted, the first
+    /// that is free.
     pub fn position(&self) -> (u32, u32, u32) {
         self.ring.position()
     }
@@ -176,19 +177,18 @@ impl<D: DmaRegion> Transmitter<D> {
         self.ring.status(counter)
     }
 
-    /// Tells the hardware of every frame taken since the last time, with one write of TDT; with none if there is
-    /// nothing to tell. Returns true if it was written.
+    /// Posts all accepted frames to the hardware, with at most one write of TDT. Returns true if it was written.
     pub fn post(&mut self, registers: &impl Registers) -> bool {
         self.ring.post(registers)
     }
 
-    /// Takes back the descriptors of frames that were sent.
+    /// Reclaims the descriptors of frames that were sent.
     pub fn reclaim(&mut self) {
         let by_address = self.ring.reclaim();
         self.tokens.done(by_address);
     }
 
-    /// Drops the frames that the hardware was not told of, and counts them. Returns how many.
+    /// Drops and counts the frames that were not posted. Returns their number.
     pub fn drop_pending(&mut self) -> u32 {
         let (dropped, by_address) = self.ring.drop_pending();
         self.tokens.drop_last(by_address);
@@ -196,12 +196,12 @@ impl<D: DmaRegion> Transmitter<D> {
         dropped
     }
 
-    /// Counts a frame that was taken only to be dropped.
+    /// Counts a frame that was accepted and dropped at once.
     pub fn count_dropped(&mut self) {
         self.counters.dropped += 1;
     }
 
-    /// Makes sure that so many descriptors are free.
+    /// Makes sure that `needed` descriptors are free.
     fn make_room(&mut self, needed: u32) -> Result<(), TransmitError> {
         if self.ring.space() < needed {
             self.reclaim();
@@ -212,7 +212,7 @@ impl<D: DmaRegion> Transmitter<D> {
         Ok(())
     }
 
-    /// The way in which a frame with this context, or with none, is spread over descriptors.
+    /// Rules for splitting a frame with this context, or without one, into pieces.
     fn cut(&self, context: Option<&Context>) -> Cut {
         let mss = context.and_then(|context| context.mss);
         let (piece_len, sentinel) = match mss {
@@ -226,8 +226,8 @@ impl<D: DmaRegion> Transmitter<D> {
         }
     }
 
-    /// Puts the context, if there is one, into the ring. Returns the descriptor after it, and the options of those of
-    /// the frame.
+    /// Puts the context descriptor, if there is one, into the ring. Returns the number of the next descriptor, and the
+    /// options of the frame's data descriptors.
     fn put_context(&mut self, context: Option<&Context>, tag: Option<u16>) -> (u32, Options) {
         let (.., next) = self.ring.position();
         let (command, high) = match tag {
@@ -248,7 +248,7 @@ impl<D: DmaRegion> Transmitter<D> {
         (next.wrapping_add(1), options)
     }
 
-    /// The frame up to descriptor `end` is complete.
+    /// Accepts the frame whose descriptors end before `end`.
     fn commit(&mut self, end: u32, len: usize, context: Option<&Context>) {
         self.ring.commit(end);
         let segmented = context.is_some_and(|context| context.mss.is_some());

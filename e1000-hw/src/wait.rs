@@ -5,12 +5,12 @@ use core::time::Duration;
 
 use crate::platform::Clock;
 
-/// A wait for the hardware that ended without what it waited for.
+/// Error: the hardware did not reach a state in time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TimedOut {
-    /// Condition that was waited for.
+    /// Description of the state.
     pub waited_for: &'static str,
-    /// Time that was given to it.
+    /// Time limit.
     pub limit: Duration,
 }
 

@@ -1,5 +1,5 @@
-//! Conditions that bring-up, a reset or a change of the link met that somebody should know of, but that are no reason
-//! to stop.
+//! Warnings: conditions met in bring-up, a reset or a change of the link that are worth a report, but no reason to
+//! stop.
 
 use core::fmt;
 

@@ -1,9 +1,9 @@
-//! The watchdog: detection of a transmitter that hangs, the time between resets, and a snapshot to be read afterwards.
+//! The watchdog: detection of a transmitter that hangs, the time between resets, and a snapshot for later analysis.
 //!
-//! Evidence is the oldest descriptor: with the hardware for too long, while the link is up and the other side does not
-//! ask for a pause (Linux e1000e, `e1000_print_hw_hang`). Then, in this order: descriptors that are done are taken
-//! back, the device writes back its descriptor cache, a snapshot is kept, the device is reset. Resets that do not help
-//! come ever more rarely.
+//! The transmitter hangs if the oldest descriptor was posted too long ago, while the link is up and the partner does
+//! not ask for a pause (Linux e1000e, `e1000_print_hw_hang`). Then, in this order, descriptors that are done are
+//! reclaimed, the device writes back its descriptor cache, a snapshot is kept, and the device is reset. While resets do
+//! not help, the time between them doubles.
 //!
 //! The owner calls [`Recovery::watch`](crate::nic::Recovery::watch) every second or so, and only while
 //! [`State::needs_watching`](crate::nic::State::needs_watching).
@@ -13,30 +13,30 @@ use core::time::Duration;
 
 use crate::ring::DescriptorStatus;
 
-/// Longest time that a descriptor may be with the hardware at 100 and 1000 Mbit/s. A ring of the longest frames takes
-/// 0.7 s at 100.
+/// Longest time between posting a descriptor and its report as done, at 100 and 1000 Mbit/s. A ring full of the longest
+/// frames takes 0.7 s at 100 Mbit/s.
 const HANG_LIMIT: Duration = Duration::from_secs(2);
 /// The same at 10 Mbit/s.
 const HANG_LIMIT_10: Duration = Duration::from_secs(16);
-/// Shortest time between two resets; doubled with each that did not help.
+/// Shortest time between two resets; doubled after each that did not help.
 const RESET_INTERVAL: Duration = Duration::from_secs(4);
 /// Number of times that it is doubled: to 64 s.
 const MAX_DOUBLINGS: u32 = 4;
 /// Descriptors of a ring that a snapshot keeps.
 pub const SNAPSHOT_DESCRIPTORS: usize = 8;
 
-/// Outcome of a look at transmitter and link.
+/// Outcome of checking transmitter and link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// Nothing is with the hardware: no need to watch until the next frame.
+    /// No descriptor is posted: no need to watch until the next frame.
     Idle,
-    /// Frames are with the hardware, not for too long.
+    /// Frames are posted, not too long ago.
     Busy,
-    /// It hung and was reset.
+    /// The transmitter hung, and the device was reset.
     Reset,
-    /// The link was forced, or given back to negotiation: look at it.
+    /// The link was forced, or given back to negotiation: its state has to be read again.
     LinkHelped,
-    /// It hangs, and the next reset is not due yet, or the reset failed.
+    /// The transmitter hangs, and the next reset is not due yet, or the reset failed.
     Hung,
     /// Registers read as all ones: the device is gone.
     DeviceGone,
@@ -45,19 +45,19 @@ pub enum Outcome {
 /// Actions of the watchdog since bring-up.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Recoveries {
-    /// Times that descriptors were only done once the device was told to write them back.
+    /// Number of times that descriptors were reported as done only after a forced write-back.
     pub flushes: u64,
-    /// Times that the transmitter hung.
+    /// Number of times that the transmitter hung.
     pub hangs: u64,
-    /// Times that the PHY hung (82574).
+    /// Number of times that the PHY hung (82574).
     pub phy_hangs: u64,
-    /// Resets that ended.
+    /// Number of resets that ended.
     pub resets: u64,
-    /// Resets that did not.
+    /// Number of resets that did not end in time.
     pub failed_resets: u64,
 }
 
-/// Permission to reset: ever more rarely while resets do not help.
+/// Exponential backoff of resets.
 #[derive(Debug, Default)]
 pub(crate) struct Backoff {
     /// Time of the last reset, and number of resets in a row up to that one that have not helped.
@@ -81,16 +81,16 @@ impl Backoff {
         true
     }
 
-    /// Notes that the last reset helped.
+    /// Records that the last reset helped.
     pub(crate) fn helped(&mut self) {
         self.last = self.last.map(|(when, _)| (when, 0));
     }
 }
 
-/// Progress of the transmitter as seen from time to time.
+/// Progress of the transmitter between checks.
 #[derive(Debug, Default)]
 pub(crate) struct Watchdog {
-    /// The oldest descriptor, and since when it has been that; None while there is none.
+    /// The oldest descriptor that is posted, and the time since when it is the oldest.
     oldest: Option<(u32, Duration)>,
     resets: Backoff,
     pub(crate) recoveries: Recoveries,
@@ -98,7 +98,7 @@ pub(crate) struct Watchdog {
 }
 
 impl Watchdog {
-    /// Notes that the transmitter has nothing to do; so many descriptors were done since the last reset.
+    /// Records that no descriptor is posted, and the number of descriptors done since the last reset.
     pub(crate) fn idle(&mut self, done: u32) {
         self.oldest = None;
         if done != 0 {
@@ -106,7 +106,7 @@ impl Watchdog {
         }
     }
 
-    /// Notes the oldest descriptor with the hardware. Returns whether it has been there for too long.
+    /// Records the oldest descriptor that is posted. Returns true if it was posted too long ago.
     pub(crate) fn overdue(&mut self, descriptor: u32, now: Duration, mbit_s: u16) -> bool {
         match self.oldest {
             Some((same, since)) if same == descriptor => {
@@ -123,7 +123,7 @@ impl Watchdog {
         }
     }
 
-    /// Lets time count from now on: there is a good reason why nothing moves.
+    /// Restarts the time of the oldest descriptor, because there is a legitimate reason for the delay.
     pub(crate) fn excused(&mut self, now: Duration) {
         self.oldest = self.oldest.map(|(descriptor, _)| (descriptor, now));
     }
@@ -133,13 +133,13 @@ impl Watchdog {
         self.resets.may_reset(now)
     }
 
-    /// Counts a reset because of a hang. What comes next shows whether it helped.
+    /// Counts a reset because of a hang.
     pub(crate) fn was_reset(&mut self) {
         self.recoveries.resets += 1;
         self.emptied();
     }
 
-    /// Forgets the oldest descriptor: the rings were emptied, and descriptors are counted from zero again.
+    /// Forgets the oldest descriptor, because the rings were emptied and descriptors count from zero again.
     pub(crate) fn emptied(&mut self) {
         self.oldest = None;
     }
@@ -154,9 +154,10 @@ pub struct Snapshot {
     pub time: Duration,
     /// Name and value of registers, in the order of [`Snapshot::REGISTERS`].
     pub registers: [u32; Snapshot::REGISTERS.len()],
-    /// Oldest transmit descriptor with the hardware, first that it was not told of, first free one: free-running.
+    /// Free-running counters of transmit descriptors: the oldest one not reclaimed, the first not posted, the first
+    /// free.
     pub tx: (u32, u32, u32),
-    /// Next receive descriptor to be looked at, and the end of those with the hardware: free-running.
+    /// Free-running counters of receive descriptors: the next one to look at, and the end of those that are posted.
     pub rx: (u32, u32),
     /// Second halves of transmit descriptors, from the oldest on.
     pub tx_descriptors: [DescriptorStatus; SNAPSHOT_DESCRIPTORS],

@@ -218,7 +218,7 @@ fn two_looks_in_a_row_tell_a_hung_phy() {
     let mut look = |errors, idle| {
         recorder.inner.poke_phy(21, errors);
         recorder.inner.poke_phy(10, idle);
-        check.look(&phy)
+        check.check(&phy)
     };
     assert_eq!(look(0xFFFF, 0x3CFF), Ok(false));
     assert_eq!(look(0xFFFF, 0x3CFE), Ok(false));

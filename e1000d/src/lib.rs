@@ -12,8 +12,8 @@
 //! * [`overload`]: rules for more frames than the clients can read.
 //! * [`redox`]: the kernel, its schemes and pcid: DMA memory, interrupts, timer, signals, log.
 //!
-//! [`platform`] is what differs on Linux, where the hosted mode (`homes/hosted/`) runs the same code against QEMU's
-//! device models. [`error`]: why a daemon did not start, or ended.
+//! [`platform`] contains the differences to Linux, where the hosted mode (`homes/hosted/`) runs the same code against
+//! QEMU's device models. [`error`] has the errors that keep the daemon from starting, or end it.
 #![warn(
     clippy::allow_attributes_without_reason,
     clippy::expect_used,

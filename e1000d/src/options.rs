@@ -51,7 +51,7 @@ pub enum OptionsError {
     #[error(transparent)]
     CommandLine(#[from] lexopt::Error),
     /// The value of an option is none of those that it takes.
-    #[error("--{option} takes {expected}, not {value:?}")]
+    #[error("--{option} takes {expected}, not \"{}\"", value.to_string_lossy().escape_debug())]
     Value {
         /// Name of the option.
         option: &'static str,

@@ -20,7 +20,7 @@ pub trait Platform {
     /// When the function has no usable memory BAR 0 or the machine refuses to map it.
     fn map_registers(&mut self, channel: &Channel, function: &PciFunction) -> io::Result<Self::Registers>;
 
-    /// Takes the name of a scheme whose daemon is gone out of the namespace. Not finding it is no error.
+    /// Removes the name of a scheme whose daemon is gone from the namespace. A missing name is no error.
     ///
     /// # Errors
     ///
@@ -67,7 +67,7 @@ pub struct Environment {
     pub notify: Option<usize>,
 }
 
-/// An environment that pcid-spawner did not make.
+/// Error of an environment that pcid-spawner did not prepare.
 #[derive(Debug, thiserror::Error)]
 pub enum InheritError {
     /// There is no channel.
@@ -79,7 +79,7 @@ pub enum InheritError {
 }
 
 impl Environment {
-    /// Takes the descriptors over that pcid-spawner left in the environment of this process.
+    /// Reads the descriptors that pcid-spawner named in the environment of this process.
     ///
     /// # Errors
     ///
@@ -92,7 +92,7 @@ impl Environment {
         })
     }
 
-    /// Reports that the scheme is registered. Whoever waited may be gone by now.
+    /// Reports that the scheme is registered. A failure is only logged, since the process that waited may have ended.
     pub(crate) fn report_ready(&self) {
         let Some(notify) = self.notify else {
             return;

@@ -18,7 +18,7 @@ pub const READ_BUFFER: usize = 2048;
 
 /// Moves whole Ethernet frames, without frame check sequence.
 ///
-/// [`Adapter`] is the real one; tests put a wire in memory in its place.
+/// [`Adapter`] does it for real; tests use a wire in memory instead.
 pub trait FrameIo {
     /// Reads the next frame into `buffer`, truncated to it, and returns its length, or `None` if there is no
     /// frame now and the adapter does not block.
@@ -115,7 +115,7 @@ fn scheme_names() -> Result<Vec<String>> {
 pub enum Mode {
     /// Reading waits for a frame.
     Blocking,
-    /// Reading returns `None`; [`Readiness`](crate::Readiness) tells when to try again.
+    /// Reading returns `None`; [`Readiness`](crate::Readiness) waits until there are frames.
     NonBlocking,
 }
 
@@ -203,7 +203,7 @@ impl FrameIo for Adapter {
     }
 }
 
-/// An address as everybody but IEEE writes it: `52:54:00:12:34:56`.
+/// An address with colons: `52:54:00:12:34:56`.
 pub fn mac_text(mac: MacAddress) -> String {
     mac.as_bytes()
         .iter()
@@ -249,29 +249,30 @@ pub fn text_file(name: &AdapterName, file: &str) -> Result<Option<String>> {
 ///
 /// # Errors
 ///
-/// [`Error::Scheme`] with what the driver answered.
+/// [`Error::Scheme`] with the driver's error.
 pub fn write_file(name: &AdapterName, file: &str, text: &str) -> Result<()> {
-    write_and_hold(name, file, text).map(|_| ())
+    open_and_write(name, file, text).map(|_| ())
 }
 
-/// An open file of an adapter. What was asked for through it ends when this is dropped.
+/// A request to an adapter's receive filter. Dropping it withdraws the request.
 #[must_use]
-pub struct Held {
+pub struct FilterRequest {
     _file: Fd,
 }
 
-/// Asks an adapter's receive filter for more than the adapter's own address and broadcast, for as long as the result is
-/// held: lines such as `promiscuous on`, `allmulti on`, `multicast add 33:33:00:00:00:01`.
+/// Asks an adapter's receive filter for more than the adapter's own address and broadcast, until the result is dropped.
+/// The lines are such as `promiscuous on`, `allmulti on`, `multicast add 33:33:00:00:00:01`.
 ///
 /// # Errors
 ///
-/// [`Error::Scheme`] with what the driver answered: `EINVAL` for other lines and groups that are none, `ENOENT` or
-/// `EINVAL` for a driver without that file.
-pub fn ask_filter(name: &AdapterName, lines: &str) -> Result<Held> {
-    write_and_hold(name, "filter", lines)
+/// [`Error::Scheme`] with the driver's error: `EINVAL` for unknown lines and for addresses that are no group's,
+/// `ENOENT` or `EINVAL` from a driver without that file.
+pub fn ask_filter(name: &AdapterName, lines: &str) -> Result<FilterRequest> {
+    open_and_write(name, "filter", lines).map(|file| FilterRequest { _file: file })
 }
 
-fn write_and_hold(name: &AdapterName, file: &str, text: &str) -> Result<Held> {
+/// Opens one of an adapter's additional files and writes to it with a single write.
+fn open_and_write(name: &AdapterName, file: &str, text: &str) -> Result<Fd> {
     let path = name.file(file);
     let failed = |action| {
         let path = path.clone();
@@ -280,7 +281,7 @@ fn write_and_hold(name: &AdapterName, file: &str, text: &str) -> Result<Held> {
     let file = Fd::open(&path, O_RDWR | O_CLOEXEC, 0).map_err(failed("open"))?;
     let written = file.write(text.as_bytes()).map_err(failed("write to"))?;
     if written == text.len() {
-        Ok(Held { _file: file })
+        Ok(file)
     } else {
         Err(Error::ShortWrite {
             path,

@@ -1,4 +1,4 @@
-//! Asking for a MAC address, which also is the shortest exchange with a neighbour that always answers.
+//! ARP requests: they find a MAC address, and are the shortest exchange that every neighbour answers.
 
 use std::net::Ipv4Addr;
 use std::time::{Duration, Instant};
@@ -12,7 +12,7 @@ use crate::{FrameIo, MacAddress, Result, Wait, Woken};
 pub struct Answer {
     /// Its MAC address.
     pub mac: MacAddress,
-    /// From just before the request was written until just after the reply was read.
+    /// Time from just before the write of the request to just after the read of the reply.
     pub time: Duration,
 }
 
@@ -23,7 +23,7 @@ pub struct Resolver<A, W> {
     target: Ipv4Addr,
     request: [u8; ARP_FRAME],
     buffer: [u8; READ_BUFFER],
-    /// A request went unanswered, its reply may still come and must not pass for a quick one.
+    /// The last request was not answered in time. Its reply may still arrive and must not count for the next one.
     late_reply_possible: bool,
 }
 
@@ -40,9 +40,9 @@ impl<A: FrameIo, W: Wait> Resolver<A, W> {
         }
     }
 
-    /// Asks once and waits for the answer, `None` if it does not come in time. Other frames are dropped.
+    /// Asks once and waits for the answer; returns `None` if it does not arrive in time. Drops other frames.
     ///
-    /// If the adapter blocks, the time is looked at only when a frame comes.
+    /// With an adapter that blocks, the time limit is checked only when a frame arrives.
     pub fn ask(&mut self, timeout: Duration) -> Result<Option<Answer>> {
         if self.late_reply_possible {
             while self.io.read_frame(&mut self.buffer)?.is_some() {}

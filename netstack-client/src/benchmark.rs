@@ -118,7 +118,7 @@ fn hash(frame: &[u8]) -> u64 {
     hash ^ hash >> 32
 }
 
-/// Number of frames back to which a late one is still told from a duplicate.
+/// Number of latest frames for which a late one is distinguished from a duplicate.
 const WINDOW: u64 = 4096;
 const WORDS: usize = (WINDOW / 64) as usize;
 
@@ -129,7 +129,7 @@ pub struct SequenceTracker {
     first: u64,
     /// The highest sequence number so far, plus one.
     next: u64,
-    /// One bit for each of the last [`WINDOW`] sequence numbers: whether it came.
+    /// One bit for each of the last [`WINDOW`] sequence numbers, set if it came.
     seen: [u64; WORDS],
     unique: u64,
     duplicates: u64,
@@ -153,7 +153,7 @@ impl Default for SequenceTracker {
 }
 
 impl SequenceTracker {
-    /// Takes note of a frame.
+    /// Records a frame.
     pub fn observe(&mut self, run: u32, sequence: u64) {
         if self.run != Some(run) {
             *self = Self {
@@ -186,18 +186,18 @@ impl SequenceTracker {
         self.unique += 1;
     }
 
-    /// Numbers between the first and the last of a run that never came.
+    /// Number of frames missing between the first and the last of each run.
     pub fn lost(&self) -> u64 {
         self.lost_in_earlier_runs
             .saturating_add((self.next - self.first).saturating_sub(self.unique))
     }
 
-    /// Frames that came again, and frames too late to be told from such.
+    /// Number of frames that came again, and of frames too late to be distinguished from those.
     pub fn duplicates(&self) -> u64 {
         self.duplicates
     }
 
-    /// Frames that came after a later one.
+    /// Number of frames that came after one with a higher number.
     pub fn reordered(&self) -> u64 {
         self.reordered
     }

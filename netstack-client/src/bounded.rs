@@ -9,7 +9,7 @@ const SLICE: Duration = Duration::from_millis(50);
 
 /// Runs `work` on another thread and returns its result, or `None` if it takes longer than the limit.
 ///
-/// It is then left behind, blocked in a read or write; the end of the process ends it.
+/// After the limit the thread goes on, blocked in a read or write, until the process ends.
 pub fn within<T: Send + 'static>(limit: Duration, work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
     let (sender, receiver) = mpsc::sync_channel(1);
     thread::spawn(move || {

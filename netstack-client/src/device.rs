@@ -32,7 +32,7 @@ pub struct SchemeDevice<A = Adapter> {
     tx: Transmitter,
 }
 
-/// The part that a transmit token borrows, apart from the adapter.
+/// Transmit side of the device, which a transmit token borrows together with the adapter.
 struct Transmitter {
     /// The frame under construction. smoltcp keeps to the MTU, so its capacity never grows.
     frame: Vec<u8>,
@@ -40,9 +40,9 @@ struct Transmitter {
     last_error: Option<Error>,
 }
 
-/// A device that keeps the failure which it could not report.
+/// A device that keeps its last failure, because smoltcp's trait cannot report one.
 pub trait TakeError {
-    /// The last failure, once.
+    /// Takes the last failure out of the device.
     fn take_error(&mut self) -> Option<Error>;
 }
 

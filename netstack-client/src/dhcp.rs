@@ -1,4 +1,4 @@
-//! Taking an address by DHCP.
+//! An address by DHCP.
 
 use std::net::Ipv4Addr;
 use std::time::{Duration, Instant};
@@ -11,7 +11,7 @@ use smoltcp::wire::{DhcpRepr, Ipv4Cidr};
 use crate::device::TakeError;
 use crate::{Result, Stack, Wait};
 
-/// Time to wait for an answer before asking again. A link that still negotiates loses the first question.
+/// Time to wait for an answer before asking again. The first request is lost if the link is still negotiating.
 const RETRY: smoltcp::time::Duration = smoltcp::time::Duration::from_secs(2);
 
 /// An address that a server gave.
@@ -27,7 +27,7 @@ pub struct Lease {
     pub server: Ipv4Addr,
     /// Time for which the address may be used, if the server said.
     pub duration: Option<Duration>,
-    /// From the first question to the lease.
+    /// Time from the first request to the lease.
     pub time: Duration,
 }
 

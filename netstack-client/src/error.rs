@@ -33,7 +33,7 @@ pub enum Error {
         length: usize,
     },
 
-    /// A read returned nothing at all. A frame is never empty, so the adapter has ended.
+    /// A read returned no bytes. A frame is never empty, so the adapter is gone.
     #[error("{path} is at its end: the adapter is gone")]
     EndOfFile {
         /// The adapter.
@@ -49,7 +49,7 @@ pub enum Error {
         length: usize,
     },
 
-    /// A directory listing of `/scheme` did not make sense.
+    /// A directory listing of `/scheme` is malformed.
     #[error("the listing of {path} is malformed")]
     Listing {
         /// The directory.
@@ -93,7 +93,7 @@ impl Error {
     }
 }
 
-/// Redox has two numbers for it: EAGAIN (11) reaches clients, EWOULDBLOCK (41) should not, but may.
+/// Returns true for both of Redox's numbers: clients get EAGAIN (11), but a scheme may also answer EWOULDBLOCK (41).
 pub(crate) fn is_would_block(errno: i32) -> bool {
     matches!(errno, syscall::error::EAGAIN | syscall::error::EWOULDBLOCK)
 }

@@ -8,17 +8,17 @@ use crate::MacAddress;
 
 /// Destination, source and type.
 pub const HEADER: usize = 14;
-/// The shortest frame on the wire, without frame check sequence. Adapters pad what is shorter.
+/// Shortest frame on the wire, without frame check sequence. Adapters pad shorter ones.
 pub const MIN_FRAME: usize = 60;
 /// The longest frame without VLAN tag, without frame check sequence.
 pub const MAX_FRAME: usize = 1514;
 /// An ARP packet for IPv4 over Ethernet, in its frame, unpadded.
 pub const ARP_FRAME: usize = HEADER + 28;
 
-/// The question which MAC address `target` has.
+/// An ARP request for the MAC address of `target`.
 ///
-/// `own_address` may be 0.0.0.0: RFC 5227 calls that a probe. It does not enter the asker into anybody's table,
-/// but some systems do not answer it, those that use smoltcp among them.
+/// With an `own_address` of 0.0.0.0 it is an ARP probe (RFC 5227). A probe adds no entry to the receivers' ARP caches,
+/// but some systems, such as those that use smoltcp, do not answer it.
 pub fn arp_request(own_mac: MacAddress, own_address: Ipv4Addr, target: Ipv4Addr) -> [u8; ARP_FRAME] {
     let mut bytes = [0; ARP_FRAME];
     let mut frame = EthernetFrame::new_unchecked(&mut bytes[..]);
@@ -60,7 +60,7 @@ pub fn arp_reply(frame: &[u8]) -> Option<(Ipv4Addr, MacAddress)> {
 ///
 /// # Errors
 ///
-/// What is wrong with the text.
+/// A sentence that says what is wrong with the text.
 pub fn from_hex(text: &str) -> Result<Vec<u8>, String> {
     let mut bytes = Vec::with_capacity(text.len() / 2);
     let mut high = None;

@@ -35,14 +35,14 @@ impl fmt::Display for AdapterName {
 
 /// A string that cannot name a scheme.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} cannot be the name of an adapter")]
+#[error("\"{}\" cannot be the name of an adapter", .0.escape_debug())]
 pub struct NameError(String);
 
 impl FromStr for AdapterName {
     type Err = NameError;
 
-    /// Accepts the bare name and the path below `/scheme`. The prefix is not demanded: a user who names a
-    /// scheme knows better.
+    /// Accepts the bare name and the path below `/scheme`. The name need not begin with `network.`, so that a user can
+    /// choose any scheme.
     fn from_str(text: &str) -> Result<Self, NameError> {
         let name = text.strip_prefix("/scheme/").unwrap_or(text);
         let name = name.strip_suffix('/').unwrap_or(name);

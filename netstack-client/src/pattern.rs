@@ -33,7 +33,7 @@ impl Pattern {
         byte
     }
 
-    /// The next bytes of the stream. How it is cut into calls makes no difference.
+    /// Fills `buffer` with the next bytes of the stream, which does not depend on the lengths of earlier buffers.
     pub fn fill(&mut self, buffer: &mut [u8]) {
         buffer.fill_with(|| self.next_byte());
     }

@@ -26,7 +26,7 @@ const TIMER_EVENT: usize = usize::MAX;
 pub enum Woken {
     /// There may be frames. An event announces a change, not a state: read until there is no frame left.
     Frames,
-    /// The time is over.
+    /// The time limit has passed.
     Timeout,
 }
 
@@ -40,10 +40,10 @@ pub trait Wait {
 pub struct TimedQueue {
     queue: RawEventQueue,
     timer: Fd,
-    /// The earliest point of the monotonic clock for which a timer event is still to come.
+    /// Earliest point of the monotonic clock for which a timer event is still to come.
     ///
-    /// A timer cannot be taken back. One that is set for later than needed is overtaken by a second one, and
-    /// its event is stale when it comes.
+    /// A timer cannot be cancelled. If one is set for later than needed, a second one is set, and the event of the
+    /// first is ignored when it comes.
     armed: Option<Duration>,
 }
 
@@ -63,7 +63,7 @@ impl TimedQueue {
         })
     }
 
-    /// Watches a descriptor. Its events are told apart by `user_data`, which is not `usize::MAX`.
+    /// Watches a descriptor. Its events are identified by `user_data`, which is not `usize::MAX`.
     pub fn subscribe(&self, fd: usize, user_data: usize, flags: EventFlags) -> libredox::error::Result<()> {
         self.queue.subscribe(fd, user_data, flags)
     }

@@ -10,11 +10,11 @@ use smoltcp::wire::{IpCidr, Ipv4Cidr};
 use crate::device::TakeError;
 use crate::{Adapter, AdapterName, MacAddress, Mode, Readiness, Result, SchemeDevice, Wait};
 
-/// Frames that are taken in before frames are sent and sockets served again, so that a flood of frames
-/// cannot hold up the rest.
+/// Most frames that are received before frames are sent and sockets served again, so that a flood of received frames
+/// cannot block the rest.
 const INGRESS_BATCH: usize = 64;
 
-/// A smoltcp interface with its sockets, its device and the means to wait for it.
+/// A smoltcp interface with its sockets, its device and a way to wait for the device.
 ///
 /// The device may be a [`SchemeDevice`] or smoltcp's middleware around one.
 pub struct Stack<D = SchemeDevice<Adapter>, W = Readiness> {
@@ -22,7 +22,7 @@ pub struct Stack<D = SchemeDevice<Adapter>, W = Readiness> {
     sockets: SocketSet<'static>,
 }
 
-/// Everything but the sockets, which can therefore be others for a while.
+/// Everything but the sockets, so that a function can use a socket set of its own.
 pub(crate) struct Driver<D, W> {
     device: D,
     waiter: W,
@@ -95,8 +95,7 @@ impl<D: Device + TakeError, W: Wait> Stack<D, W> {
     ///
     /// # Errors
     ///
-    /// Failures of the adapter. A frame that it refused because it was busy is as good as lost on the wire
-    /// and no error.
+    /// Failures of the adapter. A frame that it refused because it was busy counts as lost on the wire and is no error.
     pub fn poll_until<T>(
         &mut self,
         deadline: Instant,
@@ -107,7 +106,7 @@ impl<D: Device + TakeError, W: Wait> Stack<D, W> {
 }
 
 impl<D: Device + TakeError, W: Wait> Driver<D, W> {
-    /// As [`Stack::poll_until`], for any sockets.
+    /// Same as [`Stack::poll_until`], for any sockets.
     pub(crate) fn poll_until<'s, T>(
         &mut self,
         sockets: &mut SocketSet<'s>,
@@ -140,7 +139,7 @@ impl<D: Device + TakeError, W: Wait> Driver<D, W> {
         }
     }
 
-    /// Takes in a batch of frames and sends what is to be sent. Returns whether there may be more frames.
+    /// Receives a batch of frames and sends what is queued. Returns true if there may be more received frames.
     fn poll(&mut self, sockets: &mut SocketSet<'_>) -> bool {
         let now = self.now();
         self.interface.poll_maintenance(now);
@@ -159,7 +158,7 @@ impl<D: Device + TakeError, W: Wait> Driver<D, W> {
     }
 }
 
-/// A number that nobody can foresee, from the keys of the standard library's hash maps.
+/// An unpredictable number, from the random keys of the standard library's hash maps.
 pub fn random() -> u64 {
     use std::hash::{BuildHasher, Hasher};
 

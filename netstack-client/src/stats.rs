@@ -3,12 +3,12 @@
 use std::fmt;
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// The distribution of some latencies. Percentiles are measured values (nearest rank), not interpolated.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize, Serialize)]
 pub struct Latency {
-    /// How many were measured.
+    /// Number of samples.
     pub count: usize,
     /// The shortest, in microseconds.
     pub min_us: f64,
@@ -25,6 +25,13 @@ pub struct Latency {
 }
 
 impl Latency {
+    /// Text in the form of `ping`: `rtt min/avg/max/p50 = 0.588/2.737/8.101/0.648 ms`.
+    pub fn round_trips(&self) -> String {
+        let [min, mean, max, p50] =
+            [self.min_us, self.mean_us, self.max_us, self.p50_us].map(|time| time / 1e3);
+        format!("rtt min/avg/max/p50 = {min:.3}/{mean:.3}/{max:.3}/{p50:.3} ms")
+    }
+
     /// Sorts the samples and summarises them; `None` if there are none.
     pub fn of(samples: &mut [Duration]) -> Option<Self> {
         samples.sort_unstable();
@@ -73,14 +80,14 @@ pub fn microseconds(duration: Duration) -> f64 {
     duration.as_nanos() as f64 / 1e3
 }
 
-/// How much went through in some time.
+/// Frames and bytes moved over a period of time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub struct Throughput {
     /// Frames.
     pub frames: u64,
     /// Bytes of these frames, without what the wire adds (frame check sequence, preamble, gap).
     pub bytes: u64,
-    /// The time it took.
+    /// Length of the period.
     pub seconds: f64,
     /// Frames in a second.
     pub frames_per_second: f64,

@@ -1,4 +1,4 @@
-//! The system's own network stack, as programs on Redox meet it: below `/scheme/netcfg` and `/scheme/icmp`.
+//! The system's own network stack, as programs on Redox use it: below `/scheme/netcfg` and `/scheme/icmp`.
 //!
 //! Everything else in this crate talks to the driver, beside that stack; this module talks through it. TCP and UDP
 //! need nothing of it: `std::net` reaches the stack on every system.
@@ -12,7 +12,7 @@ pub mod netcfg;
 /// The result of what reaches the stack.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// The stack refused something, or there is none.
+/// Failure of the stack, or a system without one.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot {action} {path}: {source}{}", hint(source))]
 pub struct Error {

@@ -26,7 +26,7 @@ use crate::protocol::PciFunction;
 /// The kernel's physical address space, mapped without caching.
 const PHYSICAL_UNCACHEABLE: &str = "/scheme/memory/physical@uc";
 
-/// Tells if an offset of 64 bits reaches pcid.
+/// True if an offset of 64 bits reaches pcid.
 const CHANNEL_OFFSETS: bool = cfg!(target_pointer_width = "64");
 
 /// A BAR that could not be mapped.

@@ -10,12 +10,12 @@ use crate::protocol::{
     frame_length,
 };
 
-/// Byte offset of the command register (low half) and the status register (high half).
-const COMMAND: u16 = 0x04;
+/// Byte offset in configuration space of the command register (low half) and the status register (high half).
+pub const COMMAND: u16 = 0x04;
 /// The command register's share of those 32 bits.
 const COMMAND_MASK: u32 = 0xffff;
 /// Command register: the function may master the bus.
-const COMMAND_BUS_MASTER: u32 = 1 << 2;
+pub const COMMAND_BUS_MASTER: u32 = 1 << 2;
 
 /// First byte offset of extended configuration space.
 const CONFIG_END: u16 = 0x100;

@@ -10,7 +10,7 @@ pub const INIT_NOTIFY: &str = "INIT_NOTIFY";
 
 /// A variable that should hold a descriptor number does not.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{name} should be the decimal number of a file descriptor, not {value:?}")]
+#[error("{name} should be the decimal number of a file descriptor, not \"{}\"", value.escape_debug())]
 pub struct EnvironmentError {
     /// The variable.
     pub name: &'static str,

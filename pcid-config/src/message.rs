@@ -137,7 +137,7 @@ fn boot_processor() -> Result<u8, MessageError> {
     u8::try_from(id).map_err(|_| MessageError::ProcessorId(id))
 }
 
-/// Tells if this machine's processors take message interrupts in a form that this module knows.
+/// Returns true if this machine's processors take message interrupts in a form that this module knows.
 const fn has_local_apic() -> bool {
     cfg!(any(target_arch = "x86", target_arch = "x86_64"))
 }

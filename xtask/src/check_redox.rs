@@ -16,8 +16,9 @@ const TARGETS: [&str; 4] = [
     "i586-unknown-redox",
 ];
 /// Packages that run on Redox.
-const PACKAGES: [&str; 5] = [
+const PACKAGES: [&str; 6] = [
     "e1000-hw",
+    "frame-ring",
     "pcid-config",
     "e1000d",
     "netstack-client",

@@ -6,6 +6,7 @@ mod bench;
 mod check_redox;
 mod demo;
 mod emulators;
+mod hosted;
 mod house;
 mod play;
 mod process;

@@ -9,14 +9,12 @@ use std::process::Command;
 use anyhow::{Context, Result, ensure};
 use clap::Args;
 
-use crate::demo::{Daemon, binary, build};
+use crate::hosted::{self, Daemon, SCHEMES, binary};
 use crate::steps::Steps;
 use crate::tools;
 
 /// The client's name on PATH.
 const CLIENT: &str = "netstack-client";
-/// Where the client looks for schemes.
-const SCHEMES: &str = "REDOX_SHIM_DIR";
 const HELP: &str = "
   netstack-client list                 the adapters: this one
   netstack-client info | stats | link  what the driver says of it
@@ -29,8 +27,8 @@ const HELP: &str = "
 /// Options of `cargo xtask play`.
 #[derive(Args)]
 pub struct Arguments {
-    /// Which of QEMU's NICs.
-    #[arg(long, default_value = "e1000", value_parser = ["e1000", "e1000-82544gc", "e1000-82545em", "e1000e"])]
+    /// QEMU's name of the NIC.
+    #[arg(long, default_value = "e1000", value_parser = hosted::nics())]
     nic: String,
 
     /// Write every frame on the emulated wire to this file (pcap).
@@ -46,13 +44,13 @@ pub struct Arguments {
 pub fn run(arguments: &Arguments) -> Result<()> {
     let steps = Steps::new(false);
     steps.step("QEMU", || tools::qemu().map(|()| ((), String::new())))?;
-    steps.build("build", |bar| build(bar).map(|()| ((), String::new())))?;
+    steps.build("build", |bar| hosted::build(bar).map(|()| ((), String::new())))?;
     let place = tempfile::tempdir()?;
     let (schemes, programs) = (place.path().join("schemes"), place.path().join("bin"));
     for directory in [&schemes, &programs] {
         std::fs::create_dir(directory).with_context(|| format!("creating {}", directory.display()))?;
     }
-    // Of all that was built, this alone is to be on PATH.
+    // PATH gets a directory with the client alone, not with everything that was built.
     let client = binary("netstack-client-hosted");
     let client = client
         .canonicalize()
@@ -79,7 +77,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     if let Some(file) = &arguments.capture {
         eprintln!("  frames on the wire: {}", file.display());
     }
-    // At a terminal it is the last command's, which everybody has seen.
+    // At a terminal the status is that of the last command, which its user has seen.
     ensure!(terminal || status.success(), "the shell ended with {status}");
     Ok(())
 }

@@ -141,7 +141,7 @@ fn read(library: &Path) -> Result<Vec<Frame>> {
     Ok(frames)
 }
 
-/// Entries of the sections `.stack_sizes`: the address of a function, which a relocation tells, and its frame as a number
+/// Entries of the sections `.stack_sizes`: the address of a function, from a relocation, and its frame as a number
 /// in LEB128 (LLVM, "CodeGen: Emitting function stack size information").
 fn read_object(data: &[u8]) -> Result<Vec<Frame>> {
     let file = object::File::parse(data)?;

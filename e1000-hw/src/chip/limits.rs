@@ -1,4 +1,4 @@
-//! Facts that all parts with the same MAC share: sizes, and the way to NVM, PHY, reset and firmware.
+//! Properties that all parts with the same MAC share: sizes, and the access to NVM, PHY, reset and firmware.
 //!
 //! Sources: Linux e1000 (`e1000_set_mac_type`, `e1000_init_eeprom_params`, `e1000_reset`) and e1000e (the `e1000_info`
 //! records in `82571.c` and `ich8lan.c`, `e1000e_reset`).
@@ -6,18 +6,19 @@
 use bitflags::bitflags;
 
 use super::MacType;
+use crate::ethernet::STANDARD_WIRE_LEN;
 
 bitflags! {
-    /// Work on TCP/IP frames that a part can do, or was told to do.
+    /// Offloads of TCP/IP frames: those that a part has, or those that are turned on.
     #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
     pub struct Offloads: u8 {
-        /// Fills in checksums of frames to be sent.
+        /// Checksums of transmitted frames are filled in.
         const TX_CHECKSUM = 1 << 0;
-        /// Cuts TCP over IPv4.
+        /// TCP segments over IPv4 are split.
         const TSO_IPV4 = 1 << 1;
-        /// Cuts TCP over IPv6.
+        /// TCP segments over IPv6 are split.
         const TSO_IPV6 = 1 << 2;
-        /// Checks checksums of received frames.
+        /// Checksums of received frames are checked.
         const RX_CHECKSUM = 1 << 3;
     }
 }
@@ -49,25 +50,24 @@ pub struct Limits {
     pub reset: Reset,
     /// Semaphore to hold for PHY and NVM, and around a reset.
     pub semaphore: Semaphore,
-    /// Bit that tells firmware that a driver is loaded.
+    /// Bit by which firmware sees that a driver is loaded.
     pub driver_load: DriverLoad,
     /// Registers for interrupt moderation.
     pub moderation: Moderation,
     /// Interrupts that a driver may use.
     pub interrupts: Interrupts,
-    /// Work that it can take off a TCP/IP stack. 8254x do not cut IPv6 (Linux e1000, `e1000_probe`), and 82543 and
-    /// 82547 cut nothing.
+    /// Offloads. 8254x do not split TCP over IPv6 (Linux e1000, `e1000_probe`), and 82543 and 82547 no TCP at all.
     pub offloads: Offloads,
 }
 
 /// Split of the packet buffer for frames above 1522 bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum JumboSplit {
-    /// So many KiB for receive once frames are above 8192 bytes (8254x: Linux e1000, `e1000_reset`).
+    /// Receive gets this many KiB if frames may be longer than 8192 bytes (8254x: Linux e1000, `e1000_reset`).
     Above8192(u32),
     /// Computed: two frames on the transmit side, at least one on the receive side.
     Computed,
-    /// So many KiB for receive for any jumbo frame (PCH2 and later: Linux e1000e, `e1000e_reset`).
+    /// Receive gets this many KiB for any jumbo frames (PCH2 and later: Linux e1000e, `e1000e_reset`).
     AboveStandard(u32),
 }
 
@@ -115,7 +115,7 @@ pub enum Reset {
     Pch,
 }
 
-/// Semaphore that firmware, the other port and software pass each other.
+/// Semaphore between firmware, the other port and software.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Semaphore {
     /// 8254x: nothing.
@@ -130,7 +130,7 @@ pub enum Semaphore {
     SwFlag,
 }
 
-/// Bit that tells firmware that a driver is loaded (Linux e1000e, `e1000e_get_hw_control`).
+/// Bit by which firmware sees that a driver is loaded (Linux e1000e, `e1000e_get_hw_control`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DriverLoad {
     /// 8254x: none.
@@ -264,7 +264,7 @@ pub(super) const MAC_82573: Limits = Limits {
     packet_buffer_kib: 32,
     rx_packet_buffer_kib: 20,
     // 82573L takes 9234 if its NVM says that ASPM is off (word 0x1A); not asked.
-    max_frame: 1522,
+    max_frame: STANDARD_WIRE_LEN as u32,
     reset: Reset::PciePhyFromNvm,
     semaphore: Semaphore::SwsmMdio,
     driver_load: DriverLoad::Swsm,
@@ -294,7 +294,7 @@ pub(super) const MAC_PCH2: Limits = Limits {
     jumbo_split: JumboSplit::AboveStandard(14),
     // Longer ones need FIFO thresholds and PHY settings that are not made (Linux e1000e,
     // `e1000_lv_jumbo_workaround_ich8lan`).
-    max_frame: 1522,
+    max_frame: STANDARD_WIRE_LEN as u32,
     // Firmware may own the others (Linux e1000e, `e1000_rar_set_pch2lan`).
     receive_addresses: 1,
     mta_registers: 32,

@@ -6,8 +6,8 @@ bitflags! {
     /// Faults that the driver works around, each named after its reason.
     ///
     /// A flag is here only if code outside this folder consults it (`tests/quirks.rs`). Bits that Intel's drivers set
-    /// in registers of a MAC type are steps of `errata.rs` instead. What needs no work-around because nothing here ever
-    /// does what would need one is said where that is: rings and buffers that cross no 64 KiB boundary (`ring.rs`),
+    /// in registers of a MAC type are steps of `errata.rs` instead. Faults that this driver never triggers have no flag
+    /// and are mentioned in the code that avoids them: rings and buffers that cross no 64 KiB boundary (`pool.rs`),
     /// frames padded by software (`tx.rs`), PHYs left to firmware
     /// ([`PhyAccess::Firmware`](super::PhyAccess::Firmware)).
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,8 +21,8 @@ bitflags! {
         /// Linux e1000, `e1000_write_vfta`; NetBSD, `wm_set_filter`).
         const TABLE_WRITES_SPILL = 1 << 2;
         /// 8254x before revision 3 of 82545 and 82546: BIOSes set the longest read of PCI-X (MMRBC) too high; more than
-        /// 2 KiB is not safe (Linux e1000, `e1000_init_hw`; FreeBSD, `e1000_pcix_mmrbc_workaround_generic`). For the
-        /// owner of PCI configuration space.
+        /// 2 KiB is not safe (Linux e1000, `e1000_init_hw`; FreeBSD, `e1000_pcix_mmrbc_workaround_generic`). Handled by
+        /// the owner, in PCI configuration space.
         const PCIX_READ_2048 = 1 << 3;
         /// 82543: the MAC cannot detect the speed of its PHY (Linux e1000, `e1000_config_mac_to_phy`).
         const NO_SPEED_DETECTION = 1 << 4;
@@ -65,14 +65,14 @@ bitflags! {
         /// 82571: a reset of the other port reloads entry 0 of the receive addresses (Linux e1000e,
         /// `e1000_set_laa_state_82571`).
         const OTHER_PORT_RESETS_ADDRESS = 1 << 18;
-        /// 82571, 82572: TARC0 has to be told whether the speed is 1000 Mbit/s (Linux e1000e,
+        /// 82571, 82572: a bit of TARC0 has to be set at 1000 Mbit/s and clear otherwise (Linux e1000e,
         /// `FLAG_TARC_SPEED_MODE_BIT`).
         const TARC_SPEED_MODE = 1 << 19;
-        /// 82571, 82572: PCIe ASPM L1 must be off (Linux e1000e, `FLAG2_DISABLE_ASPM_L1`). For the owner of PCI
+        /// 82571, 82572: PCIe ASPM L1 must be off (Linux e1000e, `FLAG2_DISABLE_ASPM_L1`). Handled by the owner, in PCI
         /// configuration space.
         const NO_ASPM_L1 = 1 << 20;
         /// 82573, 82574, 82583: with PCIe ASPM L0s or L1 the link hangs and the transmitter times out (Linux e1000e,
-        /// `FLAG2_DISABLE_ASPM_L0S`). For the owner of PCI configuration space.
+        /// `FLAG2_DISABLE_ASPM_L0S`). Handled by the owner, in PCI configuration space.
         const NO_ASPM = 1 << 21;
         /// 82574: the PHY may hang (Linux e1000e, `FLAG2_CHECK_PHY_HANG`).
         const PHY_HANGS = 1 << 22;

@@ -1,4 +1,4 @@
-//! Counters, registers and the self-test: what tells how the NIC is.
+//! Diagnostics: counters, registers and the self-test.
 
 use core::time::Duration;
 
@@ -13,16 +13,16 @@ pub struct Diagnostics<'a, R: Registers, D: DmaRegion> {
 }
 
 impl<R: Registers, D: DmaRegion> Diagnostics<'_, R, D> {
-    /// Reads, and so clears, the counters of the hardware, and adds them up: one register read for each, and one of
-    /// STATUS, so that the ones of a device that is gone are not counted.
-    /// [`State::statistics`](super::State::statistics) has them.
+    /// Reads the counters of the hardware, which clears them, and adds them to
+    /// [`State::statistics`](super::State::statistics). One register read for each, and one of STATUS to recognise a
+    /// device that is gone, whose counters read as all ones.
     ///
     /// Context: any.
     pub fn collect_statistics(&mut self) {
         self.nic.collect_statistics();
     }
 
-    /// Reads every register that tells something and that reading does not change, with its name.
+    /// Reads every register of interest that reading does not change, and calls `each` with its name and value.
     ///
     /// Context: any.
     pub fn dump_registers(&self, mut each: impl FnMut(&'static str, u32)) {
@@ -31,34 +31,34 @@ impl<R: Registers, D: DmaRegion> Diagnostics<'_, R, D> {
         }
     }
 
-    /// Registers and descriptors as they are at `time`. Changes nothing.
+    /// Snapshot of registers and descriptors, with its `time`. Changes nothing.
     ///
     /// Context: any.
     pub fn snapshot(&self, time: Duration) -> Snapshot {
         self.nic.snapshot(time)
     }
 
-    /// Starts a self-test (see [`crate::self_test`]). It goes on with [`Self::continue_self_test`], and takes below a
-    /// second on metal, 1.5 s on QEMU's `e1000`, five seconds more without a link, and 12 s whatever happens. A NIC
+    /// Starts a self-test (see [`crate::self_test`]), which [`Self::continue_self_test`] continues. It takes less than
+    /// a second on metal, 1.5 s on QEMU's `e1000`, five seconds more without a link, and never more than 12 s. A NIC
     /// that was halted is not tested.
     ///
-    /// Until it has ended, frames to transmit are dropped and counted, none is received, and the link is not looked at;
-    /// filters and MTU must not be changed. What was in the rings is lost. `interrupts` says whether to test them: a
-    /// caller that polls cannot.
+    /// Until it has ended, frames to transmit are dropped and counted, no frame is received, and the link state is not
+    /// updated; filters and MTU must not be changed. Frames in the rings are lost. `interrupts` is false for a caller
+    /// that polls, which cannot test them.
     ///
-    /// The frames of the test are in the counters of sent and received frames. They are copied: a NIC without buffers
-    /// of its own sends none.
+    /// The counters of sent and received frames include those of the test. A NIC without its own buffers sends none.
     ///
     /// Context: any.
     pub fn start_self_test(&mut self, interrupts: bool, clock: &impl Clock) {
         self.nic.start_self_test(interrupts, clock);
     }
 
-    /// Goes on with the self-test. A step takes at most half a second, where the hardware works a few ms: a reset and
-    /// one part, without waits.
+    /// Does the next step of the self-test. A step takes at most half a second, a few ms if the hardware works: a reset
+    /// and one part of the test, without waiting.
     ///
-    /// When it has ended, the device was reset and programmed as before: filters, MTU, interrupts. If that reset did
-    /// not end, the report says so and [`Recovery::watch`](super::Recovery::watch) tries again. Look at the link then.
+    /// After the last step the device was reset and programmed as before: filters, MTU, interrupts. If that reset did
+    /// not end, the report says so and [`Recovery::watch`](super::Recovery::watch) tries again. The caller then updates
+    /// the link state ([`LinkControl::refresh`](super::LinkControl::refresh)).
     ///
     /// Context: may sleep, up to half a second.
     pub fn continue_self_test(&mut self, clock: &impl Clock) -> SelfTest {

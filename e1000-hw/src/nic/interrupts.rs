@@ -1,4 +1,4 @@
-//! Interrupts of one NIC: how they reach the processor, which are wanted, what one is about.
+//! Interrupts of one NIC: routing, masks, causes.
 
 use super::{Nic, maintenance};
 use crate::chip::Moderation;
@@ -7,7 +7,7 @@ use crate::moderation::{self, Policy};
 use crate::platform::{DmaRegion, Registers};
 use crate::regs::{self, Causes};
 
-/// Subject of an interrupt.
+/// Origin of an interrupt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Interrupt {
     /// Another device on the same line.
@@ -20,30 +20,30 @@ pub enum Interrupt {
 
 /// Interrupts: [`Nic::interrupts`]. No method sleeps: all of them may be called by an interrupt handler.
 ///
-/// A handler calls [`Self::acknowledge`]. Frames, room and the link are looked after where the owner likes; what may
-/// sleep, such as [`LinkControl::refresh`](super::LinkControl::refresh), where it may.
+/// A handler calls [`Self::acknowledge`]. The work that follows may be done elsewhere; methods that may sleep, such as
+/// [`LinkControl::refresh`](super::LinkControl::refresh), must not be called by a handler.
 pub struct InterruptControl<'a, R: Registers, D: DmaRegion> {
     pub(super) nic: &'a mut Nic<R, D>,
 }
 
 impl<R: Registers, D: DmaRegion> InterruptControl<'_, R, D> {
-    /// Decides how interrupts reach the processor. They are masked afterwards.
+    /// Sets the routing of interrupts to vectors. They are masked afterwards.
     ///
     /// Context: any.
     pub fn route(&mut self, routing: Routing) {
         self.nic.route_interrupts(routing);
     }
 
-    /// Unmasks the causes that are always wanted: frames arrived, or could not; the link changed. Those of the
-    /// transmitter are not: descriptors are taken back when the next frame needs one. The caller looks for frames
-    /// once more afterwards.
+    /// Unmasks the causes that are always wanted: received frames, lack of buffers, changes of the link. Those of the
+    /// transmitter are not among them, because descriptors are reclaimed when a frame needs one. The caller checks for
+    /// frames once more afterwards.
     ///
     /// Context: any.
     pub fn enable(&mut self) {
         self.nic.enable_interrupts();
     }
 
-    /// Masks all causes, and forgets those that are pending.
+    /// Masks all causes, and clears those that are pending.
     ///
     /// Context: any.
     pub fn disable(&mut self) {
@@ -53,9 +53,9 @@ impl<R: Registers, D: DmaRegion> InterruptControl<'_, R, D> {
         nic.routing.acknowledge(&nic.device.registers);
     }
 
-    /// Reads, and so acknowledges, what the interrupt on `vector` is about (0 but for MSI-X with several). At most two
-    /// register accesses; none where the vector says all. The caller looks for frames and room afterwards, and at the
-    /// link if [`Causes::LSC`] is among the causes.
+    /// Reads and acknowledges the causes of an interrupt on `vector`, which is 0 except with several MSI-X vectors. At
+    /// most two register accesses; none if the vector identifies the cause. The caller checks for frames and room
+    /// afterwards, and updates the link state if [`Causes::LSC`] is among the causes.
     ///
     /// Context: any.
     pub fn acknowledge(&mut self, vector: u16) -> Interrupt {
@@ -83,22 +83,22 @@ impl<R: Registers, D: DmaRegion> InterruptControl<'_, R, D> {
         Interrupt::Causes(causes)
     }
 
-    /// Asks for an interrupt, or stops asking, when descriptors were sent: for a caller that met
-    /// [`TransmitError::Full`](crate::TransmitError::Full).
+    /// Turns interrupts for sent frames on or off: for a caller that got
+    /// [`TransmitError::Full`](crate::TransmitError::Full) and waits for room.
     ///
     /// Context: any.
     pub fn set_transmit(&mut self, wanted: bool) {
         self.nic.set_transmit_interrupt(wanted);
     }
 
-    /// Raises an interrupt as if a frame had arrived, to see whether it comes through.
+    /// Raises the interrupt for a received frame, to test whether it reaches the processor.
     ///
     /// Context: any.
     pub fn raise_test(&mut self) {
         self.nic.raise_test_interrupt();
     }
 
-    /// Decides how long the device waits between two interrupts. Parts without ITR (82543, 82544) do not wait.
+    /// Sets the interval between two interrupts. Parts without ITR (82543, 82544) have none.
     ///
     /// Context: any.
     pub fn set_moderation(&mut self, policy: Policy) {
@@ -106,8 +106,8 @@ impl<R: Registers, D: DmaRegion> InterruptControl<'_, R, D> {
         self.nic.program_interval(self.nic.moderator.interval());
     }
 
-    /// To be called after each interrupt was served, for [`Policy::Adaptive`]. Reads no register, and writes one when
-    /// the class of the traffic has changed. The interrupts of a self-test tell nothing of that.
+    /// Adapts the interval to the traffic, for [`Policy::Adaptive`]. To be called after each interrupt was served.
+    /// Reads no register, and writes one when the class of the traffic has changed. Does nothing during a self-test.
     ///
     /// Context: any.
     pub fn moderate(&mut self) {
@@ -138,7 +138,7 @@ impl<R: Registers, D: DmaRegion> Nic<R, D> {
         self.interrupts_enabled = true;
     }
 
-    /// Causes that are always wanted and not held off.
+    /// Causes that are wanted now and not held off.
     fn wanted_causes(&self) -> Causes {
         let receive = if self.receive_masked {
             Causes::empty()
@@ -148,8 +148,9 @@ impl<R: Registers, D: DmaRegion> Nic<R, D> {
         receive | self.routing.other_causes() | maintenance::wanted_causes(self.device.chip)
     }
 
-    /// VirtualBox lowers the line on any write of IMC (`e1kRegWriteIMC`), whatever else is pending and wanted: a frame
-    /// that came just before would be noticed with the next one. Writing IMS has it look again (`e1kRegWriteIMS`).
+    /// VirtualBox lowers the line on any write of IMC (`e1kRegWriteIMC`), even if another unmasked cause is pending. A
+    /// frame that arrived just before would then wait for the next interrupt. A write of IMS makes VirtualBox evaluate
+    /// the causes again (`e1kRegWriteIMS`).
     pub(super) fn set_transmit_interrupt(&mut self, wanted: bool) {
         self.transmit_interrupt = wanted;
         let registers = &self.device.registers;
@@ -171,8 +172,8 @@ impl<R: Registers, D: DmaRegion> Nic<R, D> {
             .write(regs::ICS, self.routing.receive_causes().bits());
     }
 
-    /// A vector of its own may have masked its cause when it fired (see [`Routing`]): received frames raise no further
-    /// interrupt until [`Rx::complete`](super::Rx::complete) unmasks them; sent ones are unmasked here.
+    /// Handles the masking of causes by a vector that has fired (see [`Routing`]). Received frames raise no further
+    /// interrupt until [`Rx::complete`](super::Rx::complete) unmasks them; sent frames are unmasked here.
     fn note_fired(&mut self, purpose: Purpose) {
         match purpose {
             Purpose::Receive if self.routing.masks_itself() => self.receive_masked = true,

@@ -1,4 +1,4 @@
-//! The link: the MAC is programmed for the speed, duplex and pause that were negotiated.
+//! The link: its state, and programming the MAC for the negotiated speed, duplex and pause frames.
 
 use core::mem;
 
@@ -12,17 +12,17 @@ use crate::phy::{self, Advertise, Phy};
 use crate::platform::{Clock, DmaRegion, Registers};
 use crate::regs;
 
-/// The link: [`Nic::link`]. Both methods may sleep; [`State::link`](super::State::link) is what was last seen.
+/// The link: [`Nic::link`]. Both methods may sleep; [`State::link`](super::State::link) is the state last read.
 pub struct LinkControl<'a, R: Registers, D: DmaRegion> {
     pub(super) nic: &'a mut Nic<R, D>,
 }
 
 impl<R: Registers, D: DmaRegion> LinkControl<'_, R, D> {
-    /// Looks at the link and returns it if it changed. While it is down, frames to send are kept back.
+    /// Reads the link state and returns it if it changed. While the link is down, frames to transmit wait in the ring.
     ///
-    /// Reads one register. When the link has come up, or an interrupt told that it changed, the PHY is asked what was
-    /// negotiated and the MAC is programmed for it (three PHY accesses, half a millisecond; 40 ms if firmware does not
-    /// give the PHY up). Frames that were kept back are sent then.
+    /// Reads one register. If the link has come up, or an interrupt reported a change, the MAC is programmed for the
+    /// result of autonegotiation that the PHY reports (three PHY accesses, half a millisecond; 40 ms if firmware does
+    /// not release the PHY). Then frames that were waiting are posted.
     ///
     /// Context: may sleep, up to 40 ms.
     pub fn refresh(&mut self, clock: &impl Clock) -> Option<Link> {
@@ -43,10 +43,11 @@ impl<R: Registers, D: DmaRegion> LinkControl<'_, R, D> {
         (before != link).then_some(link)
     }
 
-    /// Decides which pause frames are wanted: honoured but not sent, after bring-up. Returns the link if it changed.
+    /// Sets the pause frames that are wanted; after bring-up they are honoured and not sent. Returns the link if it
+    /// changed.
     ///
-    /// Where something else has to be offered for it, the link goes down to negotiate anew, for some seconds. The PHY
-    /// of ICH/PCH belongs to firmware: pause stays off there.
+    /// If that changes the advertised abilities, the link renegotiates, for some seconds. The PHY of ICH/PCH is left to
+    /// firmware, so pause stays off there.
     ///
     /// Context: may sleep, up to 40 ms.
     pub fn set_pause(&mut self, wanted: Pause, clock: &impl Clock) -> Option<Link> {
@@ -68,7 +69,7 @@ impl<R: Registers, D: DmaRegion> LinkControl<'_, R, D> {
 }
 
 impl<R: Registers, D: DmaRegion> Nic<R, D> {
-    /// The link by STATUS. Down, while the device is off or gone.
+    /// Link state from STATUS; down while the device is off or gone.
     pub(super) fn link_now(&mut self) -> Link {
         match self.device.registers.read(regs::STATUS) {
             regs::ALL_ONES => {
@@ -80,7 +81,7 @@ impl<R: Registers, D: DmaRegion> Nic<R, D> {
         }
     }
 
-    /// Programs the MAC for the link that STATUS shows. Returns the link with the pause that was negotiated.
+    /// Programs the MAC for the link state from STATUS. Returns it with the negotiated pause frames.
     pub(super) fn program_link(&mut self, seen: Link, clock: &impl Clock) -> Link {
         self.program_k1(seen, clock);
         if !seen.is_up() {
@@ -104,8 +105,7 @@ impl<R: Registers, D: DmaRegion> Nic<R, D> {
         link
     }
 
-    /// Lets the power state K1 between MAC and PHY follow the link. Registers of a device that is off or gone are left
-    /// alone.
+    /// Sets the power state K1 between MAC and PHY for this link. Does not access a device that is off or gone.
     fn program_k1(&mut self, seen: Link, clock: &impl Clock) {
         if self.power == Power::On && !self.gone {
             let Device { registers, chip } = &self.device;
@@ -113,7 +113,7 @@ impl<R: Registers, D: DmaRegion> Nic<R, D> {
         }
     }
 
-    /// Gives a MAC that does not detect the speed the one of its PHY. Returns the link that STATUS shows afterwards.
+    /// Copies the speed of the PHY to a MAC that does not detect it. Returns the link state from STATUS afterwards.
     fn copy_speed(&mut self, seen: Link, clock: &impl Clock) -> Link {
         let Device { registers, chip } = &self.device;
         if chip.media != Media::Copper || !chip.quirks.contains(Quirks::NO_SPEED_DETECTION) {
@@ -124,7 +124,7 @@ impl<R: Registers, D: DmaRegion> Nic<R, D> {
         self.link_now()
     }
 
-    /// The pause that both sides agreed on. Half duplex knows none.
+    /// Negotiated pause frames; none with half duplex.
     fn negotiated_pause(&mut self, full_duplex: bool, clock: &impl Clock) -> Pause {
         if !full_duplex {
             return Pause::NONE;

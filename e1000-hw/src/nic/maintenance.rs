@@ -1,7 +1,7 @@
-//! Link maintenance: forcing a link on fiber, and the PHY of 82574, which may hang.
+//! Link maintenance: forcing a link on fiber, and detecting a hang of the PHY of 82574.
 //!
-//! All of it is done in [`Recovery::watch`](super::Recovery::watch), and only when something has happened since: an
-//! idle NIC whose link is steady is left alone.
+//! All of it is done in [`Recovery::watch`](super::Recovery::watch), and only if something has happened since the last
+//! call. An idle NIC with a steady link is not accessed.
 
 use core::time::Duration;
 
@@ -13,29 +13,29 @@ use crate::platform::{Clock, DmaRegion, Registers};
 use crate::regs::{self, Causes};
 use crate::watchdog::{Backoff, Outcome};
 
-/// Time between two questions to the PHY of 82574 (Linux e1000e, `e1000_watchdog_task`, which runs every 2 s).
+/// Time between two checks of the PHY of 82574 (Linux e1000e, `e1000_watchdog_task`, which runs every 2 s).
 const PHY_INTERVAL: Duration = Duration::from_secs(2);
 
-/// State of the link beyond what STATUS says.
+/// State of link maintenance.
 #[derive(Debug, Default)]
 pub(super) struct Maintenance {
     fiber: FiberLink,
     phy: HangCheck,
-    /// Time at which the PHY was last asked.
+    /// Time at which the PHY was last checked.
     asked: Option<Duration>,
-    /// Resets for the sake of the PHY.
+    /// Resets because of the PHY.
     resets: Backoff,
 }
 
 impl Maintenance {
-    /// For a NIC that was just reset.
+    /// State of a NIC that was just reset.
     pub(super) fn new(chip: &Chip) -> Self {
         let mut maintenance = Self::default();
         maintenance.was_reset(chip);
         maintenance
     }
 
-    /// The device was reset.
+    /// Records a reset of the device.
     pub(super) fn was_reset(&mut self, chip: &Chip) {
         self.phy = HangCheck::default();
         if chip.media != Media::Copper {
@@ -43,22 +43,22 @@ impl Maintenance {
         }
     }
 
-    /// The link came or went.
+    /// Records that the link went up or down.
     pub(super) fn link_changed(&mut self, chip: &Chip) {
         if chip.media != Media::Copper {
-            self.fiber.expect_news();
+            self.fiber.restart_checks();
         }
     }
 
-    /// An interrupt came.
+    /// Records an interrupt.
     pub(super) fn interrupted(&mut self, chip: &Chip, causes: Causes) {
         if chip.media != Media::Copper && causes.intersects(Causes::RXSEQ | Causes::LSC) {
-            self.fiber.expect_news();
+            self.fiber.restart_checks();
         }
     }
 }
 
-/// Causes that the link of this part needs: a partner that begins to negotiate while the link is forced.
+/// Causes that link maintenance of this part needs: a partner begins to negotiate while the link is forced.
 pub(super) fn wanted_causes(chip: &Chip) -> Causes {
     if chip.media == Media::Copper {
         Causes::empty()
@@ -68,14 +68,14 @@ pub(super) fn wanted_causes(chip: &Chip) -> Causes {
 }
 
 impl<R: Registers, D: DmaRegion> Nic<R, D> {
-    /// Returns true if [`Self::maintain_link`] has something to do even if no frame moves. Not for long.
+    /// Returns true if [`Self::maintain_link`] has work to do even on an idle NIC. This lasts for a short time only.
     pub(super) fn link_needs_help(&self) -> bool {
-        self.maintenance.fiber.is_worth_a_look()
+        self.maintenance.fiber.needs_check()
             || self.maintenance.phy.is_suspicious()
             || self.device.chip.media != Media::Copper && !self.link.is_up() && self.tx.pending() > 0
     }
 
-    /// Does what is due. Returns what the caller of `watch` has to know of it, if anything.
+    /// Does the maintenance that is due. Returns an outcome if the caller of `watch` has to act on one.
     pub(super) fn maintain_link(&mut self, clock: &impl Clock) -> Option<Outcome> {
         let (registers, chip) = (&self.device.registers, self.device.chip);
         if chip.media != Media::Copper {
@@ -86,7 +86,7 @@ impl<R: Registers, D: DmaRegion> Nic<R, D> {
             return self
                 .maintenance
                 .fiber
-                .look(registers, chip)
+                .check(registers, chip)
                 .then_some(Outcome::LinkHelped);
         }
         self.phy_hangs(clock).then(|| {
@@ -96,9 +96,9 @@ impl<R: Registers, D: DmaRegion> Nic<R, D> {
         })
     }
 
-    /// Asks the PHY of 82574 whether it hangs, if two seconds have passed. Returns true if it does and a reset is due.
+    /// Checks every two seconds whether the PHY of 82574 hangs. Returns true if it does and a reset is due.
     ///
-    /// A semaphore and one PHY access, 0.1 ms, in two seconds.
+    /// A check takes a semaphore and a PHY access, 0.1 ms.
     fn phy_hangs(&mut self, clock: &impl Clock) -> bool {
         let (registers, chip) = (&self.device.registers, self.device.chip);
         if !chip.quirks.contains(Quirks::PHY_HANGS) || !self.link.is_up() {
@@ -113,7 +113,7 @@ impl<R: Registers, D: DmaRegion> Nic<R, D> {
             return false;
         }
         self.maintenance.asked = Some(now);
-        let hangs = Phy::open(registers, chip, clock).and_then(|phy| self.maintenance.phy.look(&phy));
+        let hangs = Phy::open(registers, chip, clock).and_then(|phy| self.maintenance.phy.check(&phy));
         if !self.maintenance.phy.is_suspicious() {
             self.maintenance.resets.helped();
         }

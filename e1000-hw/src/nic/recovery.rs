@@ -16,20 +16,20 @@ pub struct Recovery<'a, R: Registers, D: DmaRegion> {
 }
 
 impl<R: Registers, D: DmaRegion> Recovery<'_, R, D> {
-    /// Looks after transmitter and link: to be called every second while
-    /// [`State::needs_watching`](super::State::needs_watching).
+    /// Checks transmitter and link for hangs. To be called every second while
+    /// [`State::needs_watching`](super::State::needs_watching) returns true.
     ///
-    /// Reads one register at most if all is well; the PHY of 82574 is asked every two seconds while frames are sent. A
-    /// reset takes up to 200 ms; filters and MTU survive it, frames in the rings are lost. Look at the link afterwards
-    /// ([`LinkControl::refresh`](super::LinkControl::refresh)).
+    /// Reads at most one register if nothing is wrong; the PHY of 82574 is checked every two seconds while frames are
+    /// sent. A reset takes up to 200 ms and preserves filters and MTU; frames in the rings are lost. The caller updates
+    /// the link state afterwards ([`LinkControl::refresh`](super::LinkControl::refresh)).
     ///
     /// Context: may sleep, up to 200 ms.
     pub fn watch(&mut self, clock: &impl Clock) -> Outcome {
         self.nic.watch(clock)
     }
 
-    /// Resets the device and programs it anew, also one that was halted; filters, MTU and interrupts are as before, the
-    /// rings are empty.
+    /// Resets the device and programs it again, also after [`Nic::halt`]. Filters, MTU and interrupts are as before,
+    /// the rings are empty.
     ///
     /// Context: may sleep, up to 200 ms.
     ///
@@ -116,7 +116,7 @@ impl<R: Registers, D: DmaRegion> Nic<R, D> {
         }
     }
 
-    /// A reset did not end: another one, ever more rarely.
+    /// Tries another reset after one that did not end, with increasing delays.
     fn try_again(&mut self, clock: &impl Clock) -> Outcome {
         self.gone |= self.device.registers.read(regs::STATUS) == regs::ALL_ONES;
         if self.gone {
@@ -128,8 +128,8 @@ impl<R: Registers, D: DmaRegion> Nic<R, D> {
         }
     }
 
-    /// Has 8257x write back what it holds of descriptors, twice as Linux e1000e does (`e1000e_flush_descriptors`).
-    /// Returns whether that made one of them done.
+    /// Makes 8257x write back descriptors, twice as Linux e1000e does (`e1000e_flush_descriptors`). Returns true if one
+    /// of them is done afterwards.
     fn flush_descriptors(&mut self, clock: &impl Clock) -> bool {
         let registers = &self.device.registers;
         let before = self.tx.in_flight();
@@ -146,7 +146,7 @@ impl<R: Registers, D: DmaRegion> Nic<R, D> {
     }
 
     pub(super) fn restart(&mut self, clock: &impl Clock) -> Result<(), TimedOut> {
-        // Until it has ended.
+        // Stays off until the reset has ended.
         self.power = Power::Off;
         self.collect_statistics();
         // A change of the packet buffer's split takes effect with the reset.
@@ -157,9 +157,10 @@ impl<R: Registers, D: DmaRegion> Nic<R, D> {
         self.maintenance.was_reset(chip);
         let link = self.link;
         self.program(clock);
-        // A link that comes up before anybody looks again looks as if it had never been away.
+        // The link goes down in the reset. If it is up again before the next `refresh`, that would see no change and
+        // not program the MAC for what was negotiated.
         self.link_suspect |= !self.link.is_up();
-        // The caller is to learn that it changed.
+        // The next `refresh` reports the change to the caller.
         self.link = link;
         self.backlog = false;
         self.route_interrupts(self.routing);

@@ -9,19 +9,19 @@ use crate::rx::{ProvideError, ReceivedBuffer};
 
 /// Receiving: [`Nic::rx`].
 ///
-/// Frames are copied out of the NIC's own buffers ([`Self::receive`] and what goes with it), or the device fills
-/// buffers of the owner's ([`Self::provide`], [`Self::next_buffer`]): [`Config::copy_rx`](super::Config::copy_rx)
-/// decides.
+/// Frames are copied out of the NIC's own buffers ([`Self::receive`] and its companions), or the device fills the
+/// owner's buffers ([`Self::provide`], [`Self::next_buffer`]), as chosen by
+/// [`Config::copy_rx`](super::Config::copy_rx).
 ///
-/// An owner that is interrupted works in rounds, as Linux' NAPI does: it takes frames until there are none, or until
-/// its budget is used up, and calls [`Self::complete`] when there are none. No method sleeps.
+/// After an interrupt the owner works in rounds, as NAPI of Linux does: it takes frames until there are none or its
+/// budget is used up, and calls [`Self::complete`] when there are none. No method sleeps.
 pub struct Rx<'a, R: Registers, D: DmaRegion> {
     pub(super) nic: &'a mut Nic<R, D>,
 }
 
 impl<R: Registers, D: DmaRegion> Rx<'_, R, D> {
-    /// Copies the next frame, without FCS, into `out` and returns how many bytes that were; what does not fit is
-    /// lost. `None` when there is no frame. Reads no register; writes one for every 16 buffers.
+    /// Copies the next frame, without FCS, into `out` and returns the number of bytes copied; the rest of a longer
+    /// frame is lost. Returns `None` if there is no frame. Reads no register; writes one for every 16 buffers.
     ///
     /// Context: any.
     pub fn receive(&mut self, out: &mut [u8]) -> Option<usize> {
@@ -29,8 +29,7 @@ impl<R: Registers, D: DmaRegion> Rx<'_, R, D> {
         Some(self.nic.rx.take(&self.nic.device.registers, len, out))
     }
 
-    /// Length without FCS of the frame that [`Self::receive`] will give next, if there is one. Bad frames before it are
-    /// dropped and counted.
+    /// Length without FCS of the next frame, if there is one. Bad frames before it are dropped and counted.
     ///
     /// Context: any.
     pub fn next_len(&mut self) -> Option<usize> {
@@ -40,8 +39,8 @@ impl<R: Registers, D: DmaRegion> Rx<'_, R, D> {
         self.nic.rx.next_len(&self.nic.device.registers)
     }
 
-    /// Copies the beginning of the frame that [`Self::receive`] will give next, as much of its first buffer as fits
-    /// `out`, and returns how many bytes that were. `None` when there is no frame.
+    /// Copies the beginning of the next frame into `out`, up to the end of its first buffer, and returns the number of
+    /// bytes copied. Returns `None` if there is no frame.
     ///
     /// Context: any.
     pub fn peek(&mut self, out: &mut [u8]) -> Option<usize> {
@@ -49,7 +48,7 @@ impl<R: Registers, D: DmaRegion> Rx<'_, R, D> {
         Some(self.nic.rx.peek(len, out))
     }
 
-    /// Drops the frame that [`Self::receive`] would give next, and counts it. Returns false if there was none.
+    /// Drops and counts the next frame. Returns false if there was none.
     ///
     /// Context: any.
     pub fn discard(&mut self) -> bool {
@@ -60,40 +59,39 @@ impl<R: Registers, D: DmaRegion> Rx<'_, R, D> {
         found
     }
 
-    /// Drops all frames that [`Self::receive`] would give, at most one ring full, and counts them. Returns how many.
+    /// Drops and counts all frames, at most as many as the ring has descriptors. Returns their number.
     ///
     /// Context: any.
     pub fn discard_all(&mut self) -> u32 {
-        // A device that fills descriptors for ever must not keep us.
+        // Bounded, in case the device fills descriptors as fast as they are emptied.
         (0..self.nic.rx.size().get())
             .take_while(|_| self.discard())
             .count() as u32
     }
 
-    /// Counts a frame as dropped that the owner has received and not used.
+    /// Counts a frame that the owner has received and dropped.
     ///
     /// Context: any.
     pub fn count_dropped(&mut self) {
         self.nic.rx.count_dropped();
     }
 
-    /// Returns true if the device has filled at least `descriptors` of the ring that were not taken. Looks at one of
-    /// them.
+    /// Returns true if at least `descriptors` filled descriptors are waiting. Reads one of them.
     ///
     /// Context: any.
     pub fn has_filled(&self, descriptors: u32) -> bool {
         self.nic.rx.has_filled(descriptors)
     }
 
-    /// The VLAN tag that was stripped from the frame that [`Self::next_len`] or [`Self::receive`] last gave.
+    /// VLAN tag that was stripped from the frame that [`Self::next_len`] or [`Self::receive`] last returned.
     ///
     /// Context: any.
     pub fn tag(&self) -> Option<u16> {
         self.nic.rx.tag().filter(|_| self.nic.vlan_offload)
     }
 
-    /// The result of checking the checksums of the frame that [`Self::next_len`] or [`Self::receive`] last gave;
-    /// nothing is checked unless [`Offloads::RX_CHECKSUM`] is on.
+    /// Result of the checksum checks of the frame that [`Self::next_len`] or [`Self::receive`] last returned. Nothing
+    /// is checked unless [`Offloads::RX_CHECKSUM`] is on.
     ///
     /// Context: any.
     pub fn checksums(&self) -> ChecksumResult {
@@ -103,41 +101,40 @@ impl<R: Registers, D: DmaRegion> Rx<'_, R, D> {
         self.nic.rx.checksums(self.nic.device.chip.mac().is_pcie())
     }
 
-    /// Gives the device a buffer of [`BUFFER_LEN`](crate::BUFFER_LEN) bytes. The device is told once 16 are together,
-    /// or by [`Self::publish`]. A buffer counts for the filled one that it replaces; as many as the ring has
-    /// descriptors are taken, all but one of them at work.
+    /// Accepts a buffer of [`BUFFER_LEN`](crate::BUFFER_LEN) bytes for the device. Buffers are posted in batches of 16,
+    /// or by [`Self::publish`]. As many are accepted as the ring has descriptors; the device uses all but one of them.
     ///
     /// Context: any.
     ///
     /// # Errors
     ///
-    /// See [`ProvideError`]. The buffer stays the caller's.
+    /// See [`ProvideError`]. A buffer that is refused stays the caller's.
     ///
     /// # Safety
     ///
-    /// Until [`Self::next_buffer`] hands back the token, or [`Nic::halt`] says that DMA has ended:
+    /// Until [`Self::next_buffer`] returns the token, or [`Nic::halt`] reports that DMA has ended:
     ///
     /// * the device may write any of the [`BUFFER_LEN`](crate::BUFFER_LEN) bytes from bus address `address` on, at any
-    ///   time: they are memory that the caller owns, that stays allocated and mapped for the device, and that no
-    ///   reference points to;
-    /// * the address is a multiple of 16 and not 0, and the buffer crosses no 64 KiB boundary.
+    ///   time: they have to be memory that the caller owns, that stays allocated and mapped for the device, and to
+    ///   which no reference exists;
+    /// * the address has to be a multiple of 16 and not 0, and the buffer must not cross a 64 KiB boundary.
     ///
-    /// If the NIC is dropped without that, the buffer must never be used for anything else.
+    /// If the NIC is dropped without either, the buffer must never be used for anything else.
     pub unsafe fn provide(&mut self, address: u64) -> Result<Token, ProvideError> {
         self.nic.rx.provide(&self.nic.device.registers, address)
     }
 
-    /// Tells the device of the buffers given since the last time: at most one register write.
+    /// Posts all accepted buffers to the device, with at most one register write.
     ///
     /// Context: any.
     pub fn publish(&mut self) {
         self.nic.rx.publish(&self.nic.device.registers);
     }
 
-    /// The next buffer that comes back, if there is one, in the order in which they were given. After a reset all come
-    /// back unused, and are to be given anew. Reads no register.
+    /// The next buffer that the device no longer accesses, if there is one, in the order of [`Self::provide`]. After a
+    /// reset all buffers come back unused and have to be provided again. Reads no register.
     ///
-    /// The owner stops after a budget: a device that fills buffers for ever must not keep it.
+    /// The owner has to stop after a budget, in case the device fills buffers as fast as they are emptied.
     ///
     /// Context: any.
     pub fn next_buffer(&mut self) -> Option<ReceivedBuffer> {
@@ -148,10 +145,9 @@ impl<R: Registers, D: DmaRegion> Rx<'_, R, D> {
     }
 
     /// Ends a round of receiving that found no more frames: unmasks interrupts for received frames if they are held
-    /// off. Returns true if something has arrived since the ring was looked at, in which case the round goes on. At
-    /// most one register write.
+    /// off. Returns true if a frame has arrived meanwhile, in which case the round goes on. At most one register write.
     ///
-    /// Must be called when a round finds no frame; a device that is never asked again raises no interrupt.
+    /// Has to be called when a round finds no frame, or masked interrupts stay masked for ever.
     ///
     /// Context: any.
     pub fn complete(&mut self) -> bool {
@@ -161,7 +157,7 @@ impl<R: Registers, D: DmaRegion> Rx<'_, R, D> {
         }
         nic.backlog = false;
         if !nic.receive_masked {
-            // Whoever finds none waits for an interrupt, which a device without buffers never raises.
+            // The owner now waits for an interrupt, which a device that has run out of buffers never raises.
             if nic.interrupts_enabled && nic.rx.may_starve() {
                 nic.flush_writes();
             }
@@ -177,9 +173,9 @@ impl<R: Registers, D: DmaRegion> Rx<'_, R, D> {
     /// Holds off interrupts for received frames if the owner cannot keep up. To be called when an interrupt was served
     /// and frames are left.
     ///
-    /// The first time, that is how it should be: the reader was just told. The second time without [`Self::complete`]
-    /// in between, further interrupts would only slow the reader down: they are masked until [`Self::complete`]. One
-    /// register write then.
+    /// The first call does nothing, because a reader that was just notified has not read yet. A second call without
+    /// [`Self::complete`] in between masks the interrupts until [`Self::complete`], with one register write: they would
+    /// only slow the reader down.
     ///
     /// Context: any.
     pub fn hold_off_interrupts(&mut self) {
@@ -192,8 +188,8 @@ impl<R: Registers, D: DmaRegion> Rx<'_, R, D> {
         nic.backlog = true;
     }
 
-    /// Makes sure that the device knows of the buffers that were given back to it: for an owner that polls, and so
-    /// accesses no register that makes a hypervisor hand writes over. One register write, if there are any.
+    /// Makes sure that the device sees all posted buffers. For an owner that polls: it accesses no other register, so a
+    /// hypervisor may delay the writes of RDT. One register write, if there are such buffers.
     ///
     /// Context: any.
     pub fn flush(&mut self) {
@@ -204,8 +200,8 @@ impl<R: Registers, D: DmaRegion> Rx<'_, R, D> {
 }
 
 impl<R: Registers, D: DmaRegion> Nic<R, D> {
-    /// Has the device see all that was written: a write that changes nothing, to a register whose writes KVM does not
-    /// collect (QEMU, hw/net/e1000.c, `e1000_mmio_setup`).
+    /// Makes the device see all earlier writes, by a write without effect to a register whose writes KVM does not
+    /// coalesce (QEMU, hw/net/e1000.c, `e1000_mmio_setup`).
     pub(super) fn flush_writes(&mut self) {
         self.device.registers.write(regs::IMS, 0);
         self.rx.note_flush();

@@ -1,4 +1,4 @@
-//! The self-test of a running NIC, in steps short enough that its owner can serve others in between.
+//! The self-test of a running NIC, in steps that are short enough for its owner to do other work in between.
 
 use core::time::Duration;
 
@@ -20,33 +20,33 @@ const LINK_INTERVAL: Duration = Duration::from_millis(50);
 const FIRST_FRAME_LIMIT: Duration = Duration::from_millis(2500);
 /// Longest wait for each of the others.
 const FRAME_LIMIT: Duration = Duration::from_millis(250);
-/// A frame that did not come back for so long is sent again: the first ones may be lost.
+/// Time after which a frame that did not come back is sent again: the first ones may be lost.
 const RESEND_INTERVAL: Duration = Duration::from_millis(100);
-/// Time between two looks for frames.
+/// Polling interval for frames.
 const LOOK_INTERVAL: Duration = Duration::from_millis(5);
 /// Longest wait for a test interrupt. Real ones take microseconds.
 const INTERRUPT_LIMIT: Duration = Duration::from_millis(100);
 
-/// The next thing to do in a self-test.
+/// Result of a step of a self-test.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(
     clippy::large_enum_variant,
     reason = "there is no allocator, and it is passed on a few times a second"
 )]
 pub enum SelfTest {
-    /// To be continued after so long.
+    /// The next step is due after this time.
     Wait(Duration),
-    /// It has ended, and the NIC works as before.
+    /// The self-test has ended, and the NIC works as before.
     Done(Report),
 }
 
-/// A self-test that is under way.
+/// A self-test in progress.
 pub(super) struct Run {
     phase: Phase,
     report: Report,
-    /// Interrupts are tested, too.
+    /// Interrupts are tested.
     interrupts: bool,
-    /// One arrived since it was raised.
+    /// An interrupt arrived since the test interrupt was raised.
     arrived: bool,
     began: Duration,
 }
@@ -58,7 +58,7 @@ enum Phase {
     /// Loopback is turned on.
     Enable,
     Loopback(Loop),
-    /// Everything as before.
+    /// The NIC is programmed as before the self-test.
     Restore,
     Interrupt {
         raised: Duration,
@@ -78,10 +78,10 @@ type Step = Result<Next, TimedOut>;
 /// Frames in loopback.
 struct Loop {
     loopback: Loopback,
-    /// Which frame is under way, and since when.
+    /// Index of the frame that is waited for, and time of its first transmission.
     index: usize,
     since: Duration,
-    /// When it was last sent.
+    /// Time of its last transmission.
     sent: Option<Duration>,
 }
 
@@ -99,7 +99,7 @@ impl<R: Registers, D: DmaRegion> Nic<R, D> {
         });
     }
 
-    /// An interrupt of this NIC arrived while a self-test was under way.
+    /// Records an interrupt of this NIC during a self-test.
     pub(super) fn note_test_interrupt(&mut self) {
         if let Some(run) = &mut self.self_test {
             run.arrived = true;
@@ -121,7 +121,7 @@ impl<R: Registers, D: DmaRegion> Nic<R, D> {
         };
         match next {
             Ok(Next::Phase(phase, delay)) => {
-                // An interrupt counts from when it was raised.
+                // The time limit of the interrupt begins when it is raised.
                 self.self_test = Some(Run {
                     phase,
                     report: run.report,
@@ -141,7 +141,7 @@ impl<R: Registers, D: DmaRegion> Nic<R, D> {
         SelfTest::Done(run.report)
     }
 
-    /// Ends a self-test without a report: a PHY must not be left looping.
+    /// Ends a self-test without a report. The PHY must not remain in loopback.
     pub(super) fn abandon_self_test(&mut self, clock: &impl Clock) {
         if let Some(Run {
             phase: Phase::Loopback(frames),
@@ -258,12 +258,12 @@ impl<R: Registers, D: DmaRegion> Nic<R, D> {
         for (to, from) in bytes.iter_mut().zip(frame.bytes()) {
             *to = from;
         }
-        // A ring that is full is one that does not send: the time limit says so.
+        // A ring that stays full does not send; then the time limit of the test ends this.
         let _ = self.tx.send(bytes.get(..frame.len()).unwrap_or_default(), None);
         self.tx.post(&self.device.registers);
     }
 
-    /// Looks at what was received, at most one ring full: the frame under way, or nothing that matters.
+    /// Compares received frames, at most as many as the ring has descriptors, with the expected one.
     #[inline(never)]
     fn look_for_frame(&mut self, index: usize) -> Option<Match> {
         let sent = self.test_frame(index);
@@ -288,7 +288,7 @@ impl<R: Registers, D: DmaRegion> Nic<R, D> {
         }
     }
 
-    /// Everything as before, and then the test interrupt.
+    /// Programs the NIC as before the self-test, and then raises the test interrupt.
     fn restore(&mut self, report: &mut Report, interrupts: bool, clock: &impl Clock) -> Step {
         self.restart(clock)?;
         if !interrupts {

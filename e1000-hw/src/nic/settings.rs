@@ -14,18 +14,18 @@ use crate::wait::TimedOut;
 
 /// The MTU after bring-up.
 pub const DEFAULT_MTU: usize = STANDARD_MTU;
-/// The smallest MTU: less is no link for IPv4.
+/// Smallest MTU: IPv4 needs at least this (RFC 791).
 pub const MIN_MTU: usize = 68;
 
-/// Reason why the MTU was not set.
+/// Error of setting the MTU.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MtuError {
-    /// The chip, or the rings as they are, cannot do it.
+    /// The MTU is too small, or too large for the chip or its rings.
     OutOfRange {
-        /// The largest MTU possible.
+        /// Largest possible MTU.
         max: usize,
     },
-    /// It takes a reset, and that did not end. [`Recovery::watch`](super::Recovery::watch) tries again.
+    /// The reset that the change needs did not end. [`Recovery::watch`](super::Recovery::watch) tries again.
     Reset(TimedOut),
 }
 
@@ -40,7 +40,7 @@ impl fmt::Display for MtuError {
 
 impl core::error::Error for MtuError {}
 
-/// The largest MTU for a chip with rings that take frames of so many bytes.
+/// Largest MTU for a chip whose rings can hold frames of `rings` bytes.
 fn max_mtu(chip: &Chip, rings: usize) -> usize {
     rings.min(chip.limits.max_frame as usize) - HEADER_LEN - TAG_LEN - FCS_LEN
 }
@@ -51,11 +51,11 @@ pub struct Settings<'a, R: Registers, D: DmaRegion> {
 }
 
 impl<R: Registers, D: DmaRegion> Settings<'_, R, D> {
-    /// Decides what passes the receive filter besides own address and broadcast: everything, frames to all groups, or
-    /// frames to `groups`, of which some others may come along.
+    /// Sets the receive filter: besides the own address and broadcast, it passes all frames, or frames to all multicast
+    /// groups, or frames to `groups` and to some others with the same hash.
     ///
-    /// Writes what changes. Groups do not concern RCTL; the other two do, which costs a second of reception on QEMU's
-    /// `e1000` each way.
+    /// Writes only registers that change. The first two change RCTL, after which QEMU's `e1000` receives nothing for a
+    /// second.
     ///
     /// Context: any.
     pub fn set_filter(
@@ -71,7 +71,7 @@ impl<R: Registers, D: DmaRegion> Settings<'_, R, D> {
         nic.update_rctl();
     }
 
-    /// Lets tagged frames of these VLANs pass and of no other; of all with `None`, as after bring-up.
+    /// Sets the VLANs whose tagged frames pass. With `None`, as after bring-up, those of all VLANs do.
     ///
     /// Context: any.
     pub fn set_vlan_filter(&mut self, vlans: Option<impl IntoIterator<Item = u16>>) {
@@ -81,8 +81,9 @@ impl<R: Registers, D: DmaRegion> Settings<'_, R, D> {
         nic.update_rctl();
     }
 
-    /// Has the device strip VLAN tags from received frames ([`Rx::tag`](super::Rx::tag)) and insert them into those to
-    /// be sent ([`SendOptions::tag`](super::SendOptions::tag)). Off after bring-up: tags are bytes of the frame.
+    /// Turns on or off that the device strips VLAN tags from received frames ([`Rx::tag`](super::Rx::tag)) and inserts
+    /// them into transmitted ones ([`SendOptions::tag`](super::SendOptions::tag)). Off after bring-up: tags are bytes
+    /// of the frame.
     ///
     /// Context: any.
     pub fn set_vlan_offload(&mut self, on: bool) {
@@ -92,14 +93,14 @@ impl<R: Registers, D: DmaRegion> Settings<'_, R, D> {
         registers.write(regs::CTRL, ctrl | if on { Ctrl::VME.bits() } else { 0 });
     }
 
-    /// Decides what is taken off the stack, of what the part can ([`crate::chip::Limits::offloads`]). At most one
-    /// register write.
+    /// Turns offloads on or off, of those that the part has ([`crate::chip::Limits::offloads`]). At most one register
+    /// write.
     ///
     /// Context: any.
     ///
     /// # Errors
     ///
-    /// [`OffloadError::NotEnabled`] with what the part cannot; nothing has changed then.
+    /// [`OffloadError::NotEnabled`] with those that the part does not have; then nothing is changed.
     pub fn set_offloads(&mut self, wanted: Offloads) -> Result<(), OffloadError> {
         let nic = &mut *self.nic;
         let missing = wanted.difference(nic.device.chip.limits.offloads);
@@ -116,8 +117,8 @@ impl<R: Registers, D: DmaRegion> Settings<'_, R, D> {
         Ok(())
     }
 
-    /// Sets the MTU. From 1501 on, and back from there, it takes a reset: frames in the rings are lost, the link may go
-    /// away for some seconds.
+    /// Sets the MTU. A change to or from more than 1500 bytes needs a reset: frames in the rings are lost, and the link
+    /// may be down for some seconds.
     ///
     /// Context: may sleep, up to 200 ms.
     ///
@@ -132,7 +133,7 @@ impl<R: Registers, D: DmaRegion> Settings<'_, R, D> {
         }
         let old = core::mem::replace(&mut nic.mtu, mtu);
         nic.tx.set_max_len(mtu + HEADER_LEN);
-        // Up to 1500 it is the MAC that drops what is too long.
+        // Up to 1500 the MAC drops longer frames.
         let limit = if mtu > DEFAULT_MTU {
             mtu + HEADER_LEN + TAG_LEN
         } else {
@@ -149,7 +150,7 @@ impl<R: Registers, D: DmaRegion> Settings<'_, R, D> {
 
 impl<R: Registers, D: DmaRegion> Nic<R, D> {
     fn update_rctl(&mut self) {
-        // The receiver stays off until a reset has ended; all is programmed then.
+        // The device is off and programmed with the new values after its next reset.
         if self.power != Power::On {
             return;
         }
@@ -157,7 +158,7 @@ impl<R: Registers, D: DmaRegion> Nic<R, D> {
         if self.rctl != rctl {
             self.rctl = rctl;
             self.device.registers.write(regs::RCTL, rctl);
-            // It counts from now on, and not from the next frame that is sent on.
+            // A hypervisor may delay the write of RCTL.
             self.flush_writes();
         }
     }
@@ -165,7 +166,8 @@ impl<R: Registers, D: DmaRegion> Nic<R, D> {
     pub(super) fn max_mtu(&self) -> usize {
         let rings = rx::capacity(self.rx.size()).min(self.tx.capacity());
         let max = max_mtu(self.device.chip, rings);
-        // Longer frames fill their first buffer, which 82545 and 82546 cannot send from in PCI-X mode (erratum 10).
+        // Erratum 10 of 82545 and 82546 in PCI-X mode: the first descriptor of a frame must not have more than 2015
+        // bytes. `tx::cut` makes shorter pieces, so this is a precaution that was never lifted on a real part.
         if self.short_buffers {
             max.min(DEFAULT_MTU)
         } else {

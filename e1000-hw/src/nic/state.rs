@@ -1,4 +1,4 @@
-//! State of the NIC that is known without asking it.
+//! State of the NIC that is known without a register access.
 
 use super::{Config, Nic};
 use crate::chip::Chip;
@@ -15,7 +15,7 @@ use crate::tx::TxCounters;
 use crate::warnings::Warnings;
 use crate::watchdog::{Recoveries, Snapshot};
 
-/// State of the NIC that is known: [`Nic::state`]. Nothing here touches the hardware, changes anything or sleeps.
+/// Known state of the NIC: [`Nic::state`]. No method accesses the hardware, changes anything or sleeps.
 pub struct State<'a, R: Registers, D: DmaRegion> {
     pub(super) nic: &'a Nic<R, D>,
 }
@@ -49,38 +49,38 @@ impl<'a, R: Registers, D: DmaRegion> State<'a, R, D> {
         }
     }
 
-    /// Highest address that the device was given, exclusive, of memory of the core's own: parts with
-    /// [`Quirks::DMA32`](crate::chip::Quirks::DMA32) want it below 4 GiB.
+    /// End of the highest of the core's memory that the device was given: parts with
+    /// [`Quirks::DMA32`](crate::chip::Quirks::DMA32) need it to be at most 4 GiB.
     pub fn end_address(self) -> u64 {
         self.nic.rx.end_address().max(self.nic.tx.end_address())
     }
 
-    /// Things that bring-up, and whatever was done since, met that are worth telling.
+    /// Warnings since the start of bring-up.
     pub fn warnings(self) -> Warnings {
         self.nic.warnings
     }
 
-    /// Returns true if registers were found to read as all ones: the device was removed, and will not come back.
+    /// Returns true if registers have read as all ones: the device was removed. This is never undone.
     pub fn is_gone(self) -> bool {
         self.nic.gone
     }
 
-    /// The link as last looked at.
+    /// Link state as last read.
     pub fn link(self) -> Link {
         self.nic.link
     }
 
-    /// The pause frames that are wanted; [`Link::Up`] has what was negotiated.
+    /// Pause frames that the owner asked for; [`Link::Up`] has the negotiated ones.
     pub fn pause(self) -> Pause {
         self.nic.pause
     }
 
-    /// The way in which interrupts reach the processor.
+    /// Routing of interrupts to vectors.
     pub fn routing(self) -> Routing {
         self.nic.routing
     }
 
-    /// The least time between two interrupts now, in units of 256 ns.
+    /// Shortest time between two interrupts, in units of 256 ns.
     pub fn interrupt_interval(self) -> u32 {
         self.nic.moderator.interval()
     }
@@ -100,49 +100,48 @@ impl<'a, R: Registers, D: DmaRegion> State<'a, R, D> {
         self.nic.max_mtu()
     }
 
-    /// Work that is taken off the stack. None, after bring-up.
+    /// Offloads that are on; none after bring-up.
     pub fn offloads(self) -> Offloads {
         self.nic.offloads
     }
 
-    /// Results of received frames.
+    /// Counters of received frames.
     pub fn rx_counters(self) -> RxCounters {
         self.nic.rx.counters()
     }
 
-    /// Results of frames to transmit.
+    /// Counters of frames to transmit.
     pub fn tx_counters(self) -> TxCounters {
         self.nic.tx.counters()
     }
 
-    /// Frames to transmit that the device was not told of: they wait for the link, or for
-    /// [`Tx::post`](super::Tx::post).
+    /// Number of frames to transmit that were not posted: they wait for the link, or for [`Tx::post`](super::Tx::post).
     pub fn pending_frames(self) -> u32 {
         self.nic.tx.pending()
     }
 
-    /// The counters of the hardware, as of the last time that they were collected.
+    /// Counters of the hardware, as last collected.
     pub fn statistics(self) -> &'a Statistics {
         &self.nic.statistics
     }
 
-    /// Returns true if [`Recovery::watch`](super::Recovery::watch) is due in a second: frames are with the hardware, a
-    /// reset did not end, or the link needs to be helped. Never on an idle NIC whose link is steady.
+    /// Returns true if [`Recovery::watch`](super::Recovery::watch) is due in a second: frames were posted and not
+    /// reclaimed, a reset did not end, or the link needs maintenance. Never on an idle NIC with a steady link.
     pub fn needs_watching(self) -> bool {
         self.nic.needs_watching()
     }
 
-    /// Resets and the like since bring-up.
+    /// Counters of hangs and resets since bring-up.
     pub fn recoveries(self) -> Recoveries {
         self.nic.watchdog.recoveries
     }
 
-    /// The NIC as it was when it last hung.
+    /// Snapshot of the NIC at its last hang.
     pub fn last_hang(self) -> Option<&'a Snapshot> {
         self.nic.watchdog.snapshot.as_ref()
     }
 
-    /// Returns true if a self-test is under way.
+    /// Returns true if a self-test is in progress.
     pub fn is_testing(self) -> bool {
         self.nic.self_test.is_some()
     }

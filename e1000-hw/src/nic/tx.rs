@@ -11,28 +11,28 @@ use crate::tx::{Segment, SentFrame};
 /// Transmitting: [`Nic::tx`].
 ///
 /// Frames are copied into the NIC's own buffers ([`Self::send`], [`Self::send_with`]), or fetched from the owner's
-/// memory ([`Self::send_segments`], [`Self::next_sent`]); both kinds go out in order. The device learns of them with
-/// the next [`Self::post`]. No method sleeps.
+/// memory ([`Self::send_segments`], [`Self::next_sent`]). Both kinds are sent in order. The next [`Self::post`] posts
+/// them to the device. No method sleeps.
 ///
-/// While the link is down, frames wait in the ring; when that is full, further ones that are copied are dropped and
+/// While the link is down, frames wait in the ring. When it is full, further frames to be copied are dropped and
 /// counted.
 pub struct Tx<'a, R: Registers, D: DmaRegion> {
     pub(super) nic: &'a mut Nic<R, D>,
 }
 
-/// Things that the device is to do to a frame.
+/// Changes to a frame by the device.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SendOptions<'a> {
     /// A VLAN tag to insert, if [`Settings::set_vlan_offload`](super::Settings::set_vlan_offload) is on.
     pub tag: Option<u16>,
-    /// Checksums or segmentation, if [`Settings::set_offloads`](super::Settings::set_offloads) has it on.
-    /// [`Offload::prepare`] has been through the headers. A frame to be cut may be longer than the MTU, up to
-    /// [`MAX_SEGMENTED`](crate::offload::MAX_SEGMENTED) bytes. It counts as one.
+    /// Checksums or segmentation, if [`Settings::set_offloads`](super::Settings::set_offloads) has turned it on. The
+    /// headers have to be prepared with [`Offload::prepare`]. A frame to be segmented may be longer than the MTU, up to
+    /// [`MAX_SEGMENTED`](crate::offload::MAX_SEGMENTED) bytes. It is counted as one frame.
     pub offload: Option<&'a Offload>,
 }
 
 impl<R: Registers, D: DmaRegion> Tx<'_, R, D> {
-    /// Takes one frame, without FCS: copies it and fills it up to 60 bytes.
+    /// Accepts one frame without FCS: copies it, and pads it to 60 bytes.
     ///
     /// Context: any.
     ///
@@ -44,7 +44,7 @@ impl<R: Registers, D: DmaRegion> Tx<'_, R, D> {
         self.after_copy(result, |nic| nic.tx.send(frame, None))
     }
 
-    /// As [`Self::send`], with something for the device to do.
+    /// Same as [`Self::send`], with a VLAN tag or an offload.
     ///
     /// Context: any.
     ///
@@ -62,23 +62,23 @@ impl<R: Registers, D: DmaRegion> Tx<'_, R, D> {
         self.after_copy(result, |nic| nic.tx.send_offloaded(frame, options.tag, offload))
     }
 
-    /// Takes one frame of at least 60 bytes in the owner's memory, in pieces. `head` is the beginning of the frame, as
-    /// far as the caller has it: an offload needs all headers, a frame of full length with a VLAN tag the first 14
-    /// bytes. Pieces may be of any length; those of none are skipped.
+    /// Accepts one frame of at least 60 bytes in the owner's memory, in segments of any length. `head` is the beginning
+    /// of the frame: an offload needs all headers, a frame of full length with a VLAN tag the first 14 bytes, any other
+    /// frame nothing.
     ///
     /// Context: any.
     ///
     /// # Errors
     ///
-    /// See [`OffloadError`]. The frame stays the caller's. [`TransmitError::Full`] too while frames that were sent or
-    /// dropped wait in [`Self::next_sent`], and during a self-test.
+    /// See [`OffloadError`]. A frame that is refused stays the caller's. [`TransmitError::Full`] is also returned while
+    /// too many frames, or dropped ones, wait for [`Self::next_sent`], and during a self-test.
     ///
     /// # Safety
     ///
-    /// Until [`Self::next_sent`] hands back the token, or [`Nic::halt`] says that DMA has ended: the device may read
-    /// the bytes of all segments at any time, so they are memory that the caller may show to the network, at the bus
-    /// addresses given, and that stays allocated and mapped for the device. If the NIC is dropped without that, the
-    /// memory must never be used for anything else.
+    /// The device may read the bytes of all segments at any time until [`Self::next_sent`] returns the token, or
+    /// [`Nic::halt`] reports that DMA has ended. Until then they have to be memory at the given bus addresses that
+    /// stays allocated and mapped for the device, and whose contents may be disclosed to the network. If the NIC is
+    /// dropped without either, the memory must never be used for anything else.
     pub unsafe fn send_segments(
         &mut self,
         segments: &[Segment],
@@ -101,15 +101,15 @@ impl<R: Registers, D: DmaRegion> Tx<'_, R, D> {
         }
     }
 
-    /// The next frame of the owner's memory that the device has done with, if there is one, in the order in which they
-    /// were given. Reads no register.
+    /// The next frame in the owner's memory that the device no longer accesses, if there is one, in the order of
+    /// [`Self::send_segments`]. Reads no register.
     ///
     /// Context: any.
     pub fn next_sent(&mut self) -> Option<SentFrame> {
         self.nic.tx.next_sent()
     }
 
-    /// Tells the device of the frames taken since the last time: at most one register write for all.
+    /// Posts all accepted frames to the device, with at most one register write.
     ///
     /// Context: any.
     pub fn post(&mut self) {
@@ -118,29 +118,28 @@ impl<R: Registers, D: DmaRegion> Tx<'_, R, D> {
         }
     }
 
-    /// Returns true if [`Self::send`] would take a frame now. Takes back descriptors of frames that were sent.
+    /// Returns true if [`Self::send`] would accept a frame now. Reclaims descriptors of frames that were sent.
     ///
     /// Context: any.
     pub fn has_room(&mut self) -> bool {
         self.nic.self_test.is_some() || self.nic.tx.has_room()
     }
 
-    /// Drops the frames that the device was not told of, such as those that wait for the link, and counts them. Returns
-    /// how many.
+    /// Drops and counts the frames that were not posted, such as those that wait for the link. Returns their number.
     ///
     /// Context: any.
     pub fn drop_pending(&mut self) -> u32 {
         self.nic.tx.drop_pending()
     }
 
-    /// Counts a frame that its sender was told was taken, but that was dropped.
+    /// Counts a frame that the owner accepted from a client and dropped.
     ///
     /// Context: any.
     pub fn count_dropped(&mut self) {
         self.nic.tx.count_dropped();
     }
 
-    /// Refuses what was not turned on, or what the part cannot do at this speed.
+    /// Refuses an offload that is not turned on, or that the part cannot do at the current speed.
     fn check_offload(&self, offload: &Offload) -> Result<(), OffloadError> {
         let missing = offload.needs().difference(self.nic.offloads);
         if !missing.is_empty() {
@@ -153,9 +152,8 @@ impl<R: Registers, D: DmaRegion> Tx<'_, R, D> {
         Ok(())
     }
 
-    /// Does what is left to do after a frame was copied, or was not for want of room. A ring that is full of frames
-    /// that the device was not told of is posted, and the frame tried once more; if frames do not reach the hardware,
-    /// it is dropped and counted.
+    /// Handles the result of copying a frame. If the ring is full of frames that were not posted, posts them and tries
+    /// the frame once more. While no frame can be posted, drops and counts it.
     fn after_copy<E: From<TransmitError> + PartialEq>(
         &mut self,
         result: Result<(), E>,
@@ -170,7 +168,7 @@ impl<R: Registers, D: DmaRegion> Tx<'_, R, D> {
             return Ok(());
         }
         if self.nic.self_test.is_some() {
-            // The test has the ring for itself.
+            // The self-test uses the ring alone.
             self.nic.tx.drop_pending();
         }
         result
@@ -178,7 +176,7 @@ impl<R: Registers, D: DmaRegion> Tx<'_, R, D> {
 }
 
 impl<R: Registers, D: DmaRegion> Nic<R, D> {
-    /// Returns true if frames reach the hardware.
+    /// Returns true if frames can be posted.
     pub(super) fn can_send(&self) -> bool {
         self.link.is_up() && self.power == Power::On && self.self_test.is_none()
     }

@@ -1,4 +1,4 @@
-//! The microwire EEPROM of 8254x, by hand on the pins of EECD.
+//! The microwire EEPROM of 8254x, bit-banged on the pins of EECD.
 //!
 //! Chip select up, the opcode of a read, 6 or 8 address bits (EECD.SIZE), then 16 data bits, each bit with one pulse of
 //! the clock (8254x manual, 5.3.1; Linux e1000, `e1000_shift_out_ee_bits`). It takes a fixed time whatever the EEPROM
@@ -35,7 +35,7 @@ pub(super) fn read_word(registers: &impl Registers, clock: &impl Clock, word: u8
         pins.clock_out(selected, u32::from(word) >> bit & 1 != 0);
     }
     let value = (0..16).fold(0, |value, _| value << 1 | u16::from(pins.clock_in(selected)));
-    // Deselected, and one more pulse: the EEPROM is back at rest.
+    // Deselect the EEPROM; after one more clock pulse it is idle.
     pins.set(idle);
     pins.pulse(idle);
     value
@@ -45,7 +45,7 @@ pub(super) fn read_word(registers: &impl Registers, clock: &impl Clock, word: u8
 pub(super) struct Grant<'a, R: Registers>(&'a R);
 
 impl<'a, R: Registers> Grant<'a, R> {
-    /// Asks for the pins (EECD.REQ) and waits until they are given (EECD.GNT).
+    /// Requests the pins (EECD.REQ) and waits until they are granted (EECD.GNT).
     pub(super) fn obtain(registers: &'a R, clock: &impl Clock) -> Result<Self, TimedOut> {
         let eecd = registers.read(regs::EECD);
         registers.write(regs::EECD, eecd | regs::EECD_REQ);

@@ -1,6 +1,6 @@
-//! Where the headers of a frame are, and what is in them.
+//! Headers of a frame: their positions and contents.
 
-use crate::ethernet::HEADER_LEN;
+use crate::ethernet::{HEADER_LEN, TAG_LEN, ether_type};
 
 /// Version of IP.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,16 +30,16 @@ const UDP_LEN: usize = 8;
 const PROTOCOL_TCP: u8 = 6;
 const PROTOCOL_UDP: u8 = 17;
 
-/// Where the headers of a frame are. Offsets are bytes from its beginning; hardware has eight bits for them.
+/// Positions of the headers of a frame. Offsets are bytes from its beginning; hardware has eight bits for them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Headers {
     /// Version of IP.
     pub ip: Ip,
-    /// Where the IP header begins: 14, or 18 after a VLAN tag.
+    /// Offset of the IP header: 14, or 18 after a VLAN tag.
     pub ip_start: u8,
     /// The protocol that IP carries.
     pub transport: Transport,
-    /// Where its header begins, after all options or extension headers of IP.
+    /// Offset of its header, after all options or extension headers of IP.
     pub transport_start: u8,
 }
 
@@ -47,22 +47,22 @@ impl Headers {
     /// Finds the headers of a frame with at most one VLAN tag. `None` for anything but TCP and UDP, for fragments, and
     /// for IPv6 with extension headers.
     pub fn find(frame: &[u8]) -> Option<Self> {
-        let ethertype = |at: usize| frame.get(at..at + 2);
-        let ip_start = if ethertype(12)? == [0x81, 0x00] {
-            HEADER_LEN + 4
+        let type_at = |at: usize| frame.get(at..)?.first_chunk().copied();
+        let ip_start = if type_at(12)? == ether_type::VLAN {
+            HEADER_LEN + TAG_LEN
         } else {
             HEADER_LEN
         };
         let header = frame.get(ip_start..)?;
-        let (ip, len, protocol) = match ethertype(ip_start - 2)? {
-            [0x08, 0x00] => {
+        let (ip, len, protocol) = match type_at(ip_start - 2)? {
+            ether_type::IPV4 => {
                 // More fragments, or an offset.
                 if header.get(6)? & 0x3F | header.get(7)? != 0 {
                     return None;
                 }
                 (Ip::V4, usize::from(header.first()? & 0xF) * 4, *header.get(9)?)
             }
-            [0x86, 0xDD] => (Ip::V6, IPV6_LEN, *header.get(6)?),
+            ether_type::IPV6 => (Ip::V6, IPV6_LEN, *header.get(6)?),
             _ => return None,
         };
         let transport = match protocol {
@@ -79,7 +79,7 @@ impl Headers {
         headers.fit(frame).then_some(headers)
     }
 
-    /// Returns true if there is room for something between the Ethernet header and that of IP.
+    /// Returns true if there is a VLAN tag between the Ethernet header and that of IP.
     pub(super) fn is_tagged(&self) -> bool {
         usize::from(self.ip_start) > HEADER_LEN
     }
@@ -108,14 +108,14 @@ impl Headers {
         ip_fits && end + shortest <= frame.len() && self.checksum_at() <= usize::from(u8::MAX)
     }
 
-    /// Where the payload of TCP begins, by its own header.
+    /// Offset of TCP's payload, by the length in its header.
     pub(super) fn tcp_end(&self, frame: &[u8]) -> Option<usize> {
         let (_, start) = self.starts();
         let len = usize::from(frame.get(start + 12)? >> 4) * 4;
         (self.transport == Transport::Tcp && len >= TCP_LEN).then_some(start + len)
     }
 
-    /// Where the checksum of TCP or UDP is.
+    /// Offset of the checksum of TCP or UDP.
     fn checksum_at(&self) -> usize {
         let (_, start) = self.starts();
         match self.transport {
@@ -124,7 +124,7 @@ impl Headers {
         }
     }
 
-    /// Bytes of TCP or UDP with its payload. Of the frame, padding is no part of it.
+    /// Bytes of TCP or UDP with its payload, without padding of the frame.
     pub(super) fn transport_len(&self, frame: &[u8]) -> usize {
         let (start, end) = self.starts();
         let number = |at: usize| {
@@ -144,7 +144,7 @@ impl Headers {
         store(frame, start + 10, 0);
     }
 
-    /// Zeroes the length and the checksum of IPv4, as segmentation wants it.
+    /// Zeroes the length and the checksum of IPv4, as segmentation requires.
     pub(super) fn clear_ip_len(&self, frame: &mut [u8]) {
         let (start, _) = self.starts();
         match self.ip {
@@ -179,7 +179,7 @@ impl Headers {
     }
 }
 
-/// Stores a number in network order, if it lies inside.
+/// Stores a number in network order, if its place is inside the bytes.
 fn store(frame: &mut [u8], at: usize, value: u16) {
     if let Some(bytes) = frame.get_mut(at..at + 2) {
         bytes.copy_from_slice(&value.to_be_bytes());

@@ -1,4 +1,4 @@
-//! MDIO by hand, for 82543, which has no MDIC: the pins are SWDPIN2 (data) and SWDPIN3 (clock) of CTRL.
+//! Bit-banged MDIO, for 82543, which has no MDIC: the pins are SWDPIN2 (data) and SWDPIN3 (clock) of CTRL.
 //!
 //! IEEE 802.3 clause 22: 32 ones, start 01, opcode, PHY address, register, turnaround, 16 bits of data. Linux e1000
 //! does the same in `e1000_shift_out_mdi_bits`. It takes a fixed time whatever the PHY does: about 1.3 ms.

@@ -1,6 +1,6 @@
-//! Negotiation of a copper PHY: as little as possible is changed, and nothing while the link is up.
+//! Negotiation of a copper PHY, with as few changes as possible, and none while the link is up.
 //!
-//! A link that is up stays up over bring-up: that saves seconds, and keeps management sessions alive. Linux restarts
+//! A link that is up stays up during bring-up: that saves seconds, and keeps management sessions alive. Linux restarts
 //! negotiation each time (e1000, `e1000_copper_link_autoneg`).
 
 use core::time::Duration;
@@ -52,16 +52,17 @@ impl AnAdvertise {
     }
 }
 
-/// Makes a copper PHY negotiate what is wanted, and has the MAC show its link.
+/// Makes a copper PHY negotiate with the wanted offer, and makes the MAC report its link.
 ///
-/// A link that is up stays up: nothing is written. A reset of the MAC clears CTRL.SLU, without which STATUS tells of no
-/// link whatever the PHY has (8254x manual, 13.4.1), so it is set first; and if the MAC does not show a link yet, the
-/// PHY is asked. A negotiation that already offers what is wanted is left to end. Otherwise registers 4 and 9 are set
-/// and negotiation is restarted, without waiting for its end. Parts without a PHY, and those whose PHY belongs to
-/// firmware, are left alone.
+/// If the link is up, no PHY register is written. A reset of the MAC clears CTRL.SLU, without which STATUS never
+/// reports a link (8254x manual, 13.4.1), so SLU is set first. If the MAC reports no link yet, the PHY's status is
+/// read. A negotiation in progress with the wanted offer is not disturbed. Otherwise registers 4 and 9 are set and
+/// negotiation is restarted, without waiting for its end. Does nothing on parts without a PHY, or whose PHY belongs to
+/// firmware.
 ///
-/// 82541 and 82547 get their analog settings before, 65 ms. Not done: the clock and downshift settings of old 88E1000
-/// revisions (Linux e1000, `e1000_copper_link_mgp_setup`); the PHY keeps those of its reset and its straps.
+/// 82541 and 82547 get their analog settings before that, which takes 65 ms. The clock and downshift settings of old
+/// 88E1000 revisions (Linux e1000, `e1000_copper_link_mgp_setup`) are not made; the PHY keeps those of its reset and
+/// its straps.
 pub fn bring_up(
     registers: &impl Registers,
     chip: &Chip,
@@ -109,17 +110,17 @@ fn present<R: Registers, C: Clock>(phy: &Phy<'_, R, C>) -> Result<(), PhyError> 
     }
 }
 
-/// Returns whether the PHY has a link now. BMSR tells of a loss once before it tells of a link that has come back (IEEE
-/// 802.3, 22.2.4.2.13).
+/// Returns true if the PHY has a link now. BMSR reports a loss of the link once, even if the link is up again (IEEE
+/// 802.3, 22.2.4.2.13), so it may have to be read twice.
 fn has_link<R: Registers, C: Clock>(phy: &Phy<'_, R, C>) -> Result<bool, PhyError> {
     phy.read(register::BMSR)?;
     Ok(Bmsr::from_bits_retain(phy.read(register::BMSR)?).contains(Bmsr::LINK))
 }
 
-/// Longest wait for a MAC to show a link that its PHY has. Metal shows it at once.
+/// Longest wait until a MAC reports the link of its PHY. Metal does so at once.
 const FOLLOW_LIMIT: Duration = Duration::from_millis(100);
 
-/// Waits until the MAC shows the link that its PHY has; returns whether it does.
+/// Waits until the MAC reports the link of its PHY; returns true if it does.
 fn mac_follows(registers: &impl Registers, clock: &impl Clock) -> bool {
     let shows = || registers.read(regs::STATUS) & Status::LU.bits() != 0;
     let interval = Duration::from_millis(1);
@@ -135,13 +136,13 @@ fn may_be_reset<R: Registers, C: Clock>(phy: &Phy<'_, R, C>, chip: &Chip) -> Res
     Ok(!chip.mac().is_pcie() && phy.id()?.phy_type().is_some_and(PhyType::is_88e1000))
 }
 
-/// Resets the PHY. It negotiates anew then.
+/// Resets the PHY, which then negotiates again.
 fn reset<R: Registers, C: Clock>(phy: &Phy<'_, R, C>) -> Result<(), PhyError> {
     let control = phy.read(register::BMCR)?;
     phy.write(register::BMCR, control | Bmcr::RESET.bits())
 }
 
-/// Negotiates anew if the offer has changed, even if that takes a link down that is up.
+/// Negotiates again if the offer has changed, even if the link is up and goes down by that.
 pub(crate) fn offer(
     registers: &impl Registers,
     chip: &Chip,
@@ -158,7 +159,7 @@ pub(crate) fn offer(
     }))
 }
 
-/// Warning about accesses to the PHY that ended like this.
+/// Warning for the result of accesses to the PHY.
 pub(crate) fn warning<T>(done: &Result<T, PhyError>) -> Warnings {
     match done {
         Ok(_) => Warnings::empty(),
@@ -221,22 +222,22 @@ pub fn copy_speed<R: Registers, C: Clock>(registers: &R, phy: &Phy<'_, R, C>) ->
     Ok(())
 }
 
-/// Detection of a PHY that hangs, on parts with [`Quirks::PHY_HANGS`]; it is asked every two seconds or so.
+/// Detection of a PHY that hangs, on parts with [`Quirks::PHY_HANGS`], by a check every two seconds.
 ///
-/// If the receive error counter is stuck at its end two times in a row, with the idle error counter at its end too,
-/// only a reset of the adapter helps (Linux e1000e, `e1000_check_phy_82574`).
+/// If the receive error counter and the idle error counter both have their maximum in two checks in a row, only a reset
+/// of the NIC helps (Linux e1000e, `e1000_check_phy_82574`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct HangCheck {
     strikes: u8,
 }
 
 impl HangCheck {
-    /// Looks once; returns whether the PHY hangs. One PHY access, two when in doubt.
+    /// Checks the counters; returns true if the PHY hangs. One PHY access, or two if the first counter has its maximum.
     ///
     /// # Errors
     ///
-    /// When the PHY does not answer; that is no strike.
-    pub fn look<R: Registers, C: Clock>(&mut self, phy: &Phy<'_, R, C>) -> Result<bool, PhyError> {
+    /// When the PHY does not answer; such a check does not count.
+    pub fn check<R: Registers, C: Clock>(&mut self, phy: &Phy<'_, R, C>) -> Result<bool, PhyError> {
         const IDLE_ERRORS: u16 = 0xFF;
         let suspect = phy.read(register::RECEIVE_ERRORS)? == u16::MAX
             && phy.read(register::GIG_STATUS)? & IDLE_ERRORS == IDLE_ERRORS;
@@ -248,7 +249,7 @@ impl HangCheck {
         Ok(self.strikes >= 2)
     }
 
-    /// Returns whether the last look was suspicious, so that another one is due.
+    /// Returns true if the last check found maximums, so that another one is due.
     pub fn is_suspicious(self) -> bool {
         self.strikes > 0
     }

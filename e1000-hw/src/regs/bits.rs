@@ -2,6 +2,8 @@
 
 use bitflags::bitflags;
 
+use crate::ethernet::ether_type;
+
 bitflags! {
     /// Bits of [`CTRL`](super::CTRL).
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -165,7 +167,7 @@ pub const RFCTL_ACK_DIS: u32 = 1 << 12;
 /// [`MANC`](super::MANC): answer ARP requests on behalf of the host.
 pub const MANC_ARP_EN: u32 = 1 << 13;
 /// [`VET`](super::VET): IEEE 802.1Q.
-pub const VET_8021Q: u32 = 0x8100;
+pub const VET_8021Q: u32 = u16::from_be_bytes(ether_type::VLAN) as u32;
 /// [`TIPG`](super::TIPG) for copper: IPGT 8, IPGR1 8, IPGR2 6.
 pub const TIPG_COPPER: u32 = 8 | 8 << 10 | 6 << 20;
 /// [`TXDCTL`](super::TXDCTL), [`RXDCTL`](super::RXDCTL): thresholds count descriptors (GRAN), write back each one

@@ -1,9 +1,9 @@
-//! Frames out of what the device reports, descriptor by descriptor.
+//! Assembly of frames from the descriptors that the device reports as done.
 //!
-//! A frame longer than a buffer takes several descriptors, all but the last full and without EOP; errors, VLAN tag and
-//! checksums are valid on the last one only (8254x manual, 3.2.3). Legacy descriptors do not mark the first one, so
-//! what a broken device leaves without EOP can only be stopped by the limit. VirtualBox does that when it runs out of
-//! descriptors (`e1kHandleRxPacket`).
+//! A frame longer than a buffer takes several descriptors. All but the last one are full and without EOP; errors, VLAN
+//! tag and checksums are valid in the last one only (8254x manual, 3.2.3). Legacy descriptors do not mark the first
+//! one. So a frame whose EOP is missing, as VirtualBox leaves it when it runs out of descriptors (`e1kHandleRxPacket`),
+//! runs into the next frame, and only the limit on the length ends it.
 
 use super::RxCounters;
 use super::ring::Done;
@@ -28,9 +28,9 @@ pub(super) struct Assembly {
     fcs_len: usize,
     /// Longest frame, with FCS where the part cannot strip it, that is not dropped.
     limit: usize,
-    /// Full buffers that are the beginning of a frame whose end has not been seen.
+    /// Number of full buffers with the beginning of a frame whose end has not arrived.
     chained: u32,
-    /// In the middle of a frame that is being dropped.
+    /// The current descriptors belong to a frame that is being dropped.
     discarding: bool,
     /// The last descriptor of the last good frame.
     last: Done,
@@ -61,7 +61,7 @@ impl Assembly {
         self.limit = (limit + self.fcs_len).clamp(BUFFER_LEN, capacity);
     }
 
-    /// Full buffers that are the beginning of the current frame.
+    /// Number of full buffers with the beginning of the current frame.
     pub fn chained(&self) -> u32 {
         self.chained
     }
@@ -108,7 +108,7 @@ impl Assembly {
         Verdict::Drop
     }
 
-    /// The frame was taken or dropped: the next buffer begins another one.
+    /// Ends the current frame, which was taken or dropped.
     pub fn next_frame(&mut self) {
         self.chained = 0;
     }
@@ -121,8 +121,8 @@ mod tests {
 
     const END: u32 = 0b10;
 
-    /// Takes descriptors, length and high word each; returns what they mean, and what was counted as oversized, of a bad
-    /// length, and with an error.
+    /// Verdicts on descriptors, given by length and high word, and the counts of oversized frames, bad lengths and
+    /// errors.
     fn judge<const N: usize>(
         id: u16,
         limit: usize,

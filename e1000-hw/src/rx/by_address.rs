@@ -1,4 +1,4 @@
-//! Receiving into buffers of the owner's, by bus address.
+//! Receiving into the owner's buffers, by bus address.
 
 use core::fmt;
 
@@ -8,12 +8,12 @@ use crate::Token;
 use crate::platform::{DmaRegion, Registers};
 use crate::pool::BUFFER_LEN;
 
-/// Reason why a buffer was not taken.
+/// Refusal of a buffer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ProvideError {
-    /// Each descriptor has a buffer, or buffers wait to be taken back after a reset.
+    /// Each descriptor has a buffer, or buffers from before a reset wait for `Rx::next_buffer`.
     Full,
-    /// The NIC copies out of buffers of its own.
+    /// The NIC copies frames out of its own buffers.
     OwnBuffers,
 }
 
@@ -28,48 +28,49 @@ impl fmt::Display for ProvideError {
 
 impl core::error::Error for ProvideError {}
 
-/// A buffer that comes back from the device.
+/// A buffer that the device no longer accesses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ReceivedBuffer {
-    /// Tells which one it is.
+    /// Token that the buffer was given.
     pub token: Token,
-    /// Bytes that the device says it wrote, at most [`BUFFER_LEN`]; with the FCS on parts that cannot strip it.
+    /// Bytes that the device reports to have written, at most [`BUFFER_LEN`]; includes the FCS on parts that cannot
+    /// strip it.
     pub len: usize,
-    /// Its place in a frame.
+    /// Place of the buffer in a frame.
     pub status: BufferStatus,
 }
 
 /// Place of a buffer in a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BufferStatus {
-    /// The beginning or the middle of a frame: the next buffer goes on with it.
+    /// The beginning or the middle of a frame, which continues in the next buffer.
     More,
-    /// The end of a good frame, which may have begun in the buffers before.
+    /// The end of a good frame, which may begin in earlier buffers.
     End {
         /// Bytes of the whole frame, without FCS.
         frame_len: usize,
-        /// The VLAN tag that the device stripped from it.
+        /// VLAN tag that the device stripped.
         tag: Option<u16>,
-        /// The result of checking its checksums.
+        /// Result of the checksum checks.
         checksums: ChecksumResult,
     },
-    /// Part of a bad frame, which is dropped with what the buffers before had of it.
+    /// Part of a bad frame, which is dropped together with its beginning in earlier buffers.
     Bad,
-    /// Nothing: the device was reset. What the buffers before had of a frame is dropped.
+    /// Nothing: the device was reset. The beginning of a frame in earlier buffers is dropped.
     Unused,
 }
 
-/// Numbers of the buffers that the device has: the next one to come back, the next one to be given.
+/// Free-running numbers of the owner's buffers: the device has those from `back` to `next`.
 #[derive(Debug, Default)]
 pub(super) struct Tokens {
     back: u32,
     next: u32,
-    /// The device was reset: those that it had come back unused.
+    /// The device was reset, and buffers that it had still have to go back unused.
     returned: bool,
 }
 
 impl Tokens {
-    /// The device was reset.
+    /// Records a reset of the device: all its buffers go back unused.
     pub fn return_all(&mut self) {
         self.returned = self.back != self.next;
     }
@@ -89,9 +90,9 @@ impl Tokens {
 }
 
 impl<D: DmaRegion> Receiver<D> {
-    /// Gives the device a buffer of [`BUFFER_LEN`] bytes at `address`. The hardware is told once a batch is together.
+    /// Puts a buffer of [`BUFFER_LEN`] bytes at `address` into the ring, and posts buffers if they make a batch.
     ///
-    /// The caller of the unsafe function on top of this answers for the address.
+    /// The address has to be valid, which the caller of the unsafe function above this one promises.
     pub fn provide(&mut self, registers: &impl Registers, address: u64) -> Result<Token, ProvideError> {
         if !self.pool.is_empty() {
             return Err(ProvideError::OwnBuffers);
@@ -104,12 +105,12 @@ impl<D: DmaRegion> Receiver<D> {
         Ok(self.tokens.give())
     }
 
-    /// Tells the hardware of all buffers given.
+    /// Posts all buffers.
     pub fn publish(&mut self, registers: &impl Registers) {
         self.ring.publish(registers);
     }
 
-    /// The next buffer that comes back, if there is one; `pcie` is the part's.
+    /// The next buffer that the device no longer accesses, if there is one; `pcie` is true for PCIe parts.
     pub fn next_buffer(&mut self, pcie: bool) -> Option<ReceivedBuffer> {
         if !self.pool.is_empty() {
             return None;

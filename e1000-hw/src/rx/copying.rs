@@ -1,14 +1,14 @@
-//! Receiving by copying: frames come out of the core's own buffers, which go back to the device at once.
+//! Receiving by copying: frames are copied out of the core's own buffers, which go back to the device at once.
 
 use super::Receiver;
 use super::assembly::Verdict;
 use crate::platform::{DmaRegion, Registers};
 
 impl<D: DmaRegion> Receiver<D> {
-    /// Length without FCS of the frame that [`Self::take`] will give next, if one is there.
+    /// Length without FCS of the next frame, if there is one.
     ///
-    /// Drops what is no good frame on the way, at most one ring full of it, so that a device that reports
-    /// descriptors as done for ever cannot keep the caller.
+    /// Bad frames before it are dropped, at most as many descriptors as the ring has, in case the device reports
+    /// descriptors as done for ever.
     pub fn next_len(&mut self, registers: &impl Registers) -> Option<usize> {
         if self.pool.is_empty() {
             return None;
@@ -24,10 +24,10 @@ impl<D: DmaRegion> Receiver<D> {
         None
     }
 
-    /// Copies the frame, whose length [`Self::next_len`] just gave, into `out`, and returns how many bytes that were:
-    /// `len`, or `out`'s length if that is smaller; the rest of the frame is lost then.
+    /// Copies the next frame, whose length [`Self::next_len`] has just returned, into `out`. Returns the number of
+    /// bytes copied: `len`, or the length of `out` if that is smaller; then the rest of the frame is lost.
     ///
-    /// The length is not read again: the device could have changed it.
+    /// The length is not read again, because the device could have changed it.
     pub fn take(&mut self, registers: &impl Registers, len: usize, out: &mut [u8]) -> usize {
         let mut copied = self.copy_out(0, len, out);
         for ahead in 1..=self.assembly.chained() {
@@ -40,31 +40,31 @@ impl<D: DmaRegion> Receiver<D> {
         copied
     }
 
-    /// Copies the beginning of the frame, whose length [`Self::next_len`] just gave, into `out`, and returns how many
-    /// bytes that were: no more than its first buffer has.
+    /// Copies the beginning of the next frame, whose length [`Self::next_len`] has just returned, into `out`, up to the
+    /// end of its first buffer. Returns the number of bytes copied.
     pub fn peek(&self, len: usize, out: &mut [u8]) -> usize {
         self.copy_out(0, len, out)
     }
 
-    /// Drops the frame that [`Self::next_len`] just found.
+    /// Drops the next frame, which [`Self::next_len`] has just found.
     pub fn discard(&mut self, registers: &impl Registers) {
         self.count_dropped();
         self.recycle(registers);
     }
 
-    /// Returns true if the hardware has filled at least `count` descriptors that were not taken. Looks at one of them.
+    /// Returns true if at least `count` filled descriptors are waiting. Reads one of them.
     pub fn has_filled(&self, count: u32) -> bool {
         self.ring.has_done(count)
     }
 
-    /// Copies out of the buffer of the descriptor `ahead` of the next one: descriptor `n` has buffer `n`.
+    /// Copies from the buffer of the descriptor that is `ahead` of the next one. Descriptor `n` has buffer `n`.
     fn copy_out(&self, ahead: u32, len: usize, out: &mut [u8]) -> usize {
         let (next, _) = self.ring.position();
         let index = self.size().slot(next.wrapping_add(ahead));
         self.pool.copy_out(index, len, out)
     }
 
-    /// Gives the buffers of the frame just looked at back, telling the hardware once a batch is together.
+    /// Provides the buffers of the current frame again, and posts them if they make a batch.
     fn recycle(&mut self, registers: &impl Registers) {
         for _ in 0..=self.assembly.chained() {
             self.ring.recycle();

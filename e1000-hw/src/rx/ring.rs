@@ -1,9 +1,9 @@
-//! The receive ring: its counters, and when RDT is written.
+//! The receive ring: its counters, and writes of RDT.
 //!
-//! Hardware owns the descriptors from RDH up to, not including, RDT (8254x manual, 3.2.6). Counters run free and never
-//! wrap at the ring's size: `consumed` is the next descriptor to look at, `provided` the next one to get a buffer,
-//! `tail` the value last written to RDT. All descriptors may have a buffer, but only `size - 1` are with the hardware,
-//! because equal head and tail mean that it owns nothing.
+//! Hardware owns the descriptors from RDH up to, not including, RDT (8254x manual, 3.2.6). Counters are free-running
+//! (they do not wrap at the ring's size): `consumed` is the next descriptor to look at, `provided` the next one to get
+//! a buffer, `tail` the value last written to RDT. All descriptors may have a buffer, but only `size - 1` belong to the
+//! hardware, because equal head and tail mean that it owns none.
 
 use core::sync::atomic::{Ordering, fence};
 
@@ -19,28 +19,27 @@ const DD: u32 = 1 << 0;
 const EOP: u32 = 1 << 1;
 /// Status byte: the frame carried a VLAN tag, which was stripped and is in bits 31:16 of the high word.
 const VP: u32 = 1 << 3;
-/// Error byte, bits 15:8 of the high word: CE, SE, SEQ, CXE and RXE make a frame bad. TCPE and IPE do not, they
-/// only say that a checksum is not good.
+/// Error byte, bits 15:8 of the high word: CE, SE, SEQ, CXE and RXE make a frame bad. TCPE and IPE only report a wrong
+/// checksum of the payload.
 const FRAME_ERRORS: u32 = (1 << 0 | 1 << 1 | 1 << 2 | 1 << 4 | 1 << 7) << 8;
-/// Buffers told to the hardware with one write of RDT.
+/// Buffers that are posted with one write of RDT.
 const TAIL_BATCH: u32 = 16;
 
-/// Buffers that a ring of `size` tells of at once.
+/// Buffers that a ring of `size` posts with one write of RDT.
 fn batch(size: RingSize) -> u32 {
     TAIL_BATCH.min(size.get() / 2)
 }
 
-/// Longest frame that a ring of `size` can always take: hardware with fewer descriptors than a frame needs waits
-/// for more, and would wait for ever.
+/// Longest frame that a ring of `size` can always receive. For a longer one, the hardware could wait for ever for
+/// buffers that are not posted because their batch is not complete.
 pub(crate) fn capacity(size: RingSize) -> usize {
     (size.get() - batch(size)) as usize * BUFFER_LEN
 }
 
-/// A descriptor that the device reports as done. The copy is decoded, so that it does not matter what the device does
-/// to the descriptor meanwhile.
+/// A descriptor that the device reports as done: a copy, which the device cannot change while it is decoded.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Done {
-    /// Bytes in the buffer, as the device says.
+    /// Bytes in the buffer, as the device reports.
     pub len: usize,
     high: u32,
 }
@@ -67,7 +66,7 @@ impl Done {
         (self.high & VP != 0).then_some((self.high >> 16) as u16)
     }
 
-    /// The result of checking the checksums of the frame that ends here; `pcie` is the part's.
+    /// Result of the checksum checks of the frame that ends here; `pcie` is true for PCIe parts.
     pub fn checksums(self, pcie: bool) -> ChecksumResult {
         ChecksumResult::from_descriptor(self.high, pcie)
     }
@@ -113,7 +112,7 @@ impl<D: DmaRegion> RxRing<D> {
         self.descriptors.size()
     }
 
-    /// Highest address of the descriptors, exclusive.
+    /// End of the descriptors' memory.
     pub fn end_address(&self) -> u64 {
         self.descriptors.end_address()
     }
@@ -150,23 +149,23 @@ impl<D: DmaRegion> RxRing<D> {
         if high & DD == 0 {
             return None;
         }
-        // Bits 31:16 of the low word are the packet checksum, which nobody asked for.
+        // Bits 31:16 of the low word are the packet checksum, which is not used.
         let len = usize::from(self.descriptors.low(position) as u16);
         Some(Done { len, high })
     }
 
-    /// Returns true if the device has filled at least `count` descriptors that were not consumed. Looks at one of them.
+    /// Returns true if at least `count` filled descriptors are waiting. Reads one of them.
     pub fn has_done(&self, count: u32) -> bool {
         let last = self.consumed.wrapping_add(count.saturating_sub(1));
         self.tail.wrapping_sub(self.consumed) >= count && self.descriptors.high(last) & DD != 0
     }
 
-    /// Takes the next descriptor from the ring. Its buffer is its owner's again.
+    /// Consumes the next descriptor, whose buffer goes back to its owner.
     pub fn consume(&mut self) {
         self.consumed = self.consumed.wrapping_add(1);
     }
 
-    /// Takes the next descriptor and gives it back with the same buffer; only if each descriptor has one.
+    /// Consumes the next descriptor and provides it again with the same buffer. Every descriptor has to have a buffer.
     pub fn recycle(&mut self) {
         // The address survives write-back of a legacy descriptor; everything else must be cleared: QEMU leaves the
         // error byte as it was when it writes a descriptor back (hw/net/e1000.c, `e1000_receive_iov`).
@@ -176,14 +175,14 @@ impl<D: DmaRegion> RxRing<D> {
         self.provided = self.provided.wrapping_add(1);
     }
 
-    /// End of the descriptors that the hardware may have.
+    /// End of the descriptors that may be posted.
     fn published(&self) -> u32 {
         let size = self.size().get();
         let outstanding = self.provided.wrapping_sub(self.consumed).min(size - 1);
         self.consumed.wrapping_add(outstanding)
     }
 
-    /// Tells the hardware of new buffers if a batch of them is together.
+    /// Posts new buffers if they make a batch.
     pub fn publish_batch(&mut self, registers: &impl Registers) {
         let published = self.published();
         if published.wrapping_sub(self.tail) >= batch(self.size()) {
@@ -191,7 +190,7 @@ impl<D: DmaRegion> RxRing<D> {
         }
     }
 
-    /// Tells the hardware of all new buffers; touches no register if there are none.
+    /// Posts all new buffers; touches no register if there are none.
     pub fn publish(&mut self, registers: &impl Registers) {
         let published = self.published();
         if published != self.tail {
@@ -205,20 +204,20 @@ impl<D: DmaRegion> RxRing<D> {
         registers.write(regs::RDT, self.size().slot(tail));
     }
 
-    /// A register was accessed that no hypervisor holds back: the device has seen all that was written before.
+    /// Records an access to a register that no hypervisor delays: the device has seen all earlier writes.
     pub fn note_flush(&mut self) {
         self.seen_tail = self.tail;
     }
 
-    /// Returns true if a hypervisor may not have told the device of all buffers.
+    /// Returns true if the device may not have seen all posted buffers.
     ///
-    /// KVM collects writes of registers that QEMU names (coalesced MMIO; hw/net/e1000.c, `e1000_mmio_setup`), RDT among
-    /// them, and hands them over at the next access of another one.
+    /// KVM delays writes of some registers, RDT among them, until the next access of another one (coalesced MMIO; QEMU,
+    /// hw/net/e1000.c, `e1000_mmio_setup`).
     pub fn has_unseen(&self) -> bool {
         self.tail != self.seen_tail
     }
 
-    /// Returns true if the device may run out of buffers for want of those.
+    /// Returns true if the device may run out of buffers because it has not seen those.
     pub fn may_starve(&self) -> bool {
         self.has_unseen() && self.seen_tail.wrapping_sub(self.consumed) <= self.size().get() / 2
     }

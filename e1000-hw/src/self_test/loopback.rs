@@ -1,4 +1,4 @@
-//! Loopback: frames that are sent come back without leaving the NIC.
+//! Loopback: transmitted frames are received without leaving the NIC.
 //!
 //! Copper parts loop in the PHY, fiber and serdes of 8254x in the transceiver interface (RCTL.LBM), those of 82571 and
 //! 82572 in the serdes. As Linux e1000 and e1000e do it (`e1000_setup_loopback_test`); QEMU's models honour BMCR's
@@ -8,7 +8,7 @@ use core::fmt;
 use core::time::Duration;
 
 use crate::chip::{Chip, MacType, Media, PhyAccess};
-use crate::ethernet::{MIN_FRAME_LEN, MacAddress, STANDARD_FRAME_LEN};
+use crate::ethernet::{MIN_FRAME_LEN, MacAddress, STANDARD_FRAME_LEN, ether_type};
 use crate::phy::{Phy, PhyError, PhyType, register};
 use crate::platform::{Clock, Registers};
 use crate::regs::{self, Ctrl, Rctl, Status};
@@ -17,8 +17,6 @@ use crate::regs::{self, Ctrl, Rctl, Status};
 pub(crate) const LENGTHS: [usize; 3] = [MIN_FRAME_LEN, 256, STANDARD_FRAME_LEN];
 /// The longest of them.
 const LONGEST: usize = STANDARD_FRAME_LEN;
-/// EtherType for local experiments (IEEE 802).
-const ETHER_TYPE: [u8; 2] = [0x88, 0xB5];
 
 /// BMCR: 1000 Mbit/s, full duplex, no negotiation, loop.
 const BMCR_LOOP: u16 = 0x4140;
@@ -53,7 +51,7 @@ enum Way {
     Serdes,
 }
 
-/// Returns where this part loops, or why it cannot be tested.
+/// Returns the place in which this part loops, or the reason why it cannot be tested.
 fn way(chip: &Chip) -> Result<Way, &'static str> {
     match (chip.media, chip.limits.phy) {
         (Media::Copper, PhyAccess::Mdic) => Ok(Way::Phy),
@@ -84,9 +82,9 @@ pub(crate) struct Loopback {
 /// Reason why loopback is not on.
 #[derive(Debug)]
 pub(crate) enum NotOn {
-    /// The part has none that can be used.
+    /// The part has no usable loopback.
     Unsupported(&'static str),
-    /// The PHY did not take part.
+    /// An access to the PHY failed.
     Phy(PhyError),
 }
 
@@ -168,7 +166,7 @@ impl Loopback {
         registers.write(regs::CTRL, ctrl);
         if m88 {
             for (number, value) in M88_RECEIVER_OFF {
-                // Emulators lack these registers, and loop without them.
+                // A failure is ignored: emulators lack these registers, and loop without them.
                 let _ = phy.write(number, value);
             }
         }
@@ -186,11 +184,11 @@ impl Loopback {
         }
     }
 
-    /// Turns loopback off. A PHY then negotiates anew; the MAC is to be reset.
+    /// Turns loopback off. A PHY then negotiates again; the caller has to reset the MAC.
     ///
     /// # Errors
     ///
-    /// When the PHY does not answer: it goes on looping then.
+    /// When the PHY does not answer. Then it remains in loopback.
     pub(crate) fn disable(
         self,
         registers: &impl Registers,
@@ -223,11 +221,11 @@ impl Loopback {
     }
 }
 
-/// Ends the loopback of a driver that was killed in the middle of a self-test, which survives a reset of the MAC:
-/// resets the PHY and has it negotiate. `ctrl` is CTRL as it was found: except on 82543, the speed is forced in
-/// loopback only.
+/// Ends the loopback of an earlier driver that was killed during a self-test, which survives a reset of the MAC: resets
+/// the PHY and makes it negotiate. `ctrl` is CTRL before bring-up: except on 82543, the speed is forced in loopback
+/// only.
 ///
-/// 20 ms if there is something to do, and nothing otherwise.
+/// Takes 20 ms if there is such a loopback, and no time otherwise.
 pub(crate) fn end_of_others(registers: &impl Registers, chip: &Chip, clock: &impl Clock, ctrl: u32) {
     if way(chip) != Ok(Way::Phy) || ctrl & Ctrl::FRCSPD.bits() == 0 {
         return;
@@ -250,7 +248,7 @@ pub(crate) fn end_of_others(registers: &impl Registers, chip: &Chip, clock: &imp
     }
     // Emulators ignore that reset.
     if loops(&phy) {
-        // If the PHY does not answer any more, its bring-up warns.
+        // If the PHY no longer answers, its bring-up warns.
         let _ = phy.write(register::BMCR, BMCR_RESET_NEGOTIATE);
         let _ = phy.write(register::BMCR, BMCR_RENEGOTIATE);
     }
@@ -271,7 +269,7 @@ fn write_page<R: Registers, C: Clock>(phy: &Phy<'_, R, C>, page: u16, register: 
     on_page(phy, page, || phy.write(register, value).ok());
 }
 
-/// Does something on a page of a BM, and nothing if the page cannot be selected.
+/// Runs `work` with a page of a BM selected; does nothing if the page cannot be selected.
 fn on_page<R: Registers, C: Clock, T>(
     phy: &Phy<'_, R, C>,
     page: u16,
@@ -282,7 +280,7 @@ fn on_page<R: Registers, C: Clock, T>(
     }
     phy.write(BM_PAGE, page).ok()?;
     let result = work();
-    // Also when that failed: everything else is on page 0.
+    // Also after a failure, because everything else is on page 0.
     phy.write(BM_PAGE, 0).ok()?;
     result
 }
@@ -317,7 +315,7 @@ impl TestFrame {
     /// Its bytes.
     pub fn bytes(&self) -> impl Iterator<Item = u8> {
         let addresses = self.mac.0.into_iter().chain(self.mac.0);
-        let header = addresses.chain(ETHER_TYPE);
+        let header = addresses.chain(ether_type::LOCAL_EXPERIMENT);
         let payload = (header.clone().count()..).map(|n| (n * 31 + self.index * 7) as u8);
         header.chain(payload).take(self.len)
     }
@@ -337,13 +335,13 @@ impl TestFrame {
     }
 }
 
-/// Relation of a received frame to the one that is waited for.
+/// Relation of a received frame to the expected one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Match {
-    /// It is that one.
+    /// It is the expected frame.
     Same,
-    /// It is that one, changed.
+    /// It is the expected frame, but damaged.
     Damaged,
-    /// Another one.
+    /// It is another frame.
     Foreign,
 }

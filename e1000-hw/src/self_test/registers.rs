@@ -1,8 +1,8 @@
 //! The register test: patterns are written to bits that have to keep them.
 //!
-//! Registers, masks and patterns are those of Linux e1000 and e1000e (`e1000_reg_test`), fewer in two ways: the
-//! receiver is never enabled, and on PCH only what firmware does not share is tested. The device was reset and will be
-//! reset again; all the same each register gets back what it held, as far as the bits under test go.
+//! Registers, masks and patterns are those of Linux e1000 and e1000e (`e1000_reg_test`), with two exceptions: the
+//! receiver is never enabled, and on PCH registers that firmware shares are not tested. The device was reset and will
+//! be reset again; nevertheless the tested bits of each register are restored.
 
 use super::{Failure, Outcome};
 use crate::chip::{Chip, Media};
@@ -74,7 +74,7 @@ fn keeps_patterns(
             }));
         }
     }
-    // Not even what it held: receiver and transmitter must stay off, whatever a broken device says.
+    // Only the tested bits are restored: receiver and transmitter must stay off, whatever a broken device reports.
     registers.write(offset, before & test.mask);
     match wrong {
         None => Ok(Kept::Everything),

@@ -15,18 +15,18 @@ pub struct Segment {
     pub len: usize,
 }
 
-/// A frame in the owner's memory that the device has done with.
+/// A frame in the owner's memory that the device no longer accesses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SentFrame {
-    /// Tells which one it is.
+    /// Token that the frame was given.
     pub token: Token,
     /// False if it was dropped: the device was reset, or the link was down for too long.
     pub was_sent: bool,
 }
 
-/// Numbers of frames in the owner's memory, in order: those from `back` to `done` were sent, those from there to
-/// `dropped` are in the ring, those from there to `next` were dropped; all but the ones in the ring are to be taken
-/// back.
+/// Free-running numbers of the frames in the owner's memory, in order: those from `back` to `done` were sent, those
+/// from `done` to `dropped` are in the ring, those from `dropped` to `next` were dropped. The sent and the dropped ones
+/// wait for [`Transmitter::next_sent`].
 #[derive(Debug, Default)]
 pub(super) struct Tokens {
     back: u32,
@@ -36,23 +36,23 @@ pub(super) struct Tokens {
 }
 
 impl Tokens {
-    /// The oldest `count` that are in the ring were sent.
+    /// Records that the oldest `count` frames in the ring were sent.
     pub fn done(&mut self, count: u32) {
         self.done = self.done.wrapping_add(count);
     }
 
-    /// The newest `count` that are in the ring were dropped.
+    /// Records that the newest `count` frames in the ring were dropped.
     pub fn drop_last(&mut self, count: u32) {
         self.dropped = self.dropped.wrapping_sub(count);
     }
 
-    /// All that are in the ring were dropped.
+    /// Records that all frames in the ring were dropped.
     pub fn drop_all(&mut self) {
         self.dropped = self.done;
     }
 
-    /// Returns true if another frame may be given. Not while dropped ones wait to be taken back, nor while a ring full
-    /// of them does: whoever has a table of frames needs no more entries than the ring has descriptors.
+    /// Returns true if another frame may be accepted: no dropped frame waits, and fewer frames than the ring has
+    /// descriptors do. So an owner's table of frames needs no more entries than that.
     fn has_room(&self, size: u32) -> bool {
         self.dropped == self.next && self.next.wrapping_sub(self.back) < size
     }
@@ -80,11 +80,11 @@ impl Tokens {
 }
 
 impl<D: DmaRegion> Transmitter<D> {
-    /// Takes one frame in the owner's memory into the ring, with a VLAN tag to insert and with what the hardware is to
-    /// do to it, if there is anything. `head` is the beginning of the frame, as far as its length and `offload` need
-    /// it. The hardware learns of it with the next [`Self::post`].
+    /// Puts one frame in the owner's memory into the ring, with a VLAN tag and an offload if they are given. `head` is
+    /// the beginning of the frame, as far as the check of its length and `offload` need it. The next [`Self::post`]
+    /// posts it.
     ///
-    /// The caller of the unsafe function on top of this answers for the addresses.
+    /// The addresses have to be valid, which the caller of the unsafe function above this one promises.
     pub fn send_segments(
         &mut self,
         segments: &[Segment],
@@ -136,7 +136,7 @@ impl<D: DmaRegion> Transmitter<D> {
         Ok(self.tokens.give())
     }
 
-    /// The next frame of the owner's memory that the device has done with, if there is one.
+    /// The next frame in the owner's memory that the device no longer accesses, if there is one.
     pub fn next_sent(&mut self) -> Option<SentFrame> {
         self.tokens.take().or_else(|| {
             self.reclaim();

@@ -1,4 +1,4 @@
-//! Transmitting by copying: frames go into the core's own buffers, descriptor `n` with buffer `n`.
+//! Transmitting by copying: frames are copied into the core's own buffers. Descriptor `n` uses buffer `n`.
 
 use super::cut::Cut;
 use super::ring::{Mark, Options};
@@ -7,8 +7,7 @@ use crate::offload::{Offload, OffloadError};
 use crate::platform::DmaRegion;
 
 impl<D: DmaRegion> Transmitter<D> {
-    /// Takes one frame into the ring, with a VLAN tag to insert if there is one. The hardware learns of it with the
-    /// next [`Self::post`].
+    /// Puts one frame into the ring, with a VLAN tag if one is given. The next [`Self::post`] posts it.
     pub fn send(&mut self, frame: &[u8], tag: Option<u16>) -> Result<(), TransmitError> {
         check_len(frame.len(), frame, self.max_len)?;
         let cut = self.cut(None);
@@ -25,8 +24,7 @@ impl<D: DmaRegion> Transmitter<D> {
         Ok(())
     }
 
-    /// Takes one frame into the ring, with what the hardware is to do to it, and a VLAN tag to insert if there is one.
-    /// The hardware learns of it with the next [`Self::post`].
+    /// Puts one frame with an offload into the ring, with a VLAN tag if one is given. The next [`Self::post`] posts it.
     pub fn send_offloaded(
         &mut self,
         frame: &[u8],
@@ -47,8 +45,8 @@ impl<D: DmaRegion> Transmitter<D> {
         Ok(())
     }
 
-    /// Copies a frame, for which there is room, into buffers and fills it up with zeroes to `padding` bytes. Returns
-    /// the descriptor after the last one.
+    /// Copies a frame, for which there is room, into buffers, padded with zeroes to `padding` bytes. Returns the
+    /// descriptor after the last one.
     fn put_pieces(
         &mut self,
         mut next: u32,
@@ -59,7 +57,7 @@ impl<D: DmaRegion> Transmitter<D> {
     ) -> Result<u32, TransmitError> {
         let mut padded = [0; PADDED_LEN];
         let mut rest = frame;
-        // The last bytes, where they are apart, come after the padding.
+        // Padded before it is split, because the last bytes, padding included, may need a descriptor of their own.
         if frame.len() < padding
             && let Some(begin) = padded.get_mut(..frame.len())
         {
@@ -79,8 +77,8 @@ impl<D: DmaRegion> Transmitter<D> {
         Ok(next)
     }
 
-    /// Copies a piece of a frame into the buffer of descriptor `next`, filled up with zeroes to `padding` bytes.
-    /// Returns the descriptor after it.
+    /// Copies a piece of a frame into the buffer of descriptor `next`, padded with zeroes to `padding` bytes. Returns
+    /// the descriptor after it.
     fn put_piece(
         &mut self,
         next: u32,

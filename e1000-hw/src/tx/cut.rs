@@ -1,9 +1,9 @@
-//! The cut of a frame: which bytes of it go into which descriptor.
+//! Splitting of a frame into pieces, one for each descriptor.
 
 use super::by_address::Segment;
 
-/// Bytes that one descriptor takes at most. The first descriptor of a frame must not have more than 2015 on 82545 and
-/// 82546 on PCI-X (erratum 10; Linux e1000, `e1000_tx_map`).
+/// Most bytes of one descriptor. The first one of a frame must not have more than 2015 on 82545 and 82546 in PCI-X mode
+/// (erratum 10; Linux e1000, `e1000_tx_map`).
 pub(super) const PIECE_LEN: usize = 1984;
 /// Bytes of a sentinel, see [`crate::chip::Quirks::PREMATURE_TSO_WRITE_BACK`].
 const SENTINEL_LEN: usize = 4;
@@ -11,27 +11,27 @@ const SENTINEL_LEN: usize = 4;
 /// Bytes of a dword, half of a quadword.
 const DWORD_LEN: usize = 4;
 
-/// The way in which a frame is spread over descriptors.
+/// Rules for splitting a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Cut {
-    /// Bytes that one takes at most.
+    /// Most bytes of a piece.
     pub piece_len: usize,
-    /// The last [`SENTINEL_LEN`] bytes have one of their own.
+    /// The last [`SENTINEL_LEN`] bytes are a piece of their own.
     pub sentinel: bool,
-    /// A piece of more than 4 bytes has to end in the upper dword of a quadword: 82544 in PCI-X mode otherwise waits
-    /// for its last bytes for ever. What it is too long by gets a descriptor of its own, as in Linux e1000
-    /// (`e1000_tx_map`), FreeBSD lem (`lem_fill_descriptors`) and illumos (`e1000g_fill_82544_desc`, which tells why).
+    /// A piece of more than 4 bytes has to end in the upper dword of a quadword, or 82544 in PCI-X mode waits for its
+    /// last bytes for ever. The last 4 bytes of any other piece become a piece of their own, as in Linux e1000
+    /// (`e1000_tx_map`), FreeBSD lem (`lem_fill_descriptors`) and illumos (`e1000g_fill_82544_desc`, which explains
+    /// it).
     pub upper_dword: bool,
 }
 
 impl Cut {
-    /// Returns true if a frame of `len` bytes, in one piece, takes one descriptor, wherever it is.
+    /// Returns true if a contiguous frame of `len` bytes takes one descriptor, at any address.
     pub fn is_whole(self, len: usize) -> bool {
         len <= self.piece_len && !self.sentinel && !self.upper_dword
     }
 
-    /// Bytes that the next descriptor takes when `segment` are left in one piece from `address` on, and `rest` of the
-    /// frame.
+    /// Bytes of the next piece, when `segment` contiguous bytes are left from `address` on, and `rest` of the frame.
     pub fn piece(self, address: u64, segment: usize, rest: usize) -> usize {
         let most = if self.sentinel && rest > SENTINEL_LEN {
             rest - SENTINEL_LEN
@@ -48,7 +48,7 @@ impl Cut {
         len
     }
 
-    /// Descriptors that a frame of `len` bytes takes that begins on a quadword and is copied into buffers that do.
+    /// Number of descriptors for a frame of `len` bytes that is copied into buffers that begin on a quadword.
     pub fn count(self, len: usize) -> u32 {
         let (mut rest, mut count) = (len, 0);
         while rest > 0 {
@@ -58,7 +58,7 @@ impl Cut {
         count
     }
 
-    /// Descriptors that a frame in these pieces takes.
+    /// Number of descriptors for a frame of `len` bytes in these segments.
     pub fn count_segments(self, segments: &[Segment], len: usize) -> u32 {
         let (mut rest, mut count) = (len, 0);
         for Segment { mut address, mut len } in segments.iter().copied() {

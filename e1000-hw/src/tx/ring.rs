@@ -1,11 +1,11 @@
-//! The transmit ring: its counters, the ends of frames, and when TDT is written.
+//! The transmit ring: its counters, the ends of frames, and writes of TDT.
 //!
-//! Hardware owns the descriptors from TDH up to, not including, TDT (8254x manual, 3.4). Counters run free: descriptors
-//! from `reclaimed` to `posted` are with the hardware, those from `posted` to `filled` wait for the next write of TDT.
-//! One slot stays unused, because equal head and tail mean empty.
+//! Hardware owns the descriptors from TDH up to, not including, TDT (8254x manual, 3.4). Counters are free-running:
+//! descriptors from `reclaimed` to `posted` belong to the hardware, those from `posted` to `filled` wait for the next
+//! write of TDT. One slot stays unused, because equal head and tail mean empty.
 //!
-//! A frame may take several descriptors, all posted with the same write of TDT, and taken back together when the last
-//! one is done.
+//! A frame may have several descriptors. All are posted with the same write of TDT, and reclaimed together when the
+//! last one is done.
 
 use core::sync::atomic::{Ordering, fence};
 
@@ -15,14 +15,14 @@ use crate::ring::{DescriptorRing, DescriptorStatus, MAX_DESCRIPTORS, RingSize};
 
 /// Command byte, bits 31:24 of the low word: end of packet.
 const EOP: u32 = 1 << 24;
-/// Command byte: insert the FCS. QEMU appends none either way, real parts send none without it.
+/// Command byte: insert the FCS. Real parts send no FCS without it; QEMU never appends one.
 const IFCS: u32 = 1 << 25;
-/// Command byte: report status, sets DD when done. On every descriptor that has bytes of a frame.
+/// Command byte: report status, so that the device sets DD. On every data descriptor.
 const RS: u32 = 1 << 27;
 /// Status, bits 3:0 of the high word: descriptor done.
 const DD: u32 = 1 << 0;
 
-/// Options of all descriptors of a frame.
+/// Options of all data descriptors of a frame.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Options {
     /// Bits of the low word.
@@ -31,7 +31,7 @@ pub(super) struct Options {
     pub high: u32,
 }
 
-/// Place of a descriptor in its frame, and where the frame came from.
+/// Place of a descriptor in its frame, and kind of the frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Mark {
     /// Not the last one.
@@ -42,7 +42,7 @@ pub(super) enum Mark {
     ByAddressEnd,
 }
 
-/// Marks of all descriptors, two bits each. What the device writes must not change them, so they are not in the ring.
+/// Marks of all descriptors, two bits each. They are not in the ring, where the device could change them.
 struct Marks([u32; MAX_DESCRIPTORS as usize / 16]);
 
 impl Marks {
@@ -107,7 +107,7 @@ impl<D: DmaRegion> TxRing<D> {
         self.descriptors.end_address()
     }
 
-    /// Oldest descriptor with the hardware, first that it was not told of, first free one.
+    /// Counters: the oldest descriptor that was not reclaimed, the first that was not posted, the first that is free.
     pub fn position(&self) -> (u32, u32, u32) {
         (self.reclaimed, self.posted, self.filled)
     }
@@ -122,18 +122,18 @@ impl<D: DmaRegion> TxRing<D> {
         self.size().get() - 1 - self.filled.wrapping_sub(self.reclaimed)
     }
 
-    /// Descriptors that the hardware was told of and that were not taken back.
+    /// Descriptors that were posted and not reclaimed.
     pub fn in_flight(&self) -> u32 {
         self.posted.wrapping_sub(self.reclaimed)
     }
 
-    /// Frames that the hardware was told of and that were not taken back.
+    /// Frames that were posted and not reclaimed.
     pub fn frames_in_flight(&self) -> u32 {
         let ends = |n: &u32| self.mark(self.reclaimed.wrapping_add(*n)) != Mark::Middle;
         (0..self.in_flight()).filter(ends).count() as u32
     }
 
-    /// Frames that the hardware was not told of.
+    /// Frames that were not posted.
     pub fn pending(&self) -> u32 {
         self.pending
     }
@@ -153,20 +153,19 @@ impl<D: DmaRegion> TxRing<D> {
         self.marks.set(self.size().slot(counter), mark);
     }
 
-    /// Puts something that is no part of a frame into descriptor `counter`, which is free.
+    /// Puts a context into descriptor `counter`, which is free.
     pub fn put_raw(&mut self, counter: u32, first: u64, second: DescriptorStatus) {
         self.descriptors.fill(counter, first, second);
         self.marks.set(self.size().slot(counter), Mark::Middle);
     }
 
-    /// The descriptors up to `end` make a frame.
+    /// Ends a frame before descriptor `end`.
     pub fn commit(&mut self, end: u32) {
         self.filled = end;
         self.pending = self.pending.wrapping_add(1);
     }
 
-    /// Tells the hardware of every frame since the last time, with one write of TDT; with none if there is nothing to
-    /// tell. Returns true if it was written.
+    /// Posts all frames, with at most one write of TDT. Returns true if it was written.
     pub fn post(&mut self, registers: &impl Registers) -> bool {
         if self.posted == self.filled {
             return false;
@@ -178,9 +177,9 @@ impl<D: DmaRegion> TxRing<D> {
         true
     }
 
-    /// Takes back the descriptors of frames whose last one the hardware reports as done: others may be reported before
-    /// they were fetched (8254x, segmentation). Only posted ones count, whatever the device writes elsewhere. Returns
-    /// how many frames of the owner's memory are among them.
+    /// Reclaims the descriptors of frames whose last one the hardware reports as done. The others do not count, because
+    /// 8254x may report them before it has fetched them (segmentation). Only posted descriptors are looked at, whatever
+    /// the device writes elsewhere. Returns the number of frames in the owner's memory among them.
     pub fn reclaim(&mut self) -> u32 {
         let (mut next, mut by_address) = (self.reclaimed, 0);
         while next != self.posted {
@@ -197,8 +196,7 @@ impl<D: DmaRegion> TxRing<D> {
         by_address
     }
 
-    /// Drops the frames that the hardware was not told of. Returns how many, and how many of the owner's memory are
-    /// among them.
+    /// Drops the frames that were not posted. Returns their number, and the number of those in the owner's memory.
     pub fn drop_pending(&mut self) -> (u32, u32) {
         let unposted = self.filled.wrapping_sub(self.posted);
         let by_address = |n: &u32| self.mark(self.posted.wrapping_add(*n)) == Mark::ByAddressEnd;

@@ -10,7 +10,7 @@ use crate::error::{DaemonError, Doing};
 use crate::redox::events::Source;
 
 impl<R: Registers + Send + 'static> Daemon<R> {
-    /// Starts the thread that serves requests, and serves everything else until the daemon is told to end.
+    /// Starts the thread that serves requests, then serves everything else until a termination signal.
     ///
     /// # Errors
     ///
@@ -21,13 +21,13 @@ impl<R: Registers + Send + 'static> Daemon<R> {
         let thread = std::thread::Builder::new()
             .name("requests".to_owned())
             .spawn(move || {
-                // Also when it ends in a panic.
+                // Dropped at the end of the thread, also when a panic ends it.
                 let _ended = ended.signal_on_drop();
                 serve_requests(&socket, &shared)
             })
             .doing("start a thread")?;
 
-        // Frames may have arrived before anybody watched.
+        // Frames may have arrived before the interrupt was watched.
         self.interrupt(0)?;
         loop {
             match self.events.next().doing("wait for events")? {

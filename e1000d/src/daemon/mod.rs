@@ -29,7 +29,7 @@ use crate::redox::logger;
 use crate::redox::pipe::Pipe;
 use shared::{Lock, Shared};
 
-/// Runs the daemon until it is told to end.
+/// Runs the daemon until a signal or an error ends it.
 ///
 /// # Errors
 ///
@@ -40,15 +40,15 @@ pub fn run<P: Platform>(
     options: Options,
 ) -> Result<(), DaemonError> {
     for fd in std::iter::once(environment.channel).chain(environment.notify) {
-        // Nothing is ever executed; a failure costs nothing.
+        // The daemon executes no other program, so a failure has no consequences.
         let _ = libredox::call::fcntl(fd, F_SETFD as usize, O_CLOEXEC as usize);
     }
     let function = Function::open(&environment)?;
     logger::init(&function.scheme_name);
     let clock = SystemClock::default();
     let result = run_function(&mut platform, &environment, &function, &options, &clock);
-    // Also after a start that failed half-way: pcid leaves bus mastering on when the channel closes, and the kernel
-    // frees the memory that such a start has leaked when this process ends.
+    // A failed start may have leaked DMA memory, which the kernel frees when this process ends, and pcid leaves bus
+    // mastering on when the channel closes. So it has to be turned off here.
     if result.is_err() {
         function.end_bus_mastering();
     }
@@ -66,7 +66,7 @@ fn run_function<P: Platform>(
     let name = &function.scheme_name;
     let registered = registration.register(name).doing("register the scheme");
     let result = registered.and_then(|()| {
-        // Only now: smolnetd looks for schemes once.
+        // Not earlier: smolnetd lists the schemes only once, after this report.
         environment.report_ready();
         platform.ready(name);
         daemon.main_loop()
@@ -97,7 +97,7 @@ impl Function {
         })
     }
 
-    /// Takes bus mastering from the function: from then on it reaches no memory. Returns true if that worked.
+    /// Turns off bus mastering, so that the function can no longer access memory. Returns true on success.
     fn end_bus_mastering(&self) -> bool {
         end_bus_mastering(&self.channel)
     }
@@ -122,7 +122,8 @@ struct Daemon<R: Registers> {
 }
 
 impl<R: Registers> Daemon<R> {
-    /// Answers pending requests, stops the NIC, takes the bus from it, and frees its memory, in this order.
+    /// Answers pending requests with `errno`, stops the NIC, turns off bus mastering and frees the NIC's memory, in
+    /// this order.
     fn stop(self, function: &Function, clock: &SystemClock, errno: i32) -> Counters {
         let Some(driver) = self.shared.lock().stop() else {
             return Counters::default();
@@ -133,7 +134,7 @@ impl<R: Registers> Daemon<R> {
             log::warn!("the NIC did not end its DMA; its memory is not freed");
         }
         if !function.end_bus_mastering() {
-            // Its memory is leaked.
+            // The NIC may still write to its memory, so that is leaked.
             std::mem::forget(nic);
         }
         Counters {

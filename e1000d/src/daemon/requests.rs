@@ -25,9 +25,9 @@ pub(super) fn serve_requests<R: Registers>(
     let mut next = Next::Wait;
     loop {
         if next != Next::Wait || signals::terminating() {
-            // A thread that always blocks before its time is up never gives up its place in June's scheduler (kernel,
-            // context/switch.rs, select_next_context): while it and its clients hand over to each other, no thread that
-            // once used up its time runs, not even the main thread that would end the daemon.
+            // The scheduler of June 2026 (kernel, context/switch.rs, select_next_context) charges a thread only when it
+            // uses up its time slice. This thread and its clients always block before that, so they are preferred to
+            // every thread that was preempted once, such as the main thread, which could then never end the daemon.
             std::thread::yield_now();
         }
         if next == Next::YieldAndPoll && !poll_requests(socket, &mut requests)? {
@@ -56,7 +56,7 @@ pub(super) fn serve_requests<R: Registers>(
     }
 }
 
-/// Reads requests, but does not wait for any. Returns true if there were some, or the scheme is closed.
+/// Reads requests without waiting. Returns true if there were some, or if the scheme is closed.
 fn poll_requests(socket: &Socket, requests: &mut Vec<Request>) -> Result<bool, DaemonError> {
     let fd = socket.inner().raw();
     let flags = fcntl(fd, F_GETFL, 0).doing("read flags")?;
@@ -72,7 +72,7 @@ fn poll_requests(socket: &Socket, requests: &mut Vec<Request>) -> Result<bool, D
 /// Answers `requests` with `ENODEV`: the daemon has stopped and is about to end.
 fn refuse(socket: &Socket, requests: &mut Vec<Request>) {
     for mut request in requests.drain(..) {
-        // Whatever is wrong with it, it can be answered afterwards.
+        // After this even an invalid request can be answered.
         let _ = validate(&mut request);
         let answer = match request.kind() {
             RequestKind::Call(request) => Response::err(ENODEV, request),
@@ -80,7 +80,7 @@ fn refuse(socket: &Socket, requests: &mut Vec<Request>) {
             RequestKind::RecvFd(request) => Response::err(ENODEV, request),
             _ => continue,
         };
-        // Nobody is left to whom a failure would matter.
+        // A failure means that the caller is gone.
         let _ = socket.write_response(answer, SignalBehavior::Restart);
     }
 }

@@ -16,13 +16,13 @@ pub type SystemDriver<R> = Driver<R, DmaBlock, SystemClock, Arc<Socket>>;
 
 /// Lock around the shared state.
 ///
-/// It is taken for every request, for some microseconds, and hardly ever contended. relibc's mutex makes a system call
-/// each time it is unlocked (2 % of the cost of a frame); this one never does, and yields while it has to wait.
+/// It is taken for each batch of requests, for some microseconds, and rarely contended. relibc's mutex makes a system
+/// call at each unlock (2 % of the cost of a frame). This one makes none, and yields the processor while it waits.
 pub type Lock<T> = spin::mutex::SpinMutex<T, spin::Yield>;
 
 /// Driver and timer.
 pub struct Shared<R: Registers> {
-    /// None once the daemon stops.
+    /// `None` once the daemon has stopped.
     driver: Option<SystemDriver<R>>,
     timer: Timer,
 }
@@ -36,7 +36,8 @@ impl<R: Registers> Shared<R> {
         }
     }
 
-    /// Does one step of either thread, then arms the timer for work that is due later. `None` once the daemon stops.
+    /// Does one step of either thread, then arms the timer for work that is due later. Returns `None` once the daemon
+    /// has stopped.
     ///
     /// # Errors
     ///
@@ -55,7 +56,7 @@ impl<R: Registers> Shared<R> {
         Ok(Some(result))
     }
 
-    /// Returns true if the timer's event is one whose time has come.
+    /// Returns true if the timer has expired; an event of the timer may belong to an earlier arming.
     pub fn timer_has_expired(&mut self) -> bool {
         self.timer.has_expired()
     }

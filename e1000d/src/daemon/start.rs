@@ -1,4 +1,4 @@
-//! Start: from a PCI function to a scheme that only lacks its name.
+//! Start: everything from the PCI function to a scheme that is ready to be registered.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,11 +31,11 @@ use crate::scheme::files::Description;
 
 /// Longest wait for the link before the daemon reports that it is ready.
 ///
-/// Autonegotiation takes 1 to 4 s on real hardware, often less. dhcpd sends a single DISCOVER right after the boot:
-/// it should meet a live link, but need not, since frames for a link that comes later are kept. A boot without a
-/// cable has to go on within 5 s, with the network stack and all that follows it.
+/// Autonegotiation takes 1 to 4 s on real hardware, often less. dhcpd sends a single DISCOVER right after the boot. A
+/// link by then is better, but not needed: frames are kept until the link is up. Without a cable, a boot has to go on
+/// within 5 s.
 const LINK_LIMIT: Duration = Duration::from_secs(3);
-/// Interval of looking at the link meanwhile.
+/// Interval of polling the link meanwhile.
 const LINK_INTERVAL: Duration = Duration::from_millis(50);
 
 impl<R: Registers + Clone + Send + Sync + 'static> Daemon<R> {
@@ -46,7 +46,7 @@ impl<R: Registers + Clone + Send + Sync + 'static> Daemon<R> {
         options: &Options,
         clock: &SystemClock,
     ) -> Result<(Self, Registration), DaemonError> {
-        // What takes a path comes first: there are none in the null namespace.
+        // Everything that is opened by a path comes first: the null namespace has no paths.
         let memory = DmaMemory::open().doing("open the memory scheme")?;
         let mut events = Events::new().doing("create an event queue")?;
         let timer = Timer::open().doing("open a timer")?;
@@ -112,7 +112,8 @@ impl<R: Registers + Clone + Send + Sync + 'static> Daemon<R> {
     }
 }
 
-/// Sets what the part needs in configuration space. A failure is no reason to stop: most machines need nothing of it.
+/// Makes the settings in configuration space that the part needs. A failure is only logged, since most machines need
+/// none of them.
 fn tune(channel: &Channel, chip: &Chip) -> Tuning {
     let tuning = config_space::tune(channel, chip).unwrap_or_else(|error| {
         log::warn!("configuration space: {error}");
@@ -148,7 +149,7 @@ fn stop_on_panic<R: Registers + Send + Sync + 'static>(
 ) {
     std::panic::set_hook(Box::new(move |panic| {
         reset::stop_now(&registers, chip, &SystemClock::default());
-        // Refused, not waited for, if the panic came between a request to pcid and its answer.
+        // If the panic came between a request to pcid and its answer, this fails at once instead of waiting.
         end_bus_mastering(&channel);
         log::error!("{panic}");
     }));
@@ -181,7 +182,7 @@ fn bring_up<R: Registers>(
 fn wait_for_link<R: Registers>(nic: &mut Nic<R, DmaBlock>, clock: &SystemClock) {
     let start = clock.now();
     let mut watched = start;
-    // An interrupt of the link may have come while interrupts were being set up.
+    // The link may have changed while interrupts were being set up.
     nic.link().refresh(clock);
     while !nic.state().link().is_up() && clock.now().saturating_sub(start) < LINK_LIMIT {
         clock.sleep(LINK_INTERVAL);

@@ -10,11 +10,11 @@ use super::BATCH;
 
 /// Receiver of answers and events: the scheme socket.
 pub trait AnswerSink {
-    /// Takes answers from the front of `answers`, as many as it can: all, normally.
+    /// Writes answers from the front of `answers` and removes them, normally all.
     ///
     /// # Errors
     ///
-    /// When it does not take the first one.
+    /// When the first one is not accepted.
     fn write(&mut self, answers: &mut VecDeque<Response>) -> syscall::Result<()>;
 }
 
@@ -57,8 +57,7 @@ impl<S: AnswerSink> Answers<S> {
             let before = self.queue.len();
             match self.sink.write(&mut self.queue) {
                 Ok(()) if self.queue.len() < before => {}
-                // The kernel stops at the first answer that it does not take: its caller is gone. The others still
-                // wait for theirs.
+                // The kernel stops at the first answer whose caller is gone. Skip that one and write the others.
                 Ok(()) | Err(_) => {
                     self.queue.pop_front();
                     log::debug!("the kernel did not take an answer");

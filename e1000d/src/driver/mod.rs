@@ -1,8 +1,8 @@
 //! The driver of one NIC: the state that both threads of the daemon work on, under a lock.
 //!
-//! Requests come in batches. Their results (answers, events) go out with one write, and the NIC is told of all frames
-//! to transmit with one register write. A request that has to wait is pending: reads in order of arrival until frames
-//! come, writes until the ring has room. Every request is answered.
+//! Requests come in batches. All answers and events of a batch go out with one write, and all frames to transmit are
+//! posted with one register write. A request that has to wait is pending: a read until a frame arrives, a write until
+//! the ring has room, each in order of arrival. Every request is answered.
 
 mod answers;
 mod pending;
@@ -28,8 +28,8 @@ pub use validate::validate;
 
 /// Most requests that are read at once.
 pub const BATCH: usize = 64;
-/// Time after which a frame that finds no room is dropped, and its sender told that it was sent. The transmitter is
-/// stuck, and a client that waits for ever is worse off than one that loses a frame.
+/// Time after which a frame for which there is no room is dropped and its write succeeds. The transmitter is stuck
+/// then, and a client that waits for ever is worse off than one that loses a frame.
 const WRITE_LIMIT: Duration = Duration::from_secs(2);
 
 /// Next step of the thread that serves requests.
@@ -39,7 +39,7 @@ pub enum Next {
     Wait,
     /// Yield the processor, then wait for requests.
     Yield,
-    /// Yield the processor, then poll for requests: readers yield to others, if there are any.
+    /// Yield the processor, then poll for requests, during a yield to others ([`crate::overload::Yield`]).
     YieldAndPoll,
 }
 
@@ -88,8 +88,8 @@ impl<R: Registers, D: DmaRegion, C: Clock, S: AnswerSink> Driver<R, D, C, S> {
         self.finish(Occasion::Served);
     }
 
-    /// Serves the rings after [`NetworkScheme::acknowledge_interrupt`]: once a line is unmasked, so that nothing that
-    /// came in between is missed.
+    /// Serves the rings after [`NetworkScheme::acknowledge_interrupt`]. A line has to be unmasked before this call, so
+    /// that no frame that arrives in between is missed.
     pub fn serve_interrupt(&mut self) {
         if self.scheme.nic().state().is_gone() {
             return self.flush();
@@ -132,7 +132,7 @@ impl<R: Registers, D: DmaRegion, C: Clock, S: AnswerSink> Driver<R, D, C, S> {
         self.flush();
     }
 
-    /// Tells the NIC of new frames, and carries pending writes out as far as there is room.
+    /// Posts new frames to the NIC, and carries out pending writes as far as there is room.
     fn send_frames(&mut self) {
         self.scheme.nic().tx().post();
         if self.pending.writes.is_empty() {
@@ -208,7 +208,7 @@ impl<R: Registers, D: DmaRegion, C: Clock, S: AnswerSink> Driver<R, D, C, S> {
             }
             RequestKind::SendFd(request) => return self.answers.push(Response::err(EOPNOTSUPP, request)),
             RequestKind::RecvFd(request) => return self.answers.push(Response::err(EOPNOTSUPP, request)),
-            // One-way: nobody waits for an answer. `validate` made calls of those that do wait.
+            // One-way messages without an answer. `validate` has turned those that need one into calls.
             RequestKind::MsyncMsg
             | RequestKind::MunmapMsg
             | RequestKind::MmapMsg
@@ -226,7 +226,7 @@ impl<R: Registers, D: DmaRegion, C: Clock, S: AnswerSink> Driver<R, D, C, S> {
 
     /// Carries an operation out, or keeps it if it has to wait.
     fn call(&mut self, call: Call) {
-        // In order of arrival: frames that have just come belong to those who wait already.
+        // Requests are served in order of arrival, so new frames go to pending reads first.
         let behind_others = match &call.op {
             Op::Read(read) if self.pending_reads() > 0 && self.scheme.is_for_frames(read.fd) => {
                 self.serve_pending_reads();
@@ -270,7 +270,7 @@ impl<R: Registers, D: DmaRegion, C: Clock, S: AnswerSink> Driver<R, D, C, S> {
                 let since = self.scheme.now();
                 self.pending.writes.push_back(PendingWrite { call, since });
             }
-            // Nothing else waits.
+            // No other operation can wait.
             _ => self.answers.push(Response::err(EAGAIN, call.op)),
         }
     }
@@ -282,7 +282,7 @@ impl<R: Registers, D: DmaRegion, C: Clock, S: AnswerSink> Driver<R, D, C, S> {
         self.scheme.notify_of_room(|id, flags| answers.post(id, flags));
     }
 
-    /// Answers a pending request whose caller got a signal. If there is none, its answer is under way.
+    /// Answers a pending request whose caller got a signal. If it is not pending, it was already answered.
     fn cancel(&mut self, id: Id) {
         if let Some(read) = self.pending.take_read(id) {
             self.answers.push(Response::err(EINTR, read.op));

@@ -1,4 +1,4 @@
-//! Work that needs time rather than frames: the timer is armed only while some is due, so that an idle driver sleeps.
+//! Work that depends on time: ticks of the timer. It is armed only while some work is due, so an idle driver sleeps.
 
 use std::time::Duration;
 
@@ -7,10 +7,10 @@ use e1000_hw::platform::{Clock, DmaRegion, Registers};
 use super::{AnswerSink, Driver};
 use crate::scheme::Occasion;
 
-/// Interval of looking at the rings when there is no interrupt, at a reader that stopped with frames left, and for room
-/// to transmit: the kernel's timer tick.
+/// Interval of polling the rings without an interrupt, of checking a reader that stopped with frames left, and of
+/// checking for room to transmit. It is the kernel's timer tick.
 const TICK: Duration = Duration::from_millis(4);
-/// Interval of looking at the link while frames wait for it, should its interrupt be lost.
+/// Interval of polling the link while frames wait for it, in case its interrupt is lost.
 const LINK_INTERVAL: Duration = Duration::from_millis(500);
 /// Interval of checking transmitter and link for hangs.
 pub const WATCH_INTERVAL: Duration = Duration::from_secs(1);
@@ -27,7 +27,7 @@ pub(super) struct Timing {
 }
 
 impl<R: Registers, D: DmaRegion, C: Clock, S: AnswerSink> Driver<R, D, C, S> {
-    /// Does everything that may be due. For when the time that [`Self::next_tick`] returned is over.
+    /// Does all work that may be due. To be called after the delay that [`Self::next_tick`] returned.
     pub fn tick(&mut self) {
         self.timing.watching = false;
         if self.scheme.continue_self_test() {
@@ -63,8 +63,8 @@ impl<R: Registers, D: DmaRegion, C: Clock, S: AnswerSink> Driver<R, D, C, S> {
         }
     }
 
-    /// Delay until the next tick, for a timer that may be armed already: `None` if nothing new is due. Nothing is,
-    /// while no frame moves. Frames that are sent cost one setting of the timer a second.
+    /// Delay until the next tick, for a timer that may be armed already; `None` if no new work is due, as on an idle
+    /// NIC. While frames are sent, the timer is set once a second.
     pub fn next_tick(&mut self) -> Option<Duration> {
         if self.scheme.nic().state().is_gone() {
             return None;

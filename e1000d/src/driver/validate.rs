@@ -1,9 +1,8 @@
 //! Validation of requests, before redox-scheme decodes them.
 //!
-//! Its decoder (0.12.0, `Op::from_sqe_unchecked`) asserts that some buffers are large enough, takes paths to be UTF-8
-//! and drops some requests without an answer. Any client that holds a descriptor could stop the daemon with a raw
-//! system call. [`validate`] finds the error to refuse a request with, and makes sure that it decodes to something
-//! that can be answered.
+//! Its decoder (0.12.0, `Op::from_sqe_unchecked`) asserts that some buffers are large enough, assumes that paths are
+//! UTF-8, and drops some requests without an answer. So any client with a descriptor could stop the daemon with a raw
+//! system call. [`validate`] returns the error for such a request and changes it into one that can be answered.
 
 use std::mem::{align_of, size_of};
 
@@ -13,13 +12,13 @@ use syscall::flag::StdFsCallKind;
 use syscall::schemev2::{Opcode, Sqe, SqeFlags};
 use syscall::{Error, Result, Stat, StatVfs, TimeSpec};
 
-/// No [`Opcode`] has this number: redox-scheme takes such a request for a call that it cannot decode.
+/// A number that no [`Opcode`] has: redox-scheme treats such a request as a call that it cannot decode.
 const NO_OPCODE: u8 = u8::MAX;
 
 // `sqe_mut` relies on this.
 const _: () = assert!(size_of::<Request>() == size_of::<Sqe>() && align_of::<Request>() == align_of::<Sqe>());
 
-/// Checks a request. After an error it decodes to a call that can be answered, whatever it was.
+/// Checks a request. A request that is refused decodes afterwards to a call, which can be answered.
 ///
 /// # Errors
 ///
@@ -57,12 +56,12 @@ fn error_of(sqe: &Sqe) -> Option<i32> {
             _ => None,
         },
         Opcode::OpenAt => (!is_utf8(pointer, len)).then_some(EINVAL),
-        // Nothing here can be removed, linked or renamed; the path need not be looked at.
+        // Nothing here can be removed, linked or renamed, whatever the path.
         Opcode::UnlinkAt => Some(ENOENT),
         Opcode::Flink | Opcode::Frename => Some(EOPNOTSUPP),
-        // redox-scheme forgets their tags, of which 0 is one like any other.
+        // redox-scheme drops the tags of these, without which they cannot be answered.
         Opcode::Msync | Opcode::RequestMmap if !sqe.sqe_flags.contains(SqeFlags::ONEWAY) => Some(EOPNOTSUPP),
-        // The kernel waits for no answer to these; it gives them tag 0 and does not mark them as one-way.
+        // The kernel sends these with tag 0, not marked as one-way, and expects no answer. Any other tag is a caller's.
         Opcode::CloseMsg | Opcode::Detach if !sqe.sqe_flags.contains(SqeFlags::ONEWAY) && sqe.tag != 0 => {
             Some(EOPNOTSUPP)
         }

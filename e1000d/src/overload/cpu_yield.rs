@@ -1,4 +1,4 @@
-//! Processor yield: the thread that serves requests gives the processor away now and then.
+//! Processor yield: the thread that serves requests yields the processor at intervals.
 
 /// Frames sent after which the processor is yielded.
 const SENT_PER_YIELD: u32 = 256;
@@ -21,7 +21,7 @@ impl CpuYield {
         }
     }
 
-    /// A reader has spent its budget.
+    /// Records that a reader has spent its budget.
     pub fn note_budget_spent(&mut self) {
         self.due = true;
     }

@@ -1,11 +1,11 @@
-//! Fair drop: the frames that go when readers have to wait and the receive ring fills up.
+//! Fair drop: choice of the frames to drop when the receive ring fills up during a yield to others.
 //!
-//! When the ring is full the NIC drops what comes, whatever it is, and an emulator or a switch that is held back by
-//! it queues everything behind the flood. So while readers yield to others ([`super::Yield`]), frames of the one flow
-//! that makes up most of what comes are dropped here, oldest first, and the few others are kept for the next reader.
-//! Without such a flow nothing is dropped, nor are frames of TCP: a sender that waits for acknowledgements slows down
-//! by itself. The flow is found while a reader reads many frames in a row. Frames are read in the order in which they
-//! came.
+//! When the ring is full, the NIC drops every frame that arrives, and an emulator or a switch that pauses instead
+//! queues all other frames behind the flood. So while readers yield to others ([`super::Yield`]), frames of the one
+//! flow that makes up most of the received frames are dropped here, oldest first. The few others are kept for the next
+//! reader. Without such a flow nothing is dropped. TCP is never dropped, because its senders wait for acknowledgements
+//! and so slow down by themselves. The flow is found while a reader reads many frames in a row. Readers get frames in
+//! order of arrival.
 
 use std::collections::VecDeque;
 
@@ -64,20 +64,19 @@ impl FairDrop {
         self.flows.count(head);
     }
 
-    /// Returns true if most of what comes is not TCP, and so does not wait for its reader.
+    /// Returns true if most received frames are not TCP, whose senders would wait for the reader.
     pub fn is_flood(&self) -> bool {
         self.flows.is_flood()
     }
 
-    /// If the receive ring is three quarters full, empties it down to a quarter, as far as one flow makes up most of
-    /// it.
+    /// Empties the receive ring down to a quarter if it is three quarters full, as far as one flow makes up most of it.
     pub fn make_room<R: Registers, D: DmaRegion>(&mut self, nic: &mut Nic<R, D>) {
         let size = nic.state().config().rx.get();
         if !nic.rx().has_filled(size / 4 * 3) {
             return;
         }
         let mut head = [0; HEAD];
-        // Bounded, should a device fill descriptors for ever.
+        // Bounded, in case the device fills descriptors as fast as they are emptied.
         for _ in 0..size {
             if !nic.rx().has_filled(size / 4) {
                 return;

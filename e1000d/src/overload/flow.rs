@@ -1,10 +1,12 @@
-//! Flows: which frames belong together, and which flow makes up most of what comes.
+//! Flows: the flow that a frame belongs to, and the flow that makes up most of the received frames.
 
 use std::hash::{DefaultHasher, Hasher};
 
-/// Votes at which a flow is taken for the one that makes up most of what comes.
+use e1000_hw::ethernet::{HEADER_LEN, ether_type};
+
+/// Votes from which on a flow counts as the one that makes up most of the received frames.
 pub(super) const MAJORITY: u32 = 32;
-/// Most votes that a flow can collect. The more, the longer a flow is taken for the largest after its end.
+/// Most votes of a flow. With more, a flow would count as the largest for longer after its end.
 const MAX_VOTES: u32 = 64;
 /// Bytes of a frame that say which flow it belongs to: up to the ports, also after IPv4 options.
 pub(super) const HEAD: usize = 96;
@@ -36,35 +38,31 @@ impl Flows {
         }
     }
 
-    /// Returns true if the frame that begins with `head` is of the one flow that makes up most of what comes.
+    /// Returns true if the frame that begins with `head` is of the one flow that makes up most of the received frames.
     pub(super) fn is_of_majority(&self, head: &[u8]) -> bool {
         self.votes > MAJORITY && flow(head) == Some(self.largest)
     }
 
-    /// Returns true if most of what comes is not TCP, and so does not wait for its reader.
+    /// Returns true if most received frames are not TCP, whose senders would wait for the reader.
     pub(super) fn is_flood(&self) -> bool {
         self.other_than_tcp > MAJORITY
     }
 }
 
-/// Number of the flow that a frame belongs to, made of sender and ethertype, and for IP of addresses, protocol and
-/// UDP's ports. Fragments but the first have no ports. A frame that is unknown or cut short is a flow by sender.
-/// `None` for TCP.
+/// Number of the flow that a frame belongs to: a hash of sender and ethertype, for IP also of addresses, protocol and
+/// UDP's ports. Fragments after the first have no ports. Returns `None` for TCP.
 fn flow(frame: &[u8]) -> Option<u64> {
     /// IP protocols.
     const TCP: [u8; 1] = [6];
     const UDP: [u8; 1] = [17];
-    /// Ethertypes.
-    const IPV4: [u8; 2] = [0x08, 0x00];
-    const IPV6: [u8; 2] = [0x86, 0xDD];
     /// Offset of the network header.
-    const NETWORK: usize = 14;
+    const NETWORK: usize = HEADER_LEN;
     let bytes = |from: usize, len: usize| frame.get(from..from + len).unwrap_or_default();
     let mut hasher = DefaultHasher::new();
     let ethertype = bytes(12, 2);
     hasher.write(bytes(6, 8));
     let ports_of = |protocol: &[u8], at: usize| if protocol == UDP { bytes(at, 4) } else { &[] };
-    if ethertype == IPV4 {
+    if ethertype == ether_type::IPV4 {
         let protocol = bytes(NETWORK + 9, 1);
         if protocol == TCP {
             return None;
@@ -77,7 +75,7 @@ fn flow(frame: &[u8]) -> Option<u64> {
             let header = usize::from(version_and_length & 0xF) * 4;
             hasher.write(ports_of(protocol, NETWORK + header));
         }
-    } else if ethertype == IPV6 {
+    } else if ethertype == ether_type::IPV6 {
         let protocol = bytes(NETWORK + 6, 1);
         if protocol == TCP {
             return None;

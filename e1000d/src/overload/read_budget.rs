@@ -2,12 +2,12 @@
 
 /// Frames that a client of an event queue reads in a row.
 ///
-/// Fewer than the 128 after which smolnetd stops without having found the end. The smaller, the sooner a connection
-/// beside a flood has its acknowledgements. The end of a budget costs (by estimate) as much as one frame and a half.
-/// Measured with 16, 32 and 64: docs/performance.md.
+/// It is smaller than 128, the number after which smolnetd stops by itself without having found the ring empty. The
+/// smaller it is, the sooner a connection beside a flood gets its acknowledgements. The end of a budget costs, by
+/// estimate, as much as one frame and a half. Measured with 16, 32 and 64: docs/performance.md.
 pub const BUDGET: u32 = 32;
 
-/// Frames of a budget after which a reader counts as busy: before, it may be about to find the end.
+/// Frames of a budget after which a reader counts as busy: with fewer, it may soon find the ring empty.
 const MANY: u32 = BUDGET / 4;
 
 /// Budget of one reader.
@@ -19,11 +19,11 @@ pub struct ReadBudget {
 /// State of a budget after a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BudgetUse {
-    /// The reader may be about to find the end.
+    /// The reader may soon find the ring empty.
     Few,
     /// The reader has read many frames in a row.
     Many,
-    /// That was the last frame.
+    /// The frame was the last of the budget.
     Spent,
 }
 
@@ -43,7 +43,7 @@ impl ReadBudget {
         self.used >= BUDGET
     }
 
-    /// Starts anew.
+    /// Starts a new budget.
     pub fn renew(&mut self) {
         self.used = 0;
     }

@@ -7,15 +7,15 @@ pub const IDLE_POLLS: u32 = 2;
 
 /// Length of a yield, as a multiple of the time that readers had before.
 ///
-/// To serve a program one datagram takes smolnetd and the program, by estimate, three times as long as reading one from
-/// the driver. With less, datagrams are read only to be dropped (docs/performance.md).
+/// Delivering a datagram to a program takes smolnetd and the program, by estimate, three times as long as reading one
+/// from the driver. With a smaller share, smolnetd reads datagrams only to drop them (docs/performance.md).
 pub const YIELD_SHARE: u32 = 3;
 
-/// Longest yield: the reader's time is no measure if it was stopped in between.
+/// Longest yield. The time that a reader had is no measure if the reader was suspended in between.
 const LONGEST: Duration = Duration::from_millis(50);
 
-/// Reads that are refused in a yield before anything is dropped. A single one may follow an event that the reader had
-/// not taken yet.
+/// Reads that are refused in a yield before anything is dropped. A single one may be due to an event from before the
+/// yield.
 const REFUSALS_BEFORE_DROP: u32 = 4;
 
 /// A yield that has begun.
@@ -32,20 +32,20 @@ struct Interval {
 #[derive(Debug, Default)]
 pub struct Yield {
     current: Option<Interval>,
-    /// Begin of reading without finding the end, or end of the last yield.
+    /// Time since which the ring was never found empty, or the end of the last yield.
     reading_since: Option<Duration>,
-    /// Time that others had beyond their yields, because they kept the processor.
+    /// Time by which the last yield was longer than planned, because others kept the processor.
     overdrawn: Duration,
     refusals: u64,
 }
 
 impl Yield {
-    /// A reader has read many frames in a row.
+    /// Records that a reader has read many frames in a row.
     pub fn note_reading(&mut self, now: impl FnOnce() -> Duration) {
         self.reading_since.get_or_insert_with(now);
     }
 
-    /// Begins a yield, as long as the time that readers had since the last one allows.
+    /// Begins a yield. Its length is a multiple of the time that readers had since the last one.
     pub fn begin(&mut self, now: Duration) {
         let read = now.saturating_sub(self.reading_since.replace(now).unwrap_or(now));
         let earned = read * YIELD_SHARE;
@@ -61,8 +61,7 @@ impl Yield {
         });
     }
 
-    /// Decides about a read: true if it is refused. Asks for the time only during a yield, and ends one whose time is
-    /// up.
+    /// Returns true if a read is refused, and ends a yield whose time is up. Reads the clock only during a yield.
     pub fn refuses(&mut self, now: impl FnOnce() -> Duration) -> bool {
         let Some(current) = &mut self.current else {
             return false;
@@ -113,7 +112,7 @@ impl Yield {
         }
     }
 
-    /// A read found the ring empty: there is no overload.
+    /// Ends everything, because a read found the ring empty: there is no overload.
     pub fn clear(&mut self) {
         (self.current, self.reading_since, self.overdrawn) = (None, None, Duration::ZERO);
     }

@@ -25,8 +25,8 @@ impl Clock for SystemClock {
     }
 }
 
-/// Waits: by `sleep`, unless the wait is short. A sleep on Redox ends with a tick of 4 ms at the earliest: one access
-/// to the PHY of 82543, some 180 waits of 10 us, would take 0.7 s.
+/// Waits by `sleep`, or spins if the wait is short. A sleep on Redox ends with a tick of 4 ms at the earliest, so one
+/// access to the PHY of 82543, some 180 waits of 10 us, would take 0.7 s.
 fn wait(duration: Duration, sleep: impl FnOnce(Duration)) {
     if duration > SHORT_WAIT {
         return sleep(duration);

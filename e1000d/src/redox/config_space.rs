@@ -1,17 +1,15 @@
-//! Settings in PCI configuration space, which the core does not see: link power management off where it hangs the part,
-//! and no longer reads than the part can take.
+//! Settings in PCI configuration space, which the core does not access: link power management is turned off if it hangs
+//! the part, and reads are limited to the length that the part can handle.
 //!
-//! pcid gives access to the function's own 256 bytes only. The port above a PCIe part has an ASPM control of its own:
-//! L1 begins at the part and so is off with it, but the port may still put its half of the link into L0s.
+//! pcid gives access to the function's own 256 bytes only. The port above a PCIe part has an ASPM control of its own.
+//! L1 is entered by the part and so is off with it, but the port may still put its side of the link into L0s.
 
 use std::fmt;
 
 use e1000_hw::chip::{Chip, Quirks};
-use pcid_config::channel::{Channel, ChannelError};
+use pcid_config::channel::{COMMAND, Channel, ChannelError};
 
-/// Command (low half) and status.
-const COMMAND: u16 = 0x04;
-/// Status: there is a list of capabilities.
+/// Status register: the function has a list of capabilities.
 const HAS_CAPABILITIES: u32 = 1 << 20;
 /// Offset of the first capability.
 const FIRST: u16 = 0x34;
@@ -108,7 +106,7 @@ impl<T: fmt::Display + PartialEq> fmt::Display for Setting<T> {
 }
 
 impl Tuning {
-    /// Returns true if ASPM may still enter a state that hangs this part: the setting did not hold.
+    /// Returns true if ASPM may still enter a state that hangs this part, because the setting was not kept.
     pub fn aspm_stays_on(&self, chip: &Chip) -> bool {
         self.aspm.is_some_and(|aspm| {
             let now = aspm.now;
@@ -149,7 +147,7 @@ pub fn tune(config: &impl Config, chip: &Chip) -> Result<Tuning, ChannelError> {
     Ok(tuning)
 }
 
-/// Id and offset of each capability. A list that a device made endless, or that leaves configuration space, is cut.
+/// Id and offset of each capability. The list is cut if it is endless or leaves configuration space.
 fn capabilities(config: &impl Config) -> Result<Vec<(u8, u16)>, ChannelError> {
     let mut found = Vec::new();
     if config.read(COMMAND)? & HAS_CAPABILITIES == 0 {
@@ -168,7 +166,8 @@ fn capabilities(config: &impl Config) -> Result<Vec<(u8, u16)>, ChannelError> {
     Ok(found)
 }
 
-/// Turns ASPM off as far as it is `forbidden`. The upper half, whose bits are cleared by ones, is written as zero.
+/// Turns off the `forbidden` states of ASPM. The upper half, whose bits are cleared by writing ones, is written as
+/// zero.
 fn tune_aspm(config: &impl Config, offset: u16, forbidden: u32) -> Result<Setting<Aspm>, ChannelError> {
     let aspm = |value: u32| Aspm {
         l0s: value & L0S != 0,
@@ -184,7 +183,7 @@ fn tune_aspm(config: &impl Config, offset: u16, forbidden: u32) -> Result<Settin
     })
 }
 
-/// Shortens reads to 2 KiB, where longer ones are not safe. Id and next pointer, in the lower half, are read only.
+/// Limits reads to 2 KiB if longer ones are not safe. Id and next pointer, in the lower half, are read only.
 fn tune_reads(config: &impl Config, offset: u16, chip: &Chip) -> Result<Setting<u32>, ChannelError> {
     let bytes = |value: u32| 512 << ((value & MMRBC) >> MMRBC_SHIFT);
     let before = config.read_inside(offset)?;
@@ -197,7 +196,7 @@ fn tune_reads(config: &impl Config, offset: u16, chip: &Chip) -> Result<Setting<
     })
 }
 
-/// Accesses to a capability that a device claims to have where configuration space ends.
+/// Accesses to a capability that, by a faulty device's list, may extend beyond configuration space.
 trait Inside: Config {
     fn read_inside(&self, offset: u16) -> Result<u32, ChannelError> {
         if offset < 0x100 { self.read(offset) } else { Ok(0) }

@@ -20,7 +20,7 @@ const MAX_BLOCK_LEN: usize = 4 << 20;
 
 /// Most blocks that are rejected in one attempt because they are too high.
 const TRIES: usize = 16;
-/// Most memory that is kept so that the kernel does not give it again.
+/// Most memory that is kept so that the kernel does not return it again.
 const MAX_REJECTED: usize = 32 << 20;
 
 /// The memory scheme, opened once.
@@ -29,7 +29,7 @@ pub struct DmaMemory {
     translation: Fd,
     /// Blocks have to end at or below this address.
     limit: u64,
-    /// Blocks above it. Freed with the whole: the kernel would give them again at once.
+    /// Blocks above the limit. They are kept until the end, because the kernel would return them again at once.
     rejected: Vec<DmaBlock>,
 }
 
@@ -49,14 +49,14 @@ impl DmaMemory {
         })
     }
 
-    /// Restricts the memory to blocks that end at or below the address `limit`. The kernel cannot be asked for that,
-    /// but it gives other blocks while the first ones are kept.
+    /// Restricts the memory to blocks that end at or below the address `limit`. The kernel has no such option, but it
+    /// returns other blocks while the first ones are kept.
     pub fn below(mut self, limit: u64) -> Self {
         self.limit = limit;
         self
     }
 
-    /// Physical address of the page at `pointer`. It is mapped, or this fails.
+    /// Physical address of the page at `pointer`. Fails if it is not mapped.
     fn translate(&self, pointer: NonNull<u8>) -> Result<u64> {
         let mut payload = pointer.as_ptr().addr().to_ne_bytes();
         self.translation.call_ro(&mut payload, CallFlags::empty(), &[])?;

@@ -58,7 +58,7 @@ impl Registers for Mmio {
 /// Makes the CPU's stores to DMA memory visible to the device before the register write that follows.
 #[inline]
 fn order_dma_before_register() {
-    // x86 keeps an uncacheable store behind earlier write-back stores by itself.
+    // x86 orders an uncacheable store after earlier write-back stores by itself.
     #[cfg(target_arch = "aarch64")]
     // SAFETY: a barrier has no operands and no effect but order.
     unsafe {

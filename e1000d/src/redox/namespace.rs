@@ -13,11 +13,11 @@ pub struct Registration {
 impl Registration {
     /// Prepares to register the scheme whose root handle is `root_id`, and enters the null namespace.
     ///
-    /// June's namespace manager opens files of a scheme itself, synchronously (base, bootstrap/src/initnsmgr.rs). A
-    /// driver that is registered and makes a namespace call before it serves can wait for the manager while the
-    /// manager waits for the driver, and the whole system with both. So everything that needs the namespace happens
-    /// here, before [`Registration::register`]. That uses a duplicate of the old namespace: a name in the null
-    /// namespace is invisible to others.
+    /// The namespace manager of June 2026 opens files of a scheme itself, synchronously (base,
+    /// bootstrap/src/initnsmgr.rs). If a driver registers its scheme and then makes a namespace call before it serves
+    /// requests, driver and manager can wait for each other, and every process that opens a file waits with them. So
+    /// everything that needs the namespace happens here, before [`Registration::register`]. That uses a duplicate of
+    /// the old namespace, because names in the null namespace are invisible to others.
     ///
     /// # Errors
     ///
@@ -25,7 +25,8 @@ impl Registration {
     pub fn prepare(socket: &Socket, root_id: usize) -> Result<Self> {
         let root = Fd::new(socket.create_this_scheme_fd(0, root_id, 0, 0)?);
         let namespace = Fd::new(call::dup(call::getns()?, [])?);
-        // It keeps the schemes `memory` and `pipe` only (relibc, src/platform/redox/libredox.rs, `redox_setrens_v1`).
+        // The null namespace has the schemes `memory` and `pipe` only (relibc, src/platform/redox/libredox.rs,
+        // `redox_setrens_v1`).
         call::setrens(0, 0)?;
         Ok(Self { namespace, root })
     }

@@ -1,4 +1,4 @@
-//! A pipe that makes an event of something that happened.
+//! A pipe as a source of events for an event queue.
 
 use std::io;
 
@@ -32,7 +32,7 @@ impl Pipe {
         self.read as usize
     }
 
-    /// The descriptor that makes the other readable.
+    /// The descriptor to write to, which makes the read end readable.
     pub(super) fn write_end(&self) -> libc::c_int {
         self.write
     }

@@ -7,15 +7,15 @@ use libredox::error::Result;
 use libredox::flag::{CLOCK_MONOTONIC, O_CLOEXEC, O_RDWR};
 use syscall::TimeSpec;
 
-/// The kernel's monotonic clock as a timer. It may go off early, and for an arming that is over.
+/// The kernel's monotonic clock as a timer. Its event may come early, or belong to an earlier arming.
 pub struct Timer {
     fd: Fd,
-    /// Time at which it goes off, and the delay that was asked for.
+    /// Time at which it expires, and the delay that it was armed with.
     due: Option<(Instant, Duration)>,
 }
 
 impl Timer {
-    /// Opens the timer; impossible once in the null namespace.
+    /// Opens the timer, which is impossible in the null namespace.
     ///
     /// # Errors
     ///
@@ -33,13 +33,13 @@ impl Timer {
         self.fd.raw()
     }
 
-    /// Makes sure that the timer goes off in `delay` at the latest.
+    /// Makes sure that the timer expires after `delay` at the latest.
     ///
     /// # Errors
     ///
     /// When the timer cannot be read or written.
     pub fn arm(&mut self, delay: Duration) -> Result<()> {
-        // Reading the clock is a system call; most of the time the answer is clear without.
+        // Reading the clock is a system call, which a shorter delay since the last arming makes unnecessary.
         if self.due.is_some_and(|(_, before)| before <= delay) {
             return Ok(());
         }
@@ -64,7 +64,7 @@ impl Timer {
         Ok(())
     }
 
-    /// Returns true if the time has come, for when the timer's event arrived. It may be of an earlier arming.
+    /// Returns true if the timer has expired. To be called at the timer's event, which may belong to an earlier arming.
     pub fn has_expired(&mut self) -> bool {
         match self.due {
             Some((due, _)) if Instant::now() + Duration::from_millis(1) >= due => {

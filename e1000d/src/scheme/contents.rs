@@ -13,8 +13,8 @@ use super::NetworkScheme;
 use super::files::{Activity, Description, File, lines};
 use super::receive_mode::ReceiveModeRequest;
 
-/// Shortest time between two readings of the hardware's counters: a client that asks for them in a loop must not slow
-/// the NIC down.
+/// Shortest time between two readings of the hardware's counters, so that a client that reads `stats` in a loop does
+/// not slow down the NIC.
 const COLLECT_INTERVAL: Duration = Duration::from_millis(500);
 
 impl<R: Registers, D: DmaRegion, C: Clock> NetworkScheme<R, D, C> {
@@ -73,7 +73,7 @@ fn info<R: Registers, D: DmaRegion>(nic: &Nic<R, D>, description: &Description) 
             or_none(description.pcix_longest_read.as_deref()),
         ),
         ("hazard", or_none(description.hazard)),
-        ("notes", warnings(nic.state().warnings())),
+        ("warnings", warnings(nic.state().warnings())),
     ])
 }
 
@@ -123,7 +123,7 @@ fn stats<R: Registers, D: DmaRegion>(nic: &Nic<R, D>, activity: Activity, refuse
         ("tx_packets", tx.frames),
         ("tx_bytes", tx.bytes),
         ("tx_dropped", tx.dropped),
-        ("tx_held", nic.state().pending_frames().into()),
+        ("tx_pending", nic.state().pending_frames().into()),
         ("tx_timeout_count", recoveries.hangs),
         ("tx_flushes", recoveries.flushes),
         ("resets", recoveries.resets),
@@ -149,8 +149,8 @@ fn mtu<R: Registers, D: DmaRegion>(nic: &Nic<R, D>) -> String {
     ])
 }
 
-/// The file `filter` for a handle that asks for `own` while all together ask for `total`; `vlan_filter` is 1 while
-/// VLANs that nobody asked for are kept out.
+/// The file `filter` for a handle that asks for `own`, where all handles together ask for `total`. `vlan_filter` is 1
+/// while frames of other VLANs than those are dropped.
 fn filter<R: Registers, D: DmaRegion>(
     nic: &Nic<R, D>,
     own: &ReceiveModeRequest,
@@ -193,7 +193,7 @@ fn registers<R: Registers, D: DmaRegion>(nic: &mut Nic<R, D>) -> String {
     text
 }
 
-/// Names of the bits that are set, for the registers that are read by people.
+/// Names of the bits that are set, for registers whose bits have names.
 fn bits(register: &str, value: u32) -> Vec<&'static str> {
     match register {
         "CTRL" => Ctrl::from_bits_truncate(value)

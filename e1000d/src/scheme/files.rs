@@ -1,7 +1,6 @@
 //! The scheme's files other than that of frames.
 //!
-//! `mac` is six bytes, as the stock driver has it. The others are text, one `key value` a line; smolnetd knows nothing
-//! of them.
+//! `mac` is six bytes, as in the stock driver. The others are text, one `key value` a line; smolnetd does not use them.
 
 /// A file of the scheme.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,7 +32,7 @@ pub struct Description {
     pub revision: u8,
     /// Kind of interrupt in use.
     pub interrupts: String,
-    /// The rings are polled for want of an interrupt.
+    /// The rings are polled because there is no interrupt.
     pub polling: bool,
     /// Link power management of a PCIe function.
     pub aspm: Option<String>,
@@ -48,7 +47,7 @@ pub struct Description {
 pub struct Activity {
     /// Interrupts of this NIC.
     pub interrupts: u64,
-    /// Times that frames had arrived without an interrupt.
+    /// Number of times that frames arrived without an interrupt.
     pub lost_interrupts: u64,
     /// Requests of clients.
     pub requests: u64,
@@ -108,7 +107,7 @@ pub fn lines(pairs: &[(&str, String)]) -> String {
 pub fn parse_mtu(text: &[u8]) -> Option<usize> {
     let text = std::str::from_utf8(text).ok()?.trim();
     let number = text.strip_prefix("mtu ").unwrap_or(text).trim();
-    // `parse` would take a sign.
+    // `parse` alone would accept a sign.
     number
         .bytes()
         .all(|byte| byte.is_ascii_digit())

@@ -1,4 +1,4 @@
-//! The open handles: who holds what, and what all of them together ask for.
+//! The open handles, and the receive mode that all of them together ask for.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -34,7 +34,7 @@ pub(super) struct Handles {
 impl Handles {
     /// Adds a handle, and returns its id.
     pub(super) fn insert(&mut self, owner: usize, handle: Handle) -> usize {
-        // Ids are 64 bits: at a million opens a second they last for half a million years.
+        // With 64 bits they do not wrap around in the lifetime of a process.
         self.last_id = self.last_id.wrapping_add(1);
         self.entries.insert(self.last_id, Entry { owner, handle });
         self.last_id
@@ -126,7 +126,7 @@ impl Handles {
         total
     }
 
-    /// Returns true if somebody reads frames, and every process that does asks for VLANs.
+    /// Returns true if there is a handle for frames, and every process that has one asks for VLANs.
     pub(super) fn all_readers_ask_for_vlans(&self) -> bool {
         let readers = self.owners(|handle| matches!(handle, Handle::Frames(_)));
         let asked =
@@ -144,7 +144,7 @@ impl Handles {
         }
     }
 
-    /// The processes that hold a handle of which `is_meant` is true.
+    /// Processes that have a handle for which `is_meant` returns true.
     fn owners(&self, is_meant: impl Fn(&Handle) -> bool) -> BTreeSet<usize> {
         let meant = self.entries.values().filter(|entry| is_meant(&entry.handle));
         meant.map(|entry| entry.owner).collect()

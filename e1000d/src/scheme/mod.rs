@@ -6,7 +6,7 @@
 //! | `mac` | the 6 bytes of the MAC address |
 //! | others | text ([`files`]) |
 //!
-//! Nothing waits here: an operation that would have to answers `EWOULDBLOCK`, and [`crate::driver`] tries again later.
+//! Nothing waits here: an operation that would have to wait answers `EWOULDBLOCK`, and [`crate::driver`] retries it.
 
 mod contents;
 pub mod files;
@@ -43,9 +43,10 @@ pub struct NetworkScheme<R: Registers, D: DmaRegion, C: Clock> {
     activity: Activity,
     overload: Overload,
     self_tests: SelfTests,
-    /// The last reader of frames has closed its handle, and no other has opened one.
-    deserted: bool,
-    /// A reader may expect to be notified of frames: one has read or subscribed since the last time that none did.
+    /// The last handle for frames was closed, and no other was opened since.
+    has_lost_all_readers: bool,
+    /// A reader may expect a notification of frames. Set by each read and subscription, cleared when a check finds no
+    /// such reader.
     reader_may_expect_event: bool,
     /// The link changed, and subscribers were not notified yet.
     link_changed: bool,
@@ -71,7 +72,7 @@ impl<R: Registers, D: DmaRegion, C: Clock> NetworkScheme<R, D, C> {
             activity: Activity::default(),
             overload: Overload::default(),
             self_tests: SelfTests::default(),
-            deserted: false,
+            has_lost_all_readers: false,
             reader_may_expect_event: false,
             link_changed: false,
             interrupts_at_tick: 0,
@@ -96,12 +97,12 @@ impl<R: Registers, D: DmaRegion, C: Clock> NetworkScheme<R, D, C> {
         self.clock.now()
     }
 
-    /// Returns true if the rings are polled for want of an interrupt.
+    /// Returns true if the rings are polled because there is no interrupt.
     pub fn is_polling(&self) -> bool {
         self.description.polling
     }
 
-    /// Number of open handles, the root's among them.
+    /// Number of open handles, including those of the root.
     pub fn open_handles(&self) -> usize {
         self.handles.len()
     }
@@ -121,7 +122,7 @@ impl<R: Registers, D: DmaRegion, C: Clock> NetworkScheme<R, D, C> {
         self.overload.has_frame(&mut self.nic)
     }
 
-    /// Copies the next frame into `out`, whoever it is for, and returns its length. The part that does not fit is lost.
+    /// Copies the next frame into `out` and returns its length. The part that does not fit is lost.
     pub fn take_frame(&mut self, out: &mut [u8]) -> Option<usize> {
         self.overload.receive(&mut self.nic, out)
     }
@@ -132,7 +133,8 @@ impl<R: Registers, D: DmaRegion, C: Clock> NetworkScheme<R, D, C> {
         self.overload.cpu.take()
     }
 
-    /// Returns true while readers of event queues find no frames ([`crate::overload::Yield`]).
+    /// Returns true during a yield to others, in which readers of event queues find no frames
+    /// ([`crate::overload::Yield`]).
     pub fn yields_to_others(&self) -> bool {
         self.overload.others.is_active()
     }
@@ -149,10 +151,10 @@ impl<R: Registers, D: DmaRegion, C: Clock> NetworkScheme<R, D, C> {
         }
     }
 
-    /// Programs the receive mode that all handles together ask for: one was opened, closed or written to.
+    /// Programs the receive mode that all handles together ask for, after one was opened, closed or written to.
     fn apply_receive_mode(&mut self) {
         self.handles.apply_budgets();
-        // A self-test has the registers for itself; its end calls this again.
+        // A self-test must not be disturbed; its end calls this again.
         if self.nic.state().is_testing() {
             return;
         }

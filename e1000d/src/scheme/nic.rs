@@ -1,4 +1,4 @@
-//! News of the NIC: interrupts, changes of the link, hangs, its removal, warnings.
+//! Events of the NIC: interrupts, link changes, hangs, removal, warnings.
 
 use e1000_hw::nic::Interrupt;
 use e1000_hw::platform::{Clock, DmaRegion, Registers};
@@ -28,7 +28,7 @@ impl<R: Registers, D: DmaRegion, C: Clock> NetworkScheme<R, D, C> {
         }
     }
 
-    /// Has the NIC hold off further interrupts if frames wait for a busy reader. For the end of an interrupt.
+    /// Holds off further interrupts if frames wait for a busy reader. To be called at the end of an interrupt.
     pub fn hold_off_interrupts(&mut self) {
         if self.has_frame() {
             self.nic.rx().hold_off_interrupts();
@@ -48,7 +48,7 @@ impl<R: Registers, D: DmaRegion, C: Clock> NetworkScheme<R, D, C> {
         }
     }
 
-    /// Looks at the link and logs a change.
+    /// Reads the link state and logs a change.
     pub fn check_link(&mut self) {
         if let Some(link) = self.nic.link().refresh(&self.clock) {
             log::info!("link {link}");
@@ -79,15 +79,15 @@ impl<R: Registers, D: DmaRegion, C: Clock> NetworkScheme<R, D, C> {
         }
     }
 
-    /// The core's warnings that this did not return before.
+    /// Warnings of the core that were not returned before.
     pub fn take_warnings(&mut self) -> Option<Warnings> {
         let new = self.nic.state().warnings().difference(self.reported);
         self.reported |= new;
         (!new.is_empty()).then_some(new)
     }
 
-    /// Returns true if the NIC was removed, and this was not known before: subscribers are notified then, those of
-    /// the link by [`Self::notify_of_link`].
+    /// Returns true once after the NIC was removed. Notifies subscribers of frames; those of the link are notified by
+    /// [`Self::notify_of_link`].
     pub fn report_removal(&mut self, mut post: impl FnMut(usize, EventFlags)) -> bool {
         if !self.nic.state().is_gone() || std::mem::replace(&mut self.removed, true) {
             return false;

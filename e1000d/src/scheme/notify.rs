@@ -1,4 +1,4 @@
-//! Notifications: the handles to whose event queues an event is posted.
+//! Notifications: events for the event queues of handles.
 
 use e1000_hw::platform::{Clock, DmaRegion, Registers};
 use syscall::flag::EventFlags;
@@ -6,8 +6,8 @@ use syscall::flag::EventFlags;
 use super::{NetworkScheme, Occasion};
 
 impl<R: Registers, D: DmaRegion, C: Clock> NetworkScheme<R, D, C> {
-    /// Notifies readers that frames are there. Looks at the receive ring only if a reader may expect that: a batch of
-    /// writes by a client that does not read costs no look.
+    /// Notifies readers that there are frames. Checks the receive ring only if a reader may expect a notification, so a
+    /// batch of writes by a client that does not read does not touch it.
     pub fn notify_of_frames(&mut self, occasion: Occasion, mut post: impl FnMut(usize, EventFlags)) {
         let may_notify = self.reader_may_expect_event || occasion == Occasion::Tick;
         if !may_notify || !self.has_frame() {
@@ -44,8 +44,8 @@ impl<R: Registers, D: DmaRegion, C: Clock> NetworkScheme<R, D, C> {
         }
     }
 
-    /// Returns true if a reader may have stopped with frames left, or waits for the end of a yield to others, so that a
-    /// check is due after a while.
+    /// Returns true if a tick has to check the readers: one may have stopped with frames left, or waits for the end of
+    /// a yield to others.
     pub fn reader_may_have_stopped(&mut self) -> bool {
         let stopped = self.handles.subscribers().any(|reader| reader.may_have_stopped());
         (stopped || self.overload.others.is_active()) && self.has_frame()

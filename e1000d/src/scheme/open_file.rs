@@ -13,20 +13,20 @@ pub struct OpenFile {
     pub file: File,
     /// For `filter`: the receive mode that this handle asks for.
     pub request: ReceiveModeRequest,
-    /// The file's bytes as of the last read from the beginning: a reader in small steps does not get a mixture.
+    /// Bytes of the file as of the last read at offset 0, so that a reader in small steps gets no mixture.
     content: Vec<u8>,
     /// `content` was not read yet.
     fresh: bool,
     writable: bool,
     wants_read: bool,
-    /// Number of link changes that the owner has read of.
+    /// Number of link changes up to the bytes that the owner last read.
     seen: u64,
     /// Number of link changes that the owner was notified of.
     notified: u64,
 }
 
 impl OpenFile {
-    /// A handle opened with `flags`, after so many changes of the link.
+    /// A handle opened with `flags`; `link_changes` is the number of link changes so far.
     pub fn new(file: File, flags: usize, link_changes: u64) -> Self {
         Self {
             file,
@@ -50,19 +50,19 @@ impl OpenFile {
         self.content.len()
     }
 
-    /// Returns true if a read at `offset` needs the file's bytes of now.
+    /// Returns true if a read at `offset` needs the current bytes of the file.
     pub fn is_outdated(&self, offset: u64) -> bool {
         offset == 0 && !self.fresh
     }
 
-    /// Sets the file's bytes of now, after so many changes of the link.
+    /// Sets the current bytes of the file; `link_changes` is the number of link changes so far.
     pub fn refresh(&mut self, content: Vec<u8>, link_changes: u64) {
         self.content = content;
         self.fresh = true;
         self.seen = link_changes;
     }
 
-    /// Forgets that the bytes are fresh: what follows changes the file.
+    /// Marks the bytes as outdated, before a change of the file.
     pub fn invalidate(&mut self) {
         self.fresh = false;
     }
@@ -73,7 +73,7 @@ impl OpenFile {
         read_at(&self.content, offset, out)
     }
 
-    /// Takes what the owner's event queues want from now on. Returns the flags that are true at once.
+    /// Sets the events that the owner's event queues ask for. Returns those that are due at once.
     pub fn subscribe(&mut self, flags: EventFlags, link_changes: u64) -> EventFlags {
         self.wants_read = flags.contains(EventFlags::EVENT_READ);
         self.notified = self.seen;
@@ -84,20 +84,21 @@ impl OpenFile {
         }
     }
 
-    /// Decides about an event. Returns true if the link changed since the owner last read of it or was last notified.
+    /// Returns true if an event has to be posted: the link changed since the owner last read the file and was last
+    /// notified.
     pub fn notify(&mut self, link_changes: u64) -> bool {
         let changed = self.file == File::Link && self.wants_read && self.seen != link_changes;
         let post = changed && self.notified != link_changes;
         if post {
             self.notified = link_changes;
-            // Bytes that were taken at the opening are outdated now.
+            // Bytes from the opening of the file are outdated now.
             self.fresh = false;
         }
         post
     }
 }
 
-/// Copies `bytes` from `offset` on; nothing from the end on, whatever the offset.
+/// Copies `bytes` from `offset` on; nothing if `offset` is at the end or beyond.
 pub(super) fn read_at(bytes: &[u8], offset: u64, out: &mut [u8]) -> usize {
     let rest = usize::try_from(offset)
         .ok()

@@ -1,7 +1,7 @@
 //! Meaning of the operations on the scheme.
 //!
-//! Errors are the answer to whatever a client does wrong. Nothing that a client does through the file of frames changes
-//! more than its own handle, but that opening it may end the VLAN filter ([`super::receive_mode`]).
+//! Everything that a client does wrong is answered with an error. Operations on the file of frames affect no other
+//! handle, with one exception: opening it may turn off the VLAN filter ([`super::receive_mode`]).
 
 use e1000_hw::TransmitError;
 use e1000_hw::nic::MtuError;
@@ -23,7 +23,7 @@ use super::open_file::{OpenFile, read_at};
 use super::subscriber::Subscriber;
 use crate::overload::BudgetUse;
 
-/// Most bytes that can be written to a file at once: more than the longest list of groups has.
+/// Most bytes of one write to a file: more than the longest list of groups has.
 const MAX_TEXT: usize = 16 << 10;
 
 impl<R: Registers, D: DmaRegion, C: Clock> NetworkScheme<R, D, C> {
@@ -38,7 +38,7 @@ impl<R: Registers, D: DmaRegion, C: Clock> NetworkScheme<R, D, C> {
         Ok(())
     }
 
-    /// Reads an open file: from the beginning, what there is now.
+    /// Reads an open file. A read at offset 0 gets its current bytes.
     fn read_file(&mut self, id: usize, offset: u64, out: &mut [u8]) -> Result<usize> {
         if self.handles.file_mut(id)?.is_outdated(offset) {
             self.refresh(id)?;
@@ -59,7 +59,7 @@ impl<R: Registers, D: DmaRegion, C: Clock> NetworkScheme<R, D, C> {
         if bytes.len() > MAX_TEXT {
             return Err(Error::new(EMSGSIZE));
         }
-        // A copy: the client still has the pages and may change them while the text is parsed.
+        // A copy, because the client shares the pages and may change them while the text is parsed.
         let text = bytes.to_vec();
         match open.file {
             File::Mtu => self.set_mtu(&text)?,
@@ -120,8 +120,8 @@ impl<R: Registers, D: DmaRegion, C: Clock> SchemeSync for NetworkScheme<R, D, C>
         let is_for_frames = matches!(handle, Handle::Frames(_));
         let number = self.handles.insert(caller.pid, handle);
         if is_for_frames {
-            // Frames that came while nobody was there are dropped, however long ago that was.
-            if std::mem::take(&mut self.deserted) {
+            // Frames that arrived while there was no reader are dropped.
+            if std::mem::take(&mut self.has_lost_all_readers) {
                 self.overload.discard_all(&mut self.nic);
             }
             self.apply_receive_mode();
@@ -145,7 +145,7 @@ impl<R: Registers, D: DmaRegion, C: Clock> SchemeSync for NetworkScheme<R, D, C>
             Handle::File(_) => return self.read_file(id, offset, buf),
             Handle::Root => return Err(Error::new(EISDIR)),
         };
-        // 0 would mean the end of the file, and smolnetd would take it for a frame.
+        // A result of 0 would mean end of file, and smolnetd would treat it as a frame.
         if buf.is_empty() {
             return Err(Error::new(EINVAL));
         }
@@ -201,7 +201,7 @@ impl<R: Registers, D: DmaRegion, C: Clock> SchemeSync for NetworkScheme<R, D, C>
             Err(
                 TransmitError::TooLong { .. } | TransmitError::TooManySegments | TransmitError::NoBuffers,
             ) => Err(Error::new(EMSGSIZE)),
-            // Non-blocking or not: smolnetd drops a frame for good on any error.
+            // Also for a non-blocking handle, because smolnetd drops the frame on any error.
             Err(TransmitError::Full) => Err(Error::new(EWOULDBLOCK)),
         }
     }
@@ -275,7 +275,7 @@ impl<R: Registers, D: DmaRegion, C: Clock> SchemeSync for NetworkScheme<R, D, C>
             };
             match buf.entry(entry) {
                 Ok(()) => {}
-                // The rest comes with the next call; only a buffer too small for one entry is an error.
+                // The next call continues here; only a buffer too small for one entry is an error.
                 Err(_) if n > first => break,
                 Err(error) => return Err(error),
             }
@@ -284,11 +284,11 @@ impl<R: Registers, D: DmaRegion, C: Clock> SchemeSync for NetworkScheme<R, D, C>
     }
 
     fn on_close(&mut self, id: usize) {
-        // The requests of a handle end with it, and those of others may count now.
+        // The receive-mode request of the handle ends with it.
         match self.handles.remove(id) {
             Some(Handle::Frames(_)) => {
                 if self.handles.subscribers().next().is_none() {
-                    self.deserted = true;
+                    self.has_lost_all_readers = true;
                     self.overload.discard_all(&mut self.nic);
                 }
                 self.apply_receive_mode();

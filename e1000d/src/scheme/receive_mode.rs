@@ -1,15 +1,15 @@
-//! Receive-mode requests: what the holder of a handle of the file `filter` wants to receive.
+//! Receive-mode requests: frames that the owner of a handle of the file `filter` asks for.
 //!
 //! Written in lines of text: `promiscuous on|off`, `allmulti on|off`, `multicast add|del MAC`, `vlan add|del ID`,
-//! `budget on|off`. The NIC gets the sum of the requests of all handles. A request ends when its handle is closed, so
-//! that a client that dies leaves nothing behind.
+//! `budget on|off`. The NIC is programmed with the union of the requests of all handles. A request ends when its handle
+//! is closed, also when its process dies.
 //!
-//! A VLAN request is a restriction: without one, tagged frames of every VLAN pass. So the VLAN filter is on only
-//! while each process that has a handle for frames has asked for VLANs, and then the VLANs of all of them pass.
-//! Nobody loses frames that somebody else does not want. Untagged frames always pass.
+//! A VLAN request is a restriction: without one, tagged frames of every VLAN pass. So the VLAN filter is on only while
+//! each process that has a handle for frames asks for VLANs; then the VLANs of all of them pass. A process never loses
+//! frames because of another one's request. Untagged frames always pass.
 //!
-//! `budget off` is about the process itself, not the NIC: it does nothing but read frames, so its reads have no read
-//! budget ([`crate::overload`]).
+//! `budget off` does not concern the NIC. A process that does nothing but read frames writes it to have no read budget
+//! ([`crate::overload`]).
 
 use std::collections::BTreeSet;
 use std::fmt::Write;
@@ -20,7 +20,7 @@ use syscall::error::{EINVAL, ENOSPC, Error, Result};
 /// Most groups that one handle may ask for.
 const MAX_GROUPS: usize = 256;
 
-/// Request of one handle, or the sum of several.
+/// Request of one handle, or the union of several.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ReceiveModeRequest {
     /// Every frame is wanted.
@@ -36,7 +36,7 @@ pub struct ReceiveModeRequest {
 }
 
 impl ReceiveModeRequest {
-    /// This request with the changes that the lines of `text` make: all of them, or none and an error.
+    /// Returns this request with the changes of all lines of `text`.
     ///
     /// # Errors
     ///
@@ -109,7 +109,7 @@ fn switch(state: &str) -> Result<bool> {
 
 /// 0 is no VLAN, 4095 is reserved (IEEE 802.1Q).
 fn parse_vlan(text: &str) -> Option<u16> {
-    // `parse` would take a sign.
+    // `parse` alone would accept a sign.
     let digits = text.bytes().all(|byte| byte.is_ascii_digit());
     let id = digits.then(|| text.parse().ok())?;
     id.filter(|id| (1..=4094).contains(id))

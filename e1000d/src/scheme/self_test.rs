@@ -1,9 +1,10 @@
 //! The file `selftest`: start, steps and report of a self-test.
 //!
-//! `run` starts one, if nobody has the file of frames open; `run force` in any case. Writing returns at once. The main
-//! thread then does a step at a time, each below half a second and mostly a few ms, and others are served in between:
-//! frames that they write are dropped and counted, reads find none, `mtu` and `filter` take nothing (`EBUSY`). It ends
-//! after twelve seconds at the latest, with a reset; the link may come back some seconds later.
+//! Writing `run` starts one, unless a process has the file of frames open; `run force` starts one in any case. The
+//! write returns at once. The main thread then does one step at a time, each shorter than half a second and mostly a
+//! few ms. Requests are served between the steps: frames that clients write are dropped and counted, reads find no
+//! frame, and writes to `mtu` and `filter` fail with `EBUSY`. The test ends after twelve seconds at the latest, with a
+//! reset. The link may take some seconds more to come up.
 
 use std::time::Duration;
 
@@ -18,7 +19,7 @@ use super::{NetworkScheme, files};
 /// Self-tests so far.
 #[derive(Debug, Default)]
 pub(super) struct SelfTests {
-    /// Time of the next step of the one that is under way.
+    /// Time of the next step of the self-test in progress.
     due: Option<Duration>,
     last: Option<Report>,
     runs: u64,
@@ -26,7 +27,7 @@ pub(super) struct SelfTests {
 }
 
 impl SelfTests {
-    /// The file.
+    /// Text of the file.
     pub(super) fn text(&self) -> String {
         let state = match (self.due, &self.last) {
             (Some(_), _) => "running",
@@ -75,25 +76,25 @@ impl<R: Registers, D: DmaRegion, C: Clock> NetworkScheme<R, D, C> {
         Ok(())
     }
 
-    /// Delay until the next step of a self-test that is under way.
+    /// Delay until the next step of the self-test in progress.
     pub fn self_test_due(&self) -> Option<Duration> {
         let due = self.self_tests.due?;
         Some(due.saturating_sub(self.clock.now()))
     }
 
-    /// An interrupt arrived: a self-test may wait for it.
+    /// Makes the next step of a self-test due now: an interrupt arrived, for which it may be waiting.
     pub(super) fn hasten_self_test(&mut self) {
         if let Some(due) = &mut self.self_tests.due {
             *due = self.clock.now();
         }
     }
 
-    /// Forgets a self-test that is under way: the NIC is gone.
+    /// Forgets the self-test in progress, because the NIC is gone.
     pub(super) fn abandon_self_test(&mut self) {
         self.self_tests.due = None;
     }
 
-    /// Does the next step of a self-test if it is due. Returns true while one is under way.
+    /// Does the next step of a self-test if it is due. Returns true while one is in progress.
     pub fn continue_self_test(&mut self) -> bool {
         let Some(due) = self.self_tests.due else {
             return false;
@@ -126,7 +127,7 @@ impl<R: Registers, D: DmaRegion, C: Clock> NetworkScheme<R, D, C> {
                 }
             }
         }
-        // Clients may have asked for another one meanwhile.
+        // Handles may have been opened or closed meanwhile.
         self.apply_receive_mode();
         self.check_link();
     }

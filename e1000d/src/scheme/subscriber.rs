@@ -1,20 +1,21 @@
 //! Subscribers: which clients were notified of frames, and which have to be notified again.
 //!
-//! Event queues of Redox keep every event that is posted, so each surplus one costs the client a useless poll (the
-//! stock driver posts to every handle at every occasion). A missing one costs it a frame's latency, or stops it. So
-//! an event is an edge: posted when frames are there and the client was not notified since it last found none.
+//! Redox's event queues keep every event that is posted. A superfluous event costs the client a useless poll (the stock
+//! driver posts one to every handle at every occasion). A missing event delays a frame, or stops the client. So an
+//! event is an edge: it is posted when there are frames and the client was not notified since it last found the ring
+//! empty.
 //!
-//! A client may also stop reading before it finds none. It is notified again at the first tick of the timer that
-//! finds it where it was at the last one. If it stops after a single frame twice without having found none, it reads
-//! one frame for each event: it is notified after each read that leaves frames, until it finds none. A client that
-//! reads on and on has a read budget, and may have to yield to others ([`crate::overload`]).
+//! A client may also stop reading before the ring is empty. It is notified again at the second tick of the timer after
+//! its last read. A client that twice stopped after a single frame is taken for one that reads one frame for each
+//! event: it is notified after each read that leaves frames, until it finds the ring empty. A client that keeps reading
+//! has a read budget, and may have to yield to others ([`crate::overload`]).
 
 use syscall::EventFlags;
 
 use crate::overload::{BudgetUse, ReadBudget};
 
-/// Stops after one frame that make a client one that reads a frame for each event. A single one may come from the
-/// scheduler.
+/// Stops after a single frame until a client is taken for one that reads one frame for each event. A single stop may be
+/// due to the scheduler.
 const STOPS: u32 = 2;
 
 /// Occasion at which clients may be notified.
@@ -22,16 +23,16 @@ const STOPS: u32 = 2;
 pub enum Occasion {
     /// Requests or an interrupt were served.
     Served,
-    /// The timer went off: a client that did nothing since the last time has stopped.
+    /// The timer expired. A client that has not read since the last tick has stopped.
     Tick,
 }
 
-/// One reader's interest in events, and what it knows.
+/// One reader: the events it asks for, and the notifications it got.
 #[derive(Debug, Default)]
 pub struct Subscriber {
     wants_read: bool,
     wants_write: bool,
-    /// Its process wrote `budget off`.
+    /// The process wrote `budget off`.
     unlimited: bool,
     /// An event was posted since the client last found no frame.
     notified: bool,
@@ -39,14 +40,14 @@ pub struct Subscriber {
     reads: u32,
     /// `reads` at the last tick.
     reads_at_tick: u32,
-    /// Number of times that it stopped after one frame, with others left, since it last found none.
+    /// Number of times that the client stopped after one frame, with others left, since it last found none.
     stops: u32,
     budget: ReadBudget,
 }
 
 impl Subscriber {
-    /// Takes what the client's event queues want from now on. Returns the flags that are true at once; they count as
-    /// notified.
+    /// Sets the events that the client's event queues ask for. Returns those that are due at once; the client counts as
+    /// notified of them.
     pub fn subscribe(&mut self, flags: EventFlags, frames: bool, room: bool) -> EventFlags {
         self.wants_read = flags.contains(EventFlags::EVENT_READ);
         self.wants_write = flags.contains(EventFlags::EVENT_WRITE);
@@ -61,13 +62,13 @@ impl Subscriber {
         now
     }
 
-    /// Sets whether the client reads without a budget.
+    /// Turns the client's read budget off or on.
     pub fn set_unlimited(&mut self, unlimited: bool) {
         self.unlimited = unlimited;
     }
 
-    /// Returns true if a read that does not wait may be refused though frames are there: the client will be notified,
-    /// and did not write `budget off`.
+    /// Returns true if a non-blocking read may be refused although there are frames: the client gets events, and did
+    /// not write `budget off`.
     pub fn has_budget(&self) -> bool {
         self.wants_read && !self.unlimited
     }
@@ -77,14 +78,14 @@ impl Subscriber {
         self.has_budget() && self.budget.is_spent()
     }
 
-    /// A read of the client was refused though frames may be there: the next notification is news.
+    /// Records that a read was refused although there may be frames: the client has to be notified again.
     pub fn refuse(&mut self) {
         self.notified = false;
         self.budget.renew();
     }
 
-    /// The client read a frame. Returns the state of its budget; that of a client without one starts anew when it is
-    /// spent.
+    /// Records that the client read a frame. Returns the state of its budget. For a client without a budget, which is
+    /// never refused, the count starts again when it reaches the budget.
     pub fn read_frame(&mut self) -> BudgetUse {
         self.reads = self.reads.saturating_add(1);
         let used = self.budget.use_one();
@@ -94,7 +95,7 @@ impl Subscriber {
         used
     }
 
-    /// The client found no frame: the next one is news.
+    /// Records that the client found no frame: it has to be notified of the next one.
     pub fn find_none(&mut self) {
         self.forget();
     }
@@ -104,7 +105,7 @@ impl Subscriber {
         self.budget.renew();
     }
 
-    /// Decides about a client while frames are there. Returns true if an event is to be posted.
+    /// Returns true if an event has to be posted to the client. To be called when there are frames.
     pub fn notify(&mut self, occasion: Occasion) -> bool {
         if !self.wants_read {
             return false;
@@ -125,13 +126,13 @@ impl Subscriber {
         false
     }
 
-    /// Returns true if the client is to be notified as soon as a frame is there.
+    /// Returns true if the client has to be notified as soon as there is a frame.
     pub fn expects_event(&self) -> bool {
         let one_for_each_event = self.stops >= STOPS && self.reads > 0;
         self.wants_read && (!self.notified || one_for_each_event)
     }
 
-    /// Returns true if the client may have stopped in the middle, so that a check is due after a while.
+    /// Returns true if the client may have stopped before the ring was empty, so that a tick has to check it.
     pub fn may_have_stopped(&self) -> bool {
         self.wants_read && self.notified && self.reads > 0
     }

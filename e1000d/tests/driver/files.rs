@@ -64,7 +64,7 @@ fn text_written_to_a_file_is_bounded() {
 #[test]
 fn warnings_of_a_reset_are_logged_once_and_stay_in_the_file_info() {
     let daemon = Daemon::start();
-    assert!(text("info").ends_with("\naspm none\npcix_longest_read none\nhazard none\nnotes none\n"));
+    assert!(text("info").ends_with("\naspm none\npcix_longest_read none\nhazard none\nwarnings none\n"));
     let warnings = daemon.with(|machine, driver| {
         let scheme = driver.scheme();
         assert_eq!(scheme.take_warnings(), None);
@@ -75,5 +75,5 @@ fn warnings_of_a_reset_are_logged_once_and_stay_in_the_file_info() {
         [scheme.take_warnings(), scheme.take_warnings()]
     });
     assert_eq!(warnings, [Some(Warnings::PHY_SILENT), None]);
-    assert!(text("info").ends_with("\nnotes the PHY did not answer\n"));
+    assert!(text("info").ends_with("\nwarnings the PHY did not answer\n"));
 }

@@ -91,7 +91,7 @@ pub enum HarnessError {
         log: String,
     },
     /// The daemon was not ready in time.
-    #[error("the daemon was not ready after {limit:?}; it said:\n{log}")]
+    #[error("the daemon was not ready after {} s; it said:\n{log}", limit.as_secs())]
     NotReady {
         /// The limit.
         limit: Duration,

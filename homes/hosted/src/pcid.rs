@@ -8,13 +8,11 @@ use std::io::{self, Read, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 
+use pcid_config::channel::{COMMAND, COMMAND_BUS_MASTER};
 use pcid_config::protocol::{PciFunction, PcidError, Request, Response, SetFeature, frame};
 
 use crate::pci::{ConfigSpace, Nic};
 
-/// Command register: its bit for bus mastering.
-const COMMAND: u16 = 4;
-const BUS_MASTER: u32 = 1 << 2;
 /// Longer than any request.
 const REQUEST_LIMIT: usize = 4096;
 
@@ -56,7 +54,7 @@ fn run(
             offset: COMMAND,
             value,
         } = request
-            && value & BUS_MASTER == 0
+            && value & COMMAND_BUS_MASTER == 0
         {
             on_bus_master_off();
         }

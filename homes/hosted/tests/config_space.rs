@@ -19,7 +19,7 @@ fn link_power_management_is_off_where_it_hangs_the_part_and_said() {
         );
         assert_eq!(value(&hosted, "info", "pcix_longest_read"), "none", "{nic}");
         assert_eq!(value(&hosted, "info", "hazard"), "none", "{nic}");
-        assert_eq!(value(&hosted, "info", "notes"), "none", "{nic}");
+        assert_eq!(value(&hosted, "info", "warnings"), "none", "{nic}");
         hosted.stop().unwrap();
     });
 }

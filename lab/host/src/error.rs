@@ -32,7 +32,7 @@ pub enum Error {
     #[error("--only leaves nothing to do")]
     NothingToDo,
     /// Two drivers with one name.
-    #[error("two drivers are called {0:?}: give NAME=FILE")]
+    #[error("two drivers are called \"{0}\": give NAME=FILE")]
     SameLabel(String),
     /// A thread of the lab ended by a panic.
     #[error("a thread of the lab panicked")]

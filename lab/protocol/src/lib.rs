@@ -1,7 +1,7 @@
-//! What the lab's agent, inside a system under test, and the lab's host, outside of it, say to each other.
+//! Protocol between the lab's agent, inside a system under test, and the lab's host, outside of it.
 //!
-//! The agent writes lines to the system's console, each of them a marker and a JSON object; the host finds them among the
-//! lines of others. Both sides use the types of this crate, so that a field has one name.
+//! The agent writes lines to the system's console, each of them a marker and a JSON object. The host finds them among
+//! the lines of other programs. Both sides use the types of this crate, so that each field is declared once.
 //!
 //! ```
 //! use lab_protocol::{Outcome, STEP_MARKER, Step, read};
@@ -26,14 +26,14 @@ pub use step::{Outcome, STEP_MARKER, Step};
 /// Start of the line with the report of `netstack-client system report`.
 pub const REPORT_MARKER: &str = "E1000D-REPORT ";
 
-/// One line with the object, its end included, to be written in one piece: others write to the same console.
+/// One line with the object, including its end. It has to be written in one piece: others write to the same console.
 fn line(marker: &str, object: &impl Serialize) -> String {
-    // Maps with keys of text, numbers and texts: nothing that JSON has not.
+    // All types here have a form in JSON, so this cannot fail.
     let json = serde_json::to_string(object).unwrap_or_default();
     format!("{marker}{json}\n")
 }
 
-/// The object of a line that has the marker. `None` for other lines, and for one that others have written into.
+/// The object of a line that has the marker. `None` for other lines, and for a line that others have written into.
 pub fn read<T: DeserializeOwned>(line: &str, marker: &str) -> Option<T> {
     let (_, json) = line.split_once(marker)?;
     serde_json::from_str(json.trim()).ok()

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-/// Calls in a group: so many that reading the clock costs nothing, so few that there are many groups.
+/// Calls in a group: enough to make the cost of reading the clock negligible, few enough to have many groups.
 pub const GROUP: usize = 64;
 
 /// The time of each group of calls.
 ///
-/// Their median tells what a call costs while nothing else happens. A mean would not: a clock tick that is counted
-/// twice, which happens on Redox in QEMU, adds 4 ms to one group, and so may a moment without frames.
+/// Their median is the cost of a call while nothing else happens. A mean would include outliers: a clock tick that is
+/// counted twice, which happens on Redox in QEMU, adds 4 ms to one group, and a gap between frames may do the same.
 #[derive(Clone, Debug, Default)]
 pub struct Groups {
     /// Nanoseconds of one call.

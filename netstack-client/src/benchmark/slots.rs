@@ -1,10 +1,10 @@
-//! Buffers that all benchmarks use alike, so that their results can be compared.
+//! Buffers of all benchmarks: the same kind, so that results can be compared.
 
 /// Bytes of a slot, larger than any frame.
 const SLOT: usize = 2048;
 
-/// Slots of 2 KiB, aligned to their size. What a call costs on Redox depends on the pages that its buffer touches,
-/// because the kernel maps them into the driver: a frame in a slot touches one.
+/// Slots of 2 KiB, aligned to their size. The cost of a call on Redox depends on the number of pages that its buffer
+/// touches, because the kernel maps them into the driver. A frame in a slot touches one page.
 pub struct Slots {
     memory: Vec<u8>,
     start: usize,
@@ -15,14 +15,14 @@ impl Slots {
     /// `count` slots, at least one.
     pub fn new(count: usize) -> Self {
         let count = count.max(1);
-        // Not zeroes: memory that was never written is mapped differently.
+        // Written to, because the system maps memory that was never written differently.
         let memory = vec![0x5a; (count + 1) * SLOT];
         // At most SLOT - 1 for a type of one byte.
         let start = memory.as_ptr().align_offset(SLOT).min(SLOT);
         Self { memory, start, count }
     }
 
-    /// The first `length` bytes, at most 2048, of slot `index`, counted around.
+    /// The first `length` bytes, at most 2048, of slot `index` modulo the number of slots.
     pub fn get(&mut self, index: usize, length: usize) -> &mut [u8] {
         let start = self.start + index % self.count * SLOT;
         &mut self.memory[start..start + length.min(SLOT)]

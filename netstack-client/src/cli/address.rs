@@ -1,4 +1,4 @@
-//! Which address a command uses as its own.
+//! Options for a command's own address.
 
 use std::net::Ipv4Addr;
 use std::time::Duration;
@@ -16,7 +16,7 @@ pub struct AddressArguments {
     #[arg(long, value_name = "CIDR", value_parser = value::cidr)]
     address: Option<Ipv4Cidr>,
 
-    /// Router to other networks; DHCP also tells it.
+    /// Router to other networks; DHCP provides one, too.
     #[arg(long, value_name = "ADDRESS", requires = "address")]
     gateway: Option<Ipv4Addr>,
 

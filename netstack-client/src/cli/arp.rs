@@ -17,11 +17,11 @@ pub struct Arguments {
     target: Ipv4Addr,
 
     /// Own address in the request. The default suits QEMU's user-mode network. 0.0.0.0 makes it a probe
-    /// (RFC 5227), which leaves no trace but is not answered by everybody, not by Redox for instance.
+    /// (RFC 5227), which adds no entry to ARP caches, but some systems, such as Redox, do not answer it.
     #[arg(long, value_name = "ADDRESS", default_value = "10.0.2.15")]
     address: Ipv4Addr,
 
-    /// Most questions to ask.
+    /// Largest number of requests.
     #[arg(short, long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
     count: u32,
 

@@ -41,15 +41,15 @@ pub struct Arguments {
     #[arg(long, value_name = "TIME[ms|s|m]", default_value = "10s", value_parser = value::duration)]
     timeout: Duration,
 
-    /// Also take frames to all others.
+    /// Also capture frames to all other addresses.
     #[arg(short, long)]
     promiscuous: bool,
 
-    /// Also take frames to all multicast groups.
+    /// Also capture frames to all multicast groups.
     #[arg(long)]
     all_multicast: bool,
 
-    /// Also take frames to this multicast group; may be given several times.
+    /// Also capture frames to this multicast group; may be given several times.
     #[arg(long, value_name = "MAC", value_parser = value::mac)]
     multicast: Vec<MacAddress>,
 
@@ -81,7 +81,7 @@ impl fmt::Display for Report {
     }
 }
 
-/// A capture file and what it has.
+/// A capture file, and counts of its contents.
 struct Capture<W: Write> {
     path: String,
     file: Shared<W>,
@@ -91,7 +91,7 @@ struct Capture<W: Write> {
     bytes: u64,
 }
 
-/// A file in two hands: the pcap writer does not give its own out, and it has to be flushed in between.
+/// A file with two owners: it has to be flushed between frames, and the pcap writer gives no access to its own copy.
 struct Shared<W>(Rc<RefCell<W>>);
 
 impl<W> Clone for Shared<W> {
@@ -152,9 +152,9 @@ impl<W: Write> Capture<W> {
             .map_err(|source| failed(&self.path, PcapError::IoError(source)))
     }
 
-    /// Takes frames until there are enough or the time is over.
+    /// Captures frames until there are enough or the time is over.
     ///
-    /// Whenever there is none, the file is brought up to date, so that a capture can be ended by a signal.
+    /// The file is flushed whenever no frame is waiting, so that a signal may end the capture.
     fn run(
         &mut self,
         adapter: &mut impl FrameIo,

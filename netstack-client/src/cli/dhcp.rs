@@ -6,29 +6,37 @@ use std::time::Duration;
 
 use crate::Lease;
 use clap::Args;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{Context, Error, Outcome, value};
 
 /// Ask for an address by DHCP and show what the server grants.
 ///
-/// Questions are repeated until the time is over. The system's own address does not change.
+/// The request is repeated until a server answers or the time is over. The system's own address does not change.
 #[derive(Debug, Args)]
 pub struct Arguments {
-    /// How long to ask.
+    /// Time to wait for an answer.
     #[arg(long, value_name = "TIME[ms|s|m]", default_value = "10s", value_parser = value::duration)]
     timeout: Duration,
 }
 
-#[derive(Serialize)]
-struct Report {
-    adapter: String,
-    address: String,
-    router: Option<Ipv4Addr>,
-    dns: Vec<Ipv4Addr>,
-    server: Ipv4Addr,
-    lease_seconds: Option<u64>,
-    time_ms: f64,
+/// Result of `dhcp`.
+#[derive(Debug, Deserialize, Serialize)]
+pub struct Report {
+    /// Name of the adapter.
+    pub adapter: String,
+    /// Address and length of the network's prefix.
+    pub address: String,
+    /// Router to other networks.
+    pub router: Option<Ipv4Addr>,
+    /// Name servers.
+    pub dns: Vec<Ipv4Addr>,
+    /// The server that granted the lease.
+    pub server: Ipv4Addr,
+    /// Duration of the lease, if the server named one.
+    pub lease_seconds: Option<u64>,
+    /// Time from the first request to the lease.
+    pub time_ms: f64,
 }
 
 impl Report {

@@ -5,24 +5,29 @@ use std::fmt;
 
 use crate::adapter;
 use clap::Args;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{Context, Outcome};
 
 /// Text files that a driver may offer beside its frames.
 const FILES: [&str; 7] = ["link", "speed", "mtu", "info", "filter", "hang", "selftest"];
 
-/// Show what the driver tells about its adapter.
+/// Show the driver's information about its adapter.
 #[derive(Debug, Args)]
 pub struct Arguments {}
 
-#[derive(Serialize)]
-struct Report {
-    name: String,
-    path: String,
-    mac: String,
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    files: BTreeMap<&'static str, String>,
+/// Result of `info`.
+#[derive(Debug, Deserialize, Serialize)]
+pub struct Report {
+    /// Name of the adapter.
+    pub name: String,
+    /// Path of its data file.
+    pub path: String,
+    /// MAC address.
+    pub mac: String,
+    /// Contents of the driver's text files, by name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub files: BTreeMap<String, String>,
 }
 
 impl fmt::Display for Report {
@@ -34,7 +39,7 @@ impl fmt::Display for Report {
         )?;
         for (name, text) in &self.files {
             for (index, line) in text.lines().enumerate() {
-                let heading = if index == 0 { name } else { "" };
+                let heading = if index == 0 { name.as_str() } else { "" };
                 write!(formatter, "\n{heading:<8} {line}")?;
             }
         }
@@ -48,7 +53,7 @@ pub fn run(_: &Arguments, context: &Context<'_>) -> Outcome {
     let mut files = BTreeMap::new();
     for file in FILES {
         if let Some(text) = adapter::text_file(&name, file)? {
-            files.insert(file, text);
+            files.insert(file.to_owned(), text);
         }
     }
     context.output.result(&Report {

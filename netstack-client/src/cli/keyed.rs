@@ -19,7 +19,7 @@ impl Keyed {
         }
     }
 
-    /// Takes the text of such a file apart.
+    /// Parses the text of such a file.
     pub fn parse(text: &str) -> Self {
         let pair = |line: &str| {
             let (key, value) = line.split_once(' ').unwrap_or((line, ""));

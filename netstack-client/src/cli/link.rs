@@ -10,7 +10,7 @@ use serde::{Serialize, Serializer};
 use super::keyed::Keyed;
 use super::{Context, Outcome, value};
 
-/// Interval of looking while waiting.
+/// Polling interval.
 const INTERVAL: Duration = Duration::from_millis(100);
 
 /// Show the link.
@@ -43,7 +43,7 @@ impl fmt::Display for Report {
     }
 }
 
-/// `up, 1000 Mbit/s, full duplex`, and whatever else the driver says.
+/// Text such as `up, 1000 Mbit/s, full duplex`, with everything else in the driver's file.
 pub fn describe(link: &Keyed) -> String {
     let words = link.pairs().map(|(key, value)| match key {
         "state" => value.to_owned(),

@@ -5,6 +5,7 @@ mod arp;
 mod bench;
 mod capture;
 mod dhcp;
+mod direction;
 mod info;
 mod keyed;
 mod link;
@@ -25,6 +26,16 @@ use crate::{Adapter, AdapterName, Mode, Readiness, Stack, adapter};
 use clap::{Parser, Subcommand};
 
 use output::Output;
+
+/// Results of commands, as `--json` prints them.
+pub mod reports {
+    pub use super::dhcp::Report as Dhcp;
+    pub use super::direction::Direction as TcpDirection;
+    pub use super::info::Report as Info;
+    pub use super::ping::{Reply as PingReply, Report as Ping};
+    pub use super::system::report::{Adapter as SystemAdapter, Report as System};
+    pub use super::tcp::Report as Tcp;
+}
 
 /// Try out, measure and watch a network adapter.
 ///
@@ -83,7 +94,7 @@ pub fn run(arguments: Arguments) -> ExitCode {
 }
 
 impl Command {
-    /// Carries the command out, with its result on standard output.
+    /// Runs the command and prints its result to standard output.
     pub fn run(&self, context: &Context<'_>) -> Outcome {
         match self {
             Self::List(arguments) => list::run(arguments, context),
@@ -108,7 +119,7 @@ impl Command {
 pub struct Context<'a> {
     /// The adapter that was chosen, if one was.
     pub adapter: Option<AdapterName>,
-    /// Where results go.
+    /// Output for results.
     pub output: &'a Output,
 }
 
@@ -129,13 +140,13 @@ impl Context<'_> {
     }
 }
 
-/// Success of a command: whether it did what it is for. Its result is already printed.
+/// Result of a command, which has printed its output. True means success, exit status 0.
 pub type Outcome = Result<bool>;
 
 /// The result of a part of a command.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// Reason why a command could not do its work at all.
+/// Failure that kept a command from producing a result.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -152,7 +163,7 @@ pub enum Error {
         source: std::io::Error,
     },
 
-    /// Anything for which one sentence is enough.
+    /// Any other failure, as one sentence.
     #[error("{0}")]
     Other(String),
 }

@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::Outcome;
 
-/// Standard output. Nobody is left to tell if it fails, so failures are ignored.
+/// Standard output. Failures to write are ignored, since there is no other place to report them.
 pub struct Output {
     program: &'static str,
     json: bool,
@@ -21,7 +21,7 @@ impl Output {
         Self { program, json }
     }
 
-    /// Shows why a command could not do its work, if it could not, and returns the exit status.
+    /// Prints the error of a command, if it has one, and returns the exit status.
     pub fn finish(&self, outcome: Outcome) -> ExitCode {
         match outcome {
             Ok(true) => ExitCode::SUCCESS,
@@ -33,7 +33,7 @@ impl Output {
         }
     }
 
-    /// The result of a command: an object for programs, its text for people.
+    /// Prints the result of a command: as a JSON object, or as text.
     pub fn result(&self, result: &(impl Serialize + Display)) {
         if !self.json {
             return print(result);
@@ -44,14 +44,14 @@ impl Output {
         }
     }
 
-    /// A line about progress, which is for people only.
+    /// Prints a line about progress, unless the output is JSON.
     pub fn progress(&self, line: impl Display) {
         if !self.json {
             print(&line);
         }
     }
 
-    /// The reason why there is no result, in one line.
+    /// Prints an error in one line.
     fn error(&self, error: &dyn Display) {
         let message = error.to_string();
         if self.json {

@@ -11,7 +11,7 @@ use crate::pattern::Pattern;
 use crate::stack::random;
 use crate::stats::{Latency, microseconds};
 use clap::Args;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use smoltcp::iface::SocketHandle;
 use smoltcp::phy::ChecksumCapabilities;
 use smoltcp::socket::icmp;
@@ -34,7 +34,7 @@ pub struct Arguments {
     /// The IPv4 address.
     target: Ipv4Addr,
 
-    /// How many requests to send.
+    /// Number of requests.
     #[arg(short, long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..))]
     count: u16,
 
@@ -43,10 +43,11 @@ pub struct Arguments {
     interval: Duration,
 
     /// Data in each request, in bytes, up to 1472.
-    #[arg(short, long, value_name = "BYTES", default_value_t = 56, value_parser = clap::value_parser!(u16).range(..=MAX_SIZE))]
+    #[arg(short, long, value_name = "BYTES", default_value_t = 56,
+          value_parser = clap::value_parser!(u16).range(..=MAX_SIZE))]
     size: u16,
 
-    /// How long to wait for each reply.
+    /// Time to wait for each reply.
     #[arg(long, value_name = "TIME[ms|s|m]", default_value = "2s", value_parser = value::duration)]
     timeout: Duration,
 
@@ -54,26 +55,38 @@ pub struct Arguments {
     address: AddressArguments,
 }
 
-#[derive(Serialize)]
-struct Report {
-    target: Ipv4Addr,
-    address: Ipv4Addr,
-    size: u16,
-    transmitted: u16,
-    received: usize,
-    loss_percent: f64,
-    /// Replies that came again, or after their time.
-    surplus: u64,
-    /// Replies with other data than was sent.
-    damaged: u64,
-    latency: Option<Latency>,
-    replies: Vec<Reply>,
+/// Result of `ping`.
+#[derive(Debug, Deserialize, Serialize)]
+pub struct Report {
+    /// Address that was asked.
+    pub target: Ipv4Addr,
+    /// Own address.
+    pub address: Ipv4Addr,
+    /// Bytes of data in each request.
+    pub size: u16,
+    /// Number of requests.
+    pub transmitted: u16,
+    /// Number of replies in time.
+    pub received: usize,
+    /// Part of the requests without a reply.
+    pub loss_percent: f64,
+    /// Duplicate replies, and replies after the timeout.
+    pub surplus: u64,
+    /// Replies whose data differs from the request's.
+    pub damaged: u64,
+    /// Round-trip times; `None` without a reply.
+    pub latency: Option<Latency>,
+    /// The replies, by sequence number.
+    pub replies: Vec<Reply>,
 }
 
-#[derive(Clone, Copy, Serialize)]
-struct Reply {
-    sequence: u16,
-    time_us: f64,
+/// A reply to an echo request.
+#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
+pub struct Reply {
+    /// Sequence number of the request.
+    pub sequence: u16,
+    /// Round-trip time.
+    pub time_us: f64,
 }
 
 impl fmt::Display for Report {
@@ -90,12 +103,7 @@ impl fmt::Display for Report {
             }
         }
         if let Some(latency) = &self.latency {
-            let [min, mean, max, p50] =
-                [latency.min_us, latency.mean_us, latency.max_us, latency.p50_us].map(|time| time / 1e3);
-            write!(
-                formatter,
-                "\nrtt min/avg/max/p50 = {min:.3}/{mean:.3}/{max:.3}/{p50:.3} ms"
-            )?;
+            write!(formatter, "\n{}", latency.round_trips())?;
         }
         Ok(())
     }
@@ -154,7 +162,7 @@ impl<'a> Pinger<'a> {
             let metadata = vec![icmp::PacketMetadata::EMPTY; 64];
             icmp::PacketBuffer::new(metadata, vec![0; 64 * 1024])
         };
-        // Any number; the other half of it is not needed.
+        // Any number will do, so the upper bits are dropped.
         let ident = random() as u16;
         let mut socket = icmp::Socket::new(buffer(), buffer());
         socket
@@ -212,7 +220,7 @@ impl<'a> Pinger<'a> {
             data: &self.data,
         };
         let socket = stack.sockets().get_mut::<icmp::Socket>(self.handle);
-        // While the target's MAC address is unknown, requests pile up. One too many is a lost one.
+        // Requests queue up while the target's MAC address is unknown. One that finds the queue full counts as lost.
         if let Ok(packet) = socket.send(request.buffer_len(), IpAddress::Ipv4(self.arguments.target)) {
             request.emit(
                 &mut Icmpv4Packet::new_unchecked(packet),
@@ -222,7 +230,7 @@ impl<'a> Pinger<'a> {
         self.outstanding.insert(sequence, Instant::now());
     }
 
-    /// Takes note of a packet, which may be a reply.
+    /// Counts a received packet; returns sequence number and round-trip time if it is a reply.
     fn receive(&mut self, packet: &[u8]) -> Option<(u16, Duration)> {
         let packet = Icmpv4Packet::new_checked(packet).ok()?;
         let reply = Icmpv4Repr::parse(&packet, &ChecksumCapabilities::default()).ok()?;

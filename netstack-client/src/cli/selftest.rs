@@ -17,7 +17,7 @@ use super::{Context, Error, Outcome, Result};
 const FILE: &str = "selftest";
 /// The parts of the test, in their order.
 const PARTS: [&str; 5] = ["link", "registers", "nvm", "loopback", "interrupt"];
-/// Interval of looking whether it has ended.
+/// Polling interval.
 const INTERVAL: Duration = Duration::from_millis(50);
 /// The driver's own limit is 12 s.
 const LIMIT: Duration = Duration::from_secs(30);
@@ -31,7 +31,7 @@ pub struct Arguments {
     /// Test an adapter that is in use.
     #[arg(long)]
     force: bool,
-    /// Do not test, show what came of the last test.
+    /// Show the result of the last test, and start none.
     #[arg(long, conflicts_with = "force")]
     last: bool,
 }
@@ -84,7 +84,7 @@ pub fn run(arguments: &Arguments, context: &Context<'_>) -> Outcome {
 }
 
 fn start(name: &AdapterName, force: bool) -> Result<()> {
-    // Says so if the driver knows of no self-test.
+    // This read fails with an error that says so if the driver has no self-test.
     Keyed::read(name, FILE)?;
     let text = if force { "run force" } else { "run" };
     match adapter::write_file(name, FILE, text) {

@@ -39,12 +39,12 @@ pub struct Arguments {
     #[arg(long)]
     pad: bool,
 
-    /// Longest time of the driver for one frame.
+    /// Time limit for the driver to accept a frame.
     #[arg(long, value_name = "TIME[ms|s|m]", default_value = "10s", value_parser = value::duration)]
     timeout: Duration,
 }
 
-/// One argument; clap would take a bare `Vec` for many.
+/// Bytes of one argument. A type of its own, because clap reads a bare `Vec` as any number of arguments.
 type Bytes = Vec<u8>;
 
 #[derive(Serialize)]

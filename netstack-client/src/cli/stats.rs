@@ -8,7 +8,7 @@ use serde::{Serialize, Serializer};
 use super::keyed::Keyed;
 use super::{Context, Outcome};
 
-/// Show what the driver and the adapter counted, named as in ethtool.
+/// Show the counters of driver and adapter, named as in ethtool.
 #[derive(Debug, Args)]
 pub struct Arguments {
     /// Leave out what is zero.

@@ -1,7 +1,7 @@
 //! `system`: the commands that use the system's own network stack, and not the driver.
 
 mod ping;
-mod report;
+pub(super) mod report;
 mod tcp;
 mod udp;
 

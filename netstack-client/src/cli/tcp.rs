@@ -7,46 +7,47 @@ use std::time::{Duration, Instant};
 use crate::Stack;
 use crate::pattern::Pattern;
 use crate::stack::random;
-use crate::stats::megabits_per_second;
 use clap::Args;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use smoltcp::iface::SocketHandle;
 use smoltcp::socket::tcp;
 
 use super::address::AddressArguments;
+use super::direction::Direction;
 use super::{Context, Error, Outcome, Result, value};
 
-/// Socket buffers, which are also the largest window.
+/// Size of each socket buffer, and so of the largest window.
 const BUFFER: usize = 512 * 1024;
-/// How long to wait for the other side to take leave.
-const FAREWELL: Duration = Duration::from_secs(1);
-/// The first of the ports that RFC 6335 leaves to such use, and how many there are.
+/// Time to wait for the server to close its direction.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
+/// First port of the ephemeral range (RFC 6335, section 6), and number of ports in it.
 const EPHEMERAL: (u16, u16) = (49_152, 16_384);
 
 /// Exchange bytes over a TCP connection and measure the throughput.
 ///
 /// Sends pseudo-random bytes, the same for the same --seed, and then closes its direction. Receives at the same
-/// time. With neither --send nor --receive it only connects. The exit status is 0 if everything was sent, acknowledged and received.
+/// time. With neither --send nor --receive it only connects. The exit status is 0 if everything was sent,
+/// acknowledged and received.
 #[derive(Debug, Args)]
 pub struct Arguments {
     /// IPv4 address and port of the server.
     #[arg(value_name = "ADDRESS:PORT")]
     server: SocketAddrV4,
 
-    /// How many bytes to send.
+    /// Bytes to send.
     #[arg(long, value_name = "BYTES[K|M|G]", default_value = "0", value_parser = value::size)]
     send: u64,
 
-    /// How many bytes to receive.
+    /// Bytes to receive.
     #[arg(long, value_name = "BYTES[K|M|G]", default_value = "0", value_parser = value::size)]
     receive: u64,
 
-    /// Which pseudo-random bytes to send.
+    /// Seed of the pseudo-random bytes.
     #[arg(long, value_name = "NUMBER", default_value_t = 1)]
     seed: u64,
 
-    /// How long everything may take.
+    /// Time limit for connecting and all transfers.
     #[arg(long, value_name = "TIME[ms|s|m]", default_value = "60s", value_parser = value::duration)]
     timeout: Duration,
 
@@ -54,39 +55,21 @@ pub struct Arguments {
     address: AddressArguments,
 }
 
-#[derive(Serialize)]
-struct Report {
-    server: SocketAddrV4,
-    address: Ipv4Addr,
-    connect_ms: f64,
-    sent: Direction,
-    received: Direction,
-    /// Why the exchange ended early.
-    failure: Option<&'static str>,
-}
-
-#[derive(Serialize)]
-struct Direction {
-    bytes: u64,
-    /// From the connection to the acknowledgement (sent) or arrival (received) of the last byte.
-    seconds: f64,
-    megabits_per_second: f64,
-    sha256: String,
-}
-
-impl fmt::Display for Direction {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            bytes,
-            seconds,
-            megabits_per_second,
-            sha256,
-        } = self;
-        write!(
-            formatter,
-            "{bytes:>12} bytes {seconds:>9.3} s {megabits_per_second:>9.2} Mbit/s  sha256 {sha256}"
-        )
-    }
+/// Result of `tcp`.
+#[derive(Debug, Deserialize, Serialize)]
+pub struct Report {
+    /// IPv4 address and port of the server.
+    pub server: SocketAddrV4,
+    /// Own address.
+    pub address: Ipv4Addr,
+    /// Time until the connection was established.
+    pub connect_ms: f64,
+    /// Bytes sent, from the connection to the acknowledgement of the last one.
+    pub sent: Direction,
+    /// Bytes received, from the connection to the arrival of the last one.
+    pub received: Direction,
+    /// Reason for an early end.
+    pub failure: Option<String>,
 }
 
 impl fmt::Display for Report {
@@ -98,7 +81,7 @@ impl fmt::Display for Report {
         )?;
         writeln!(formatter, "sent      {}", self.sent)?;
         write!(formatter, "received  {}", self.received)?;
-        match self.failure {
+        match &self.failure {
             Some(failure) => write!(formatter, "\nincomplete: {failure}"),
             None => Ok(()),
         }
@@ -123,7 +106,7 @@ pub fn run(arguments: &Arguments, context: &Context<'_>) -> Outcome {
     } else {
         socket.close()
     }
-    stack.poll_until(Instant::now() + FAREWELL, |sockets| {
+    stack.poll_until(Instant::now() + CLOSE_TIMEOUT, |sockets| {
         let state = sockets.get::<tcp::Socket>(handle).state();
         matches!(state, tcp::State::Closed | tcp::State::TimeWait).then_some(())
     })?;
@@ -134,7 +117,7 @@ pub fn run(arguments: &Arguments, context: &Context<'_>) -> Outcome {
         connect_ms: (connected - start).as_secs_f64() * 1e3,
         sent: exchange.sending.report(connected),
         received: exchange.receiving.report(connected),
-        failure,
+        failure: failure.map(str::to_owned),
     });
     Ok(failure.is_none())
 }
@@ -143,7 +126,7 @@ pub fn run(arguments: &Arguments, context: &Context<'_>) -> Outcome {
 fn connect(stack: &mut Stack, server: SocketAddrV4, deadline: Instant) -> Result<SocketHandle> {
     let buffer = || tcp::SocketBuffer::new(vec![0; BUFFER]);
     let handle = stack.sockets().add(tcp::Socket::new(buffer(), buffer()));
-    // Less than the number of ports.
+    // The remainder is below the number of ports, which fits.
     let local_port = EPHEMERAL.0 + (random() % u64::from(EPHEMERAL.1)) as u16;
     let (interface, sockets) = stack.parts();
     sockets
@@ -166,7 +149,7 @@ struct Flow {
     remaining: u64,
     bytes: u64,
     hash: Sha256,
-    /// When the last byte was through.
+    /// Time at which the last byte was received or acknowledged.
     done: Instant,
 }
 
@@ -180,7 +163,7 @@ impl Flow {
         }
     }
 
-    /// How much of a buffer belongs to this flow.
+    /// Bytes of a buffer that belong to this flow.
     fn limit(&self, length: usize) -> usize {
         usize::try_from(self.remaining).map_or(length, |remaining| remaining.min(length))
     }
@@ -198,28 +181,18 @@ impl Flow {
         } else {
             self.done.saturating_duration_since(start)
         };
-        Direction {
-            bytes: self.bytes,
-            seconds: time.as_secs_f64(),
-            megabits_per_second: megabits_per_second(self.bytes, time),
-            sha256: self
-                .hash
-                .finalize()
-                .iter()
-                .map(|byte| format!("{byte:02x}"))
-                .collect(),
-        }
+        Direction::new(self.bytes, time, self.hash)
     }
 }
 
-/// Both directions, as they proceed.
+/// Progress of both directions.
 struct Exchange {
     pattern: Pattern,
     sending: Flow,
-    /// Bytes sent but not acknowledged when last looked at.
+    /// Bytes sent but not acknowledged at the last call.
     unacknowledged: usize,
     receiving: Flow,
-    /// To be closed once everything is sent.
+    /// The sending direction has to be closed once everything is sent.
     close_after_sending: bool,
 }
 
@@ -234,7 +207,8 @@ impl Exchange {
         }
     }
 
-    /// Moves what can be moved. Returns how it ended, if it did: with nothing, or with what went wrong.
+    /// Moves as many bytes as the socket takes and has. Returns `None` while the exchange goes on, then the reason for
+    /// an early end, if it was one.
     fn advance(&mut self, socket: &mut tcp::Socket<'_>) -> Option<Option<&'static str>> {
         self.send(socket);
         self.receive(socket);

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::{MacAddress, frame};
 use smoltcp::wire::Ipv4Cidr;
 
-/// The longest duration that makes sense here: a week.
+/// Longest duration that is accepted: a week.
 const LONGEST: Duration = Duration::from_secs(7 * 24 * 3600);
 
 /// A duration: "2" and "0.5" are seconds; "500ms", "10s", "2m" have units.

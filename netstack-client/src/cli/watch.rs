@@ -13,7 +13,7 @@ use super::{Context, Error, Outcome, Result, link, value};
 
 /// Show the rates of an adapter and its link, a line each time.
 ///
-/// Reads counters only: it takes no frame from anybody. With --json, each line is an object.
+/// Reads counters only, so it takes no frame from other readers. With --json, each line is an object.
 #[derive(Debug, Args)]
 pub struct Arguments {
     /// Duration.
@@ -54,7 +54,7 @@ struct Line {
     link: String,
 }
 
-/// Counters of received frames that nobody got, and of sent ones that nobody will get.
+/// Counters of received frames that reached no client.
 const RX_LOST: [&str; 5] = [
     "rx_errors",
     "rx_length_errors",
@@ -62,6 +62,7 @@ const RX_LOST: [&str; 5] = [
     "rx_crc_errors",
     "rx_missed_errors",
 ];
+/// Counters of frames that clients sent and that did not reach the wire.
 const TX_LOST: [&str; 2] = ["tx_dropped", "tx_aborted_errors"];
 
 impl Line {

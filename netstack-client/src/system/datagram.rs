@@ -3,9 +3,9 @@
 //! In network byte order: 4 bytes `NSUD`, 4 bytes run (datagrams of different senders do not mix), 8 bytes sequence
 //! number from 0, and fill. UDP's own checksum guards the content.
 
-/// The least that a datagram of this kind has, in bytes.
+/// Shortest datagram of this kind, in bytes.
 pub const MIN_SIZE: usize = 16;
-/// The most that fits into one Ethernet frame, in bytes.
+/// Longest datagram that fits into one Ethernet frame, in bytes.
 pub const MAX_SIZE: usize = 1472;
 
 const MAGIC: [u8; 4] = *b"NSUD";

@@ -11,14 +11,16 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use serde::{Deserialize, Serialize};
+
 use super::{Error, Result};
 use crate::bounded::within;
 use crate::pattern::Pattern;
 use crate::stats::Latency;
 
-/// More than a reply can have.
+/// Size of the read buffer; no reply is longer.
 const BUFFER: usize = 2048;
-/// How long the stack may take to open a file.
+/// Time limit for opening a file of the stack.
 const OPEN_LIMIT: Duration = Duration::from_secs(5);
 
 /// A request on its way to the stack.
@@ -27,9 +29,9 @@ struct Request {
     bytes: Vec<u8>,
 }
 
-/// What came of a request.
+/// Outcome of a request.
 enum Event {
-    /// The stack did not take it.
+    /// The stack refused the request.
     Refused(io::Error),
     /// A reply.
     Reply {
@@ -47,14 +49,15 @@ pub struct Echo {
     sent: Arc<Sent>,
 }
 
-/// The sequence number of the request last sent, and when that was.
+/// Sequence number of the last request sent, and the time of sending.
 type Sent = Mutex<Option<(u16, Instant)>>;
 
 impl Echo {
-    /// Prepares for a target. Two threads, one that writes and one that waits for replies, keep blocking calls, which
-    /// know no limit, from the caller, and the caller's work out of the time that is measured: the writer tells nobody
-    /// when all is well, so that nobody wakes up before the reply. They may be left behind at the end, until the process
-    /// ends.
+    /// Opens the echo file of a target and starts two threads, one that writes requests and one that reads replies.
+    ///
+    /// Calls of the stack have no time limit, so they are made by these threads and never by the caller. The writer
+    /// reports errors only: no other thread of this process wakes up between a request and its reply, which would
+    /// lengthen the time measured. A thread that is blocked in a call lives until the process ends.
     pub fn open(target: Ipv4Addr) -> Result<Self> {
         let path = format!("/scheme/icmp/echo/{target}");
         let name = path.clone();
@@ -79,11 +82,11 @@ impl Echo {
         })
     }
 
-    /// Sends a request and waits for its reply. `None`: none came in time, or it had other data, or the stack did
-    /// not take the request in time.
+    /// Sends a request and waits for its reply. Returns the round-trip time; `None` if no reply came in time, its data
+    /// differs, or the stack did not accept the request in time.
     pub fn ask(&self, sequence: u16, data: &[u8], limit: Duration) -> Result<Option<Duration>> {
         let bytes = [&sequence.to_be_bytes(), data].concat();
-        // Fails when the writer has ended, which the events tell.
+        // Fails only if the writer has ended; then an event says why.
         let _ = self.requests.send(Request { sequence, bytes });
         let start = Instant::now();
         loop {
@@ -93,7 +96,6 @@ impl Echo {
             };
             match event {
                 Event::Refused(error) => return Err(Error::new("write to", &self.path)(error)),
-                // Others belong to earlier requests.
                 Event::Reply {
                     sequence: of,
                     data: reply,
@@ -103,6 +105,7 @@ impl Echo {
                     let sent = sent.filter(|&(of, _)| of == sequence && reply == data);
                     return Ok(sent.map(|(_, sent)| at.saturating_duration_since(sent)));
                 }
+                // A late reply to an earlier request.
                 Event::Reply { .. } => {}
             }
         }
@@ -138,33 +141,33 @@ fn read(mut file: &File, events: &Sender<Event>) {
     }
 }
 
-/// What many requests are like.
+/// Parameters of a series of requests.
 #[derive(Clone, Copy, Debug)]
 pub struct Series {
-    /// How many.
+    /// Number of requests.
     pub count: u16,
-    /// From one to the next.
+    /// Time between two requests.
     pub interval: Duration,
     /// Bytes of data in each.
     pub size: u16,
-    /// How long each waits for its reply.
+    /// Time to wait for each reply.
     pub timeout: Duration,
 }
 
-/// What came of them.
-#[derive(Clone, Debug, serde::Serialize)]
+/// Outcome of a series of requests.
+#[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct Outcome {
-    /// Where they went.
+    /// Address that was asked.
     pub target: Ipv4Addr,
-    /// Requests.
+    /// Number of requests.
     pub transmitted: u16,
-    /// Replies with the data that was sent.
+    /// Number of replies with the data that was sent.
     pub received: usize,
-    /// How long these took.
+    /// Round-trip times of these replies.
     pub latency: Option<Latency>,
 }
 
-/// Sends a series of requests; `each` is told about every one.
+/// Sends a series of requests; calls `each` with the sequence number and the time, if there was one, of every request.
 pub fn ping(
     target: Ipv4Addr,
     series: &Series,

@@ -14,14 +14,14 @@ use super::{Error, Result};
 /// The only interface that the stack has.
 pub const INTERFACE: &str = "eth0";
 
-/// Interval of looking whether there is an address by now.
+/// Polling interval.
 const INTERVAL: Duration = Duration::from_millis(50);
-/// From the registration of the stack's files to the first use of one.
+/// Time between the registration of the stack's files and the first use of one.
 ///
-/// The namespace manager opens files for everybody, one after the other, and waits for the daemon that serves them
-/// (redox base, bootstrap/src/initnsmgr.rs). netstack registers `netcfg` and asks the manager for a namespace then,
-/// before it serves (netstack/src/main.rs). A file that is opened in between has both wait for each other, and the
-/// whole system for them.
+/// The namespace manager opens files for all processes, one after the other, and each time waits for the daemon that
+/// serves the file (redox base, bootstrap/src/initnsmgr.rs). netstack registers `netcfg`, then asks the manager for a
+/// namespace, and only then serves its files (netstack/src/main.rs). If a file of it is opened in between, manager and
+/// netstack wait for each other, and every process that opens a file waits with them.
 const QUIET_TIME: Duration = Duration::from_millis(500);
 
 /// The files of the stack.
@@ -31,19 +31,19 @@ pub struct Netcfg {
 }
 
 impl Default for Netcfg {
-    /// Those of the running system.
+    /// Files of the running system.
     fn default() -> Self {
         Self::at("/scheme/netcfg")
     }
 }
 
 impl Netcfg {
-    /// Those below another directory, for tests.
+    /// Files below another directory, for tests.
     pub fn at(root: impl Into<PathBuf>) -> Self {
         Self { root: root.into() }
     }
 
-    /// The interface's address. `None`: it has none yet.
+    /// Address of the interface; `None` if it has none yet.
     pub fn address(&self, interface: &str) -> Result<Option<Ipv4Cidr>> {
         let text = self.read(&format!("ifaces/{interface}/addr/list"))?;
         // Words in place of an address say that there is none.
@@ -51,7 +51,8 @@ impl Netcfg {
         Ok(address.filter(|address| !address.address().is_unspecified()))
     }
 
-    /// Waits until a stack that has just been started serves its files, without touching them. Returns whether it does.
+    /// Waits until a stack that has just been started serves its files, without opening one. Returns false if it does
+    /// not in time.
     pub fn wait_for_stack(&self, limit: Duration) -> bool {
         let start = Instant::now();
         while !self.is_registered() {
@@ -64,7 +65,7 @@ impl Netcfg {
         true
     }
 
-    /// Returns true if the name is there: listing names asks no daemon.
+    /// Returns true if the scheme's name is registered. Listing names involves no daemon.
     fn is_registered(&self) -> bool {
         let names = self.root.parent().map(fs::read_dir);
         names.into_iter().flatten().flatten().flatten().any(|entry| {
@@ -73,8 +74,8 @@ impl Netcfg {
         })
     }
 
-    /// Waits for the interface's address, also for the stack itself, which announces itself before its files are
-    /// there. `None`: the time is over and it has none.
+    /// Waits for the interface's address, and for the stack itself, whose name is registered before its files can be
+    /// opened. Returns `None` if there is no address in time.
     pub fn wait_for_address(&self, interface: &str, limit: Duration) -> Result<Option<Ipv4Cidr>> {
         let start = Instant::now();
         if !self.is_registered() {
@@ -93,7 +94,7 @@ impl Netcfg {
         }
     }
 
-    /// The interface's MAC address, as the stack believes it to be.
+    /// MAC address that the stack uses for the interface.
     pub fn mac(&self, interface: &str) -> Result<Option<EthernetAddress>> {
         let text = self.read(&format!("ifaces/{interface}/mac"))?;
         Ok(text.trim().parse().ok())
@@ -109,8 +110,8 @@ impl Netcfg {
         Ok(lines.filter(|line| !line.is_empty()).collect())
     }
 
-    /// Waits for the default route, which dhcpd sets a moment after the address. Returns all routes and its router,
-    /// or the routes that there are when the time is over.
+    /// Waits for the default route, which dhcpd sets a moment after the address. Returns all routes, and the router of
+    /// the default route if there is one in time.
     pub fn wait_for_routes(&self, limit: Duration) -> Result<(Vec<String>, Option<Ipv4Addr>)> {
         let start = Instant::now();
         loop {

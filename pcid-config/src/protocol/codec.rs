@@ -33,8 +33,8 @@ pub enum DecodeError {
         /// The byte found.
         value: u8,
     },
-    /// A count promises more items than the message has bytes for.
-    #[error("{field} claims {count} items, of which at most {limit} fit the message")]
+    /// A count announces more items than the message has bytes for.
+    #[error("{field} announces {count} items, of which at most {limit} fit the message")]
     CountTooLarge {
         /// The list that was being read.
         field: &'static str,

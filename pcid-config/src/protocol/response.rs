@@ -215,9 +215,9 @@ pub enum FeatureInfo {
 pub struct MsiInfo {
     /// Binary logarithm of the number of messages the function asks for.
     pub log2_multiple_message_capable: u8,
-    /// Tells if the message address may be above 4 GiB.
+    /// True if the message address may be above 4 GiB.
     pub is_64_bit: bool,
-    /// Tells if vectors can be masked one by one.
+    /// True if vectors can be masked one by one.
     pub has_per_vector_masking: bool,
 }
 

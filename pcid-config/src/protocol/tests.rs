@@ -260,7 +260,7 @@ fn errors_say_where_and_what() {
         ),
         (
             bytes("02 00 00 00 03 00 00 00 00 00 00 00 00 00 00 00 01 00 00 00"),
-            "features claims 3 items, of which at most 2 fit the message",
+            "features announces 3 items, of which at most 2 fit the message",
         ),
     ];
     for (bytes, message) in cases {

@@ -12,6 +12,7 @@ use clap::{Args, ValueEnum};
 use lab_host::bench::{self, Options, Part};
 use lab_host::system::accelerator::Accelerator;
 
+use crate::hosted;
 use crate::process::target;
 use crate::programs::{self, Programs};
 use crate::steps::Steps;
@@ -65,8 +66,8 @@ pub struct Arguments {
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=64))]
     smp: u32,
 
-    /// Which of QEMU's NICs.
-    #[arg(long, default_value = "e1000", value_parser = ["e1000", "e1000-82544gc", "e1000-82545em", "e1000e"])]
+    /// QEMU's name of the NIC.
+    #[arg(long, default_value = "e1000", value_parser = hosted::nics())]
     nic: String,
 
     /// Execution by QEMU of systems whose instructions are not counted: on the processor, or by translation [default:

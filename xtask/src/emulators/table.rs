@@ -6,7 +6,7 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 
-use super::NICS;
+use crate::hosted::nics;
 
 /// The column of the demo.
 pub const DEMO: &str = "demo";
@@ -129,7 +129,7 @@ impl Table {
         let mut rows = format!("| emulator | NIC | {} |\n", titles.join(" | "));
         rows += &format!("|{}\n", "---|".repeat(columns.len() + 2));
         for emulator in self.emulators() {
-            for nic in NICS {
+            for nic in nics() {
                 let text = |column: &&str| self.get(emulator, nic, column).map(|cell| cell.text.as_str());
                 let texts: Vec<_> = columns.iter().map(text).collect();
                 if texts.iter().any(Option::is_some) {

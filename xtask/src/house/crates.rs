@@ -16,7 +16,13 @@ pub const TABLE_FILE: &str = "docs/design.md";
 const TABLE_HEAD: &str = "| crate | uses | its tests use, too |";
 
 /// The crates that a Redox system is built from, named as their folders: they know neither home nor lab.
-pub const PRODUCTS: [&str; 4] = ["e1000-hw", "pcid-config", "e1000d", "netstack-client"];
+pub const PRODUCTS: [&str; 5] = [
+    "e1000-hw",
+    "frame-ring",
+    "pcid-config",
+    "e1000d",
+    "netstack-client",
+];
 
 /// The crates of the workspace, as cargo knows them.
 pub struct Crates(Vec<Crate>);

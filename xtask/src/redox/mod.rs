@@ -18,6 +18,7 @@ use lab_host::system::boot::{Configuration, Machine};
 use lab_host::system::console::Findings;
 use lab_host::units::mebibytes;
 
+use crate::hosted;
 use crate::process::target;
 use crate::programs::{self, Programs};
 use crate::steps::Steps;
@@ -60,8 +61,8 @@ pub struct Arguments {
     #[arg(long, value_name = "FILE", requires = "report")]
     agent: Option<PathBuf>,
 
-    /// Which of QEMU's NICs.
-    #[arg(long, default_value = "e1000", value_parser = ["e1000", "e1000-82544gc", "e1000-82545em", "e1000e"])]
+    /// QEMU's name of the NIC.
+    #[arg(long, default_value = "e1000", value_parser = hosted::nics())]
     nic: String,
 
     /// Which of QEMU's machines.
@@ -77,7 +78,8 @@ pub struct Arguments {
     accel: Option<Accelerator>,
 
     /// Longest time until the system has reported.
-    #[arg(long, value_name = "SECONDS", default_value_t = 180, value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    #[arg(long, value_name = "SECONDS", default_value_t = 180,
+          value_parser = clap::value_parser!(u64).range(1..=86_400))]
     timeout: u64,
 
     /// Keep the copy after a run also if no --output is given.

@@ -6,8 +6,9 @@ use anyhow::{Result, bail};
 use lab_host::program::Abi;
 use lab_host::system::accelerator::Accelerator;
 use lab_host::system::boot::Machine;
-use lab_host::system::console::{Driver, Findings, Network};
+use lab_host::system::console::{Driver, Findings};
 use lab_host::units::mebibytes;
+use netstack_client::cli::reports;
 use serde::Serialize;
 
 use super::Arguments;
@@ -19,40 +20,40 @@ pub struct Report {
     pub image: PathBuf,
     /// The copy, if it was kept.
     pub output: Option<PathBuf>,
-    /// How the image is divided.
+    /// Kind of partition table.
     pub layout: &'static str,
-    /// Where the file system begins, in bytes.
+    /// Offset of the file system in the image, in bytes.
     pub offset: u64,
     pub architecture: String,
-    /// Which of Redox's two kinds of systems is on the image, if that is known.
+    /// Kind of system on the image, of the two that Redox has had, if it is known.
     #[serde(serialize_with = "abi_text")]
     pub abi: Option<Abi>,
-    /// Which driver pcid-spawner will start on the copy.
+    /// Driver that pcid-spawner will start on the copy.
     pub driver: &'static str,
-    /// Free in the file system.
+    /// Free bytes in the file system.
     pub free_bytes: u64,
     pub run: Option<Run>,
 }
 
-/// What was seen of a running system.
+/// Observations of a running system.
 #[derive(Serialize)]
 pub struct Run {
     nic: String,
     machine: String,
     smp: u32,
     accelerator: Accelerator,
-    /// From the start of QEMU to the report.
+    /// Time from the start of QEMU to the report.
     seconds: f64,
     /// The driver that pcid-spawner has started.
     program: Option<String>,
     driver: Option<Driver>,
-    /// Read by the client from the network scheme, where the driver does not say it.
+    /// MAC address that the driver printed, or else the one that the client read from the network scheme.
     mac: Option<String>,
-    /// The address that the network stack has.
+    /// The address of the network stack.
     address: Option<String>,
-    /// What the client saw; none if there was no client.
-    network: Option<Network>,
-    /// Everything that was on the console.
+    /// The client's report; `None` if there was no client.
+    network: Option<reports::System>,
+    /// File with the whole console output.
     console: PathBuf,
 }
 
@@ -82,7 +83,7 @@ impl Run {
         }
     }
 
-    /// The address, by whichever way it is known.
+    /// The address from the client's report, or else from dhcpd's output.
     pub fn address(findings: &Findings) -> Option<String> {
         let network = findings
             .network
@@ -194,7 +195,7 @@ impl Report {
             bail!("the system reported: {error}");
         }
         match &network.ping {
-            Some(ping) if ping.received == ping.transmitted => Ok(()),
+            Some(ping) if ping.received == usize::from(ping.transmitted) => Ok(()),
             Some(ping) => bail!("{} of {} pings were answered", ping.received, ping.transmitted),
             None => bail!("the system sent no ping"),
         }

@@ -1,4 +1,4 @@
-//! Test of the interrupts that were set up: do the NIC's interrupts arrive?
+//! Test of whether the NIC's interrupts arrive.
 
 use std::time::Duration;
 
@@ -12,15 +12,15 @@ use crate::error::DaemonError;
 use crate::platform::LineTestLimits;
 use crate::redox::events::{Events, Source};
 
-/// Longest time from a test message to its event. A vector is nobody else's: when it fires proves nothing.
+/// Longest time from a test message to its event. It can be long, because a vector is not shared with other devices.
 const MESSAGE_LIMIT: Duration = Duration::from_millis(100);
 /// Test messages that have to arrive.
 const MESSAGES: usize = 3;
-/// Most other messages of the NIC during the test of one: the link may change meanwhile.
+/// Most other messages of the NIC during one test: the link may change meanwhile.
 const OTHER_MESSAGES: usize = 16;
 
 impl Interrupts {
-    /// Raises test interrupts. Returns what is wrong, if they do not arrive.
+    /// Raises test interrupts. Returns a description of the fault if they do not arrive.
     ///
     /// # Errors
     ///
@@ -38,7 +38,7 @@ impl Interrupts {
                 Verdict::Works(_) => None,
                 Verdict::Silent => Some("test interrupts did not arrive"),
                 Verdict::Unrelated => Some("interrupts on it were not those that were tested"),
-                Verdict::TooBusy => Some("others use it too much to tell whose interrupts are whose"),
+                Verdict::TooBusy => Some("other devices use it too much for a test"),
             },
             Self::MsiX(_) | Self::Msi(_) => {
                 for _ in 0..MESSAGES {

@@ -1,12 +1,12 @@
-//! Test of an interrupt line: is it the NIC's?
+//! Test of whether an interrupt line is the NIC's.
 //!
-//! A line number in configuration space may be wrong, and the interrupts of others on that line look like the NIC's:
-//! its test interrupt sets ICR whatever line it fires, so that the next interrupt of anybody finds a cause. So there
-//! are several tests in a row, each of which has to be answered within two milliseconds. Their number depends on how
-//! often the line fires by itself: enough that others answer all of them by chance in one of 100 000 rows.
+//! The line number in configuration space may be wrong, and then interrupts of other devices on that line look like the
+//! NIC's: the test interrupt sets ICR, whatever line it fires, so the next interrupt of any device finds a cause. So
+//! several tests in a row each have to be answered within two milliseconds. Their number depends on how often the line
+//! fires without a test, such that other devices answer all of them by chance in one of 100 000 rows.
 //!
-//! The line is polled without giving the processor away: an event that waits for its turn on a busy machine would be
-//! late for no fault of the line's.
+//! The line is polled without yielding the processor, because on a busy machine an event would arrive late although the
+//! line works.
 
 use std::time::Duration;
 
@@ -18,17 +18,17 @@ use crate::platform::LineTestLimits;
 const CHANCE: f64 = 1e-5;
 /// Fewest tests in a row, on a line that is silent otherwise.
 const FEWEST: u32 = 4;
-/// Most tests in a row. A line that would need more is too busy to tell.
+/// Most tests in a row. A line that would need more is too busy for a test.
 const MOST: u32 = 256;
 /// Most tests that may fail, each of which begins a new row. An emulator on a busy host raises some late.
 const MISSES: u32 = 32;
-/// Tests that fail before a line on which nothing came is given up.
+/// Failed tests after which a line without any interrupt counts as silent.
 const SILENT: u32 = 8;
-/// Longest time for all, in addition to the time that tests are allowed.
+/// Time limit for all tests, in addition to that of each test.
 const LIMIT: Duration = Duration::from_secs(2);
-/// Pause in which others can serve their interrupt: their drivers may need this processor.
+/// Pause for the drivers of other devices to serve their interrupts: they may need this processor.
 const OTHERS: Duration = Duration::from_millis(1);
-/// Pause between two polls after the usual time, where tests are allowed more.
+/// Pause between two polls after the usual time, if the limit of a test is longer.
 const SLOW: Duration = Duration::from_micros(200);
 /// Most pauses for a line to become quiet.
 const QUIET_POLLS: usize = 8;
@@ -36,13 +36,13 @@ const QUIET_POLLS: usize = 8;
 /// Result of the tests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// The line is the NIC's; so many tests in a row.
+    /// The line is the NIC's, after this number of tests in a row.
     Works(u32),
-    /// Nothing came.
+    /// No interrupt came.
     Silent,
-    /// Something came, but not with the tests.
+    /// Interrupts came, but not with the tests.
     Unrelated,
-    /// Others use the line so much that nothing can be told.
+    /// Other devices use the line so much that the test would be inconclusive.
     TooBusy,
 }
 
@@ -57,8 +57,8 @@ pub trait Line {
     /// Raises one of the NIC's causes, unmasked.
     fn raise(&mut self);
 
-    /// Acknowledges the line if it has fired since the last poll. Returns then whether the NIC had a cause. Does not
-    /// block.
+    /// Acknowledges the line if it has fired since the last poll, and then returns true if the NIC had a cause. Does
+    /// not block.
     ///
     /// # Errors
     ///
@@ -66,8 +66,8 @@ pub trait Line {
     fn poll(&mut self) -> Result<Option<bool>, Self::Error>;
 }
 
-/// Tests whether the NIC's interrupts come on `line`. Takes 20 ms and a little on a line that is right, two seconds at
-/// most on any.
+/// Tests whether the NIC's interrupts arrive on `line`. Takes little more than 20 ms on the right line, and two seconds
+/// at most on any line.
 ///
 /// # Errors
 ///
@@ -92,7 +92,7 @@ pub fn test_line<L: Line>(
                     return Ok(Verdict::Works(row));
                 }
             }
-            // The processor was taken away meanwhile: that says nothing.
+            // This process was not running meanwhile, so the test is inconclusive.
             Answer::Late => heard_any = true,
             Answer::None => {
                 row = 0;
@@ -110,7 +110,7 @@ pub fn test_line<L: Line>(
     })
 }
 
-/// Listens for interrupts of others. Returns the number of tests in a row that prove something, if any number does.
+/// Listens for interrupts of other devices. Returns the number of tests in a row that are conclusive, if there is one.
 fn listen<L: Line>(
     line: &mut L,
     clock: &impl Clock,
@@ -135,13 +135,13 @@ fn listen<L: Line>(
     Ok(tests_wanted(events, heard, limits.test))
 }
 
-/// Number of tests in a row that others, who were heard `events` times in `heard`, pass by chance with a probability
-/// below [`CHANCE`].
+/// Number of tests in a row that other devices, which fired `events` times within `heard`, pass by chance with a
+/// probability below [`CHANCE`].
 fn tests_wanted(events: u32, heard: Duration, test: Duration) -> Option<u32> {
     if heard.is_zero() {
         return (events == 0).then_some(FEWEST);
     }
-    // One more than was heard: that nothing came does not mean that nothing does.
+    // One more than was counted, because a line without interrupts now may have some later.
     let expected = f64::from(events + 1) * test.as_secs_f64() / heard.as_secs_f64();
     // Logarithm of the probability that one of them comes within the time of a test.
     let logarithm = (-(-expected).exp()).ln_1p();
@@ -149,7 +149,7 @@ fn tests_wanted(events: u32, heard: Duration, test: Duration) -> Option<u32> {
     (wanted <= f64::from(MOST)).then(|| (wanted as u32).max(FEWEST))
 }
 
-/// Waits until the line does not fire, for a few pauses at most.
+/// Waits until the line is quiet, for a few pauses at most.
 fn wait_until_quiet<L: Line>(line: &mut L, clock: &impl Clock) -> Result<(), L::Error> {
     for _ in 0..QUIET_POLLS {
         if line.poll()?.is_none() {

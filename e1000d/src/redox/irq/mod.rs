@@ -1,8 +1,8 @@
 //! Interrupts of the NIC: MSI-X, MSI, the INTx line, or none.
 //!
 //! They are tried in that order, and each is tested: the NIC raises test interrupts, which have to arrive
-//! ([`line_test`]). A kind that cannot be set up, or whose interrupts do not arrive, is passed over. Without any, the
-//! rings are polled.
+//! ([`line_test`]). If a kind cannot be set up, or its interrupts do not arrive, the next kind is tried. If none works,
+//! the rings are polled.
 
 mod arrival;
 pub mod line_test;
@@ -13,7 +13,7 @@ use std::str::FromStr;
 use e1000_hw::interrupt::Routing;
 use e1000_hw::nic::Nic;
 use e1000_hw::platform::{Clock, DmaRegion, Registers};
-use pcid_config::channel::{Channel, ChannelError};
+use pcid_config::channel::{COMMAND, Channel, ChannelError};
 use pcid_config::interrupt::{InterruptError, IrqLine};
 use pcid_config::message::{self, MessageError, MessageVector, MsiX};
 use pcid_config::protocol::PciFunction;
@@ -22,8 +22,7 @@ use super::events::{Events, Source};
 use crate::error::{DaemonError, Doing};
 use crate::platform::LineTestLimits;
 
-/// PCI configuration space: command register, and its bit that turns INTx off.
-const PCI_COMMAND: u16 = 4;
+/// Command register: the function does not drive its line.
 const COMMAND_INTX_DISABLE: u32 = 1 << 10;
 
 /// Kind of interrupt.
@@ -42,7 +41,7 @@ pub enum Kind {
 impl Kind {
     const ALL: [Self; 4] = [Self::MsiX, Self::Msi, Self::Line, Self::Polling];
 
-    /// Switches messages off: a function that may send them does not drive its line.
+    /// Switches message interrupts off, because a function with message interrupts on does not drive its line.
     fn switch_off(self, channel: &Channel) {
         if matches!(self, Self::MsiX | Self::Msi)
             && let Err(error) = message::switch_off(channel)
@@ -65,7 +64,7 @@ impl fmt::Display for Kind {
 
 /// Text that is not the name of a [`Kind`].
 #[derive(Debug, thiserror::Error)]
-#[error("{0:?} is no kind of interrupt: msi-x, msi, intx or polling")]
+#[error("\"{}\" is no kind of interrupt: msi-x, msi, intx or polling", .0.escape_debug())]
 pub struct UnknownKind(String);
 
 impl FromStr for Kind {
@@ -79,7 +78,7 @@ impl FromStr for Kind {
     }
 }
 
-/// Error of setting a kind of interrupt up.
+/// Error of setting up a kind of interrupt.
 #[derive(Debug, thiserror::Error)]
 enum SetUpError {
     #[error(transparent)]
@@ -100,7 +99,7 @@ pub enum Interrupts {
     MsiX(MsiX),
     /// One MSI vector.
     Msi(MessageVector),
-    /// The line, which everybody on it has to acknowledge.
+    /// The INTx line. Each driver on a shared line has to acknowledge each interrupt.
     Line(IrqLine),
     /// None.
     Polling,
@@ -109,7 +108,7 @@ pub enum Interrupts {
 impl Interrupts {
     /// Sets up the best kind that works; `first` is the first to try. The NIC's interrupts are unmasked afterwards.
     ///
-    /// Opens files of the irq scheme, so this comes before the null namespace.
+    /// Opens files of the irq scheme, so it has to be called before the null namespace is entered.
     ///
     /// # Errors
     ///
@@ -189,7 +188,7 @@ impl Interrupts {
         }
     }
 
-    /// The descriptors to watch, with the number of the vector that each is for.
+    /// The descriptors to watch, each with the number of its vector.
     fn descriptors(&self) -> Vec<(u16, usize)> {
         match self {
             Self::MsiX(vectors) => (0..)
@@ -210,7 +209,7 @@ impl Interrupts {
     pub fn service(&self, mut on_interrupt: impl FnMut()) -> Result<(), InterruptError> {
         match self {
             Self::Line(line) => line.service(on_interrupt).map(|_| ()),
-            // A message is an edge: nothing is masked, and acknowledging it could unmask somebody else's line.
+            // A message is an edge and masks nothing. Acknowledging it could unmask another device's line.
             Self::MsiX(_) | Self::Msi(_) => {
                 on_interrupt();
                 Ok(())
@@ -229,10 +228,10 @@ impl fmt::Display for Interrupts {
     }
 }
 
-/// Lets the function drive its line, or not: pcid never touches that bit.
+/// Allows the function to drive its line, or forbids it. pcid does not change that bit.
 fn set_intx(channel: &Channel, on: bool) -> Result<(), ChannelError> {
     // The upper half is the status register, where ones clear.
-    let command = channel.read_config(PCI_COMMAND)? & 0xFFFF;
+    let command = channel.read_config(COMMAND)? & 0xFFFF;
     let wanted = if on {
         command & !COMMAND_INTX_DISABLE
     } else {
@@ -241,7 +240,7 @@ fn set_intx(channel: &Channel, on: bool) -> Result<(), ChannelError> {
     if wanted == command {
         Ok(())
     } else {
-        channel.write_config(PCI_COMMAND, wanted)
+        channel.write_config(COMMAND, wanted)
     }
 }
 

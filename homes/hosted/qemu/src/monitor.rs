@@ -25,13 +25,13 @@ pub enum MonitorError {
     #[error("QEMU's monitor: {0}")]
     Socket(#[from] io::Error),
     /// No answer came in time.
-    #[error("QEMU's monitor did not answer to {0:?} within {limit} s", limit = ANSWER_LIMIT.as_secs())]
+    #[error("QEMU's monitor did not answer to \"{0}\" within {limit} s", limit = ANSWER_LIMIT.as_secs())]
     NoAnswer(String),
     /// The other end does not speak QMP.
     #[error("no QMP message: {0}")]
     Protocol(String),
     /// QEMU refused a command.
-    #[error("QEMU refused {command:?}: {reason}")]
+    #[error("QEMU refused \"{command}\": {reason}")]
     Refused {
         /// The command.
         command: String,

@@ -18,16 +18,16 @@ use netstack_client::cli::{Context, Error, Outcome, Result};
 
 /// A scheme that does nothing.
 const PATH: &str = "/scheme/null";
-/// How long all calls may take.
+/// Time limit for all calls.
 const LONGEST: Duration = Duration::from_secs(60);
 
 /// Measure calls that do nothing, for comparison.
 ///
-/// Writes to and reads from /scheme/null, with the buffers of "bench tx" and "bench rx": what remains is the cost of a
-/// call on a scheme, below which no driver can get.
+/// Writes to and reads from /scheme/null, with the buffers of "bench tx" and "bench rx". This is the cost of a call on
+/// a scheme, which no driver can undercut.
 #[derive(Debug, Args)]
 pub struct Arguments {
-    /// How many calls of each kind.
+    /// Number of calls of each kind.
     #[arg(long, value_name = "N", default_value_t = 100_000, value_parser = clap::value_parser!(u32).range(1..))]
     frames: u32,
 
@@ -53,12 +53,12 @@ struct Report {
 struct Cost {
     /// Median over groups of calls.
     nanoseconds: f64,
-    /// Over all of the time.
+    /// Time of all calls divided by their number.
     per_second: f64,
 }
 
 impl Cost {
-    /// Of that many calls.
+    /// Number of calls.
     fn measure<E>(calls: u32, mut call: impl FnMut(usize) -> Result<usize, E>) -> Result<Self, E> {
         let mut groups = Groups::default();
         let mut time = Duration::ZERO;

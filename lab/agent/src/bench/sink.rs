@@ -12,26 +12,26 @@ use serde::Serialize;
 
 use netstack_client::cli::{Context, Error, Outcome, value};
 
-/// Count datagrams that the system's own stack delivers, whatever becomes of the last read.
+/// Count datagrams that the system's own stack delivers, even if the last read never returns.
 ///
-/// Unlike "system udp-sink" it does not need reads with a time limit, which the stack may not keep under load; it counts
-/// and does nothing else. The exit status is 0 if any came.
+/// Unlike "system udp-sink", this does not rely on time limits of reads, which the stack may exceed under load, and it
+/// checks nothing. The exit status is 0 if any datagram came.
 #[derive(Clone, Debug, Args)]
 pub struct Arguments {
     /// The port to listen on.
     port: u16,
 
-    /// How long to listen.
+    /// Time to listen.
     #[arg(long, value_name = "TIME[ms|s|m]", default_value = "10s", value_parser = value::duration)]
     seconds: Duration,
 }
 
 #[derive(Clone, Copy, Default, Serialize)]
 struct Report {
-    /// Datagrams of "system udp-source" and those of others.
+    /// Number of datagrams, from "system udp-source" and others.
     datagrams: u64,
     foreign: u64,
-    /// From the first to the last.
+    /// Time from the first datagram to the last.
     seconds: f64,
 }
 
@@ -50,7 +50,7 @@ pub fn run(arguments: &Arguments, context: &Context<'_>) -> Outcome {
         .map_err(|error| Error::Other(format!("cannot listen on UDP port {}: {error}", arguments.port)))?;
     let report = Arc::new(Mutex::new(Report::default()));
     let shared = Arc::clone(&report);
-    // Left behind in its last read; the end of the process ends it.
+    // The thread may be blocked in its last read; it ends with the process.
     thread::spawn(move || {
         let mut buffer = [0; 2048];
         let mut first = None;

@@ -21,7 +21,7 @@ const CHUNK: usize = 16 << 10;
 
 /// Time from one echo request to the next.
 const PING_INTERVAL: Duration = Duration::from_millis(100);
-/// A transfer that has moved nothing for this time before a request stands still.
+/// Time without progress after which a transfer counts as stalled.
 const MOVING: Duration = Duration::from_millis(20);
 /// Longest wait for a reply.
 const PING_LIMIT: Duration = Duration::from_millis(500);
@@ -30,28 +30,28 @@ const PING_SIZE: usize = 56;
 
 /// Measure TCP connections of the system's own stack.
 ///
-/// All connections of --receivers and --senders move bytes at once for some time. Each begins with one byte, "r" or "s",
-/// which tells the server whether to send or to receive. The exit status is 0 if each of them has moved something and
-/// what came is what should.
+/// All connections of --receivers and --senders move bytes at once for some time. Each begins with one byte, "r" or
+/// "s", by which the server knows whether to send or to receive. The exit status is 0 if each connection has moved some
+/// bytes and the received ones are correct.
 #[derive(Clone, Debug, Args)]
 pub struct Arguments {
     /// IPv4 address and port of the server.
     #[arg(value_name = "ADDRESS:PORT")]
     server: SocketAddrV4,
 
-    /// Move bytes for this time, however many.
+    /// Time for which bytes are moved and counted.
     #[arg(long, value_name = "TIME[ms|s|m]", value_parser = value::duration)]
     seconds: Duration,
 
-    /// Move bytes for this time before that, which do not count.
+    /// Time before that for which bytes are moved and not counted.
     #[arg(long, value_name = "TIME[ms|s|m]", default_value = "0", value_parser = value::duration)]
     lead: Duration,
 
-    /// How many connections receive.
+    /// Number of connections that receive.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(..=64))]
     receivers: u16,
 
-    /// How many connections send.
+    /// Number of connections that send.
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u16).range(..=64))]
     senders: u16,
 
@@ -80,21 +80,21 @@ pub fn run(arguments: &Arguments, context: &Context<'_>) -> Outcome {
 
 /// Echo requests beside connections.
 ///
-/// A request that is sent while the connections stand still, because the driver has lost what they sent, finds an idle
-/// system: its round trip says nothing of a system under load. Those are not sent but counted.
+/// When the connections have stalled, because the driver has lost their segments, the system is idle, and the
+/// round-trip time of a request says nothing about a system under load. Such requests are counted and not sent.
 #[derive(Debug, Default, Serialize)]
 pub struct Pings {
     /// Requests that were sent while bytes moved.
     transmitted: usize,
-    /// Replies.
+    /// Number of replies.
     received: usize,
     /// Round trips.
     latency: Option<Latency>,
-    /// How often a request was due while nothing moved.
+    /// Number of requests that were due while the connections had stalled.
     standstills: usize,
 }
 
-/// What was moved, by the side of each connection that is here.
+/// Bytes moved, as counted on this side of the connections.
 #[derive(Serialize)]
 pub struct Report {
     server: SocketAddrV4,
@@ -102,16 +102,16 @@ pub struct Report {
     receivers: usize,
     senders: usize,
     received: u64,
-    /// What the stack has taken, which the other side need not have yet.
+    /// Bytes that the stack has accepted, of which some may not have arrived yet.
     sent: u64,
     seconds: f64,
-    /// From the start, with what did not count, to this report.
+    /// Time from the start to this report, including the part that is not counted.
     elapsed_seconds: f64,
     megabits_per_second: f64,
     /// The least and the most that one connection has moved.
     least: u64,
     most: u64,
-    /// What went wrong with connections before the time was over.
+    /// Errors of connections before the time was over.
     errors: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pings: Option<Pings>,
@@ -140,28 +140,28 @@ impl fmt::Display for Report {
 }
 
 impl Report {
-    /// Whether each connection has moved something, and none has failed.
+    /// Returns true if each connection has moved some bytes, and none has failed.
     pub fn is_good(&self) -> bool {
         self.errors.is_empty() && self.least > 0
     }
 }
 
-/// A connection, as its thread and the one that counts see it.
+/// State of a connection that its thread shares with the one that reports.
 struct Connection {
     receives: bool,
     bytes: AtomicU64,
 }
 
-/// From when to when bytes count. Each thread looks for itself: in a busy system the one that waits for the end may
-/// be late.
+/// Interval in which bytes count. Each thread checks it for itself, because in a busy system the thread that waits for
+/// the end may be late.
 #[derive(Clone, Copy, Debug)]
 struct Window {
     from: Instant,
     to: Instant,
 }
 
-/// Connections that move bytes, whatever becomes of single ones. When this is dropped they end, or are left behind in
-/// their last calls; the end of the process ends them.
+/// Connections that move bytes, even if some of them fail. Their threads end when this is dropped; those that are
+/// blocked in a call end with the process.
 pub struct Connections {
     server: SocketAddrV4,
     start: Instant,
@@ -172,12 +172,12 @@ pub struct Connections {
     errors: Arc<Mutex<Vec<String>>>,
 }
 
-/// How often a thread looks whether all have been started.
+/// Interval at which a thread checks whether all have been started.
 const LOOK: Duration = Duration::from_millis(1);
 
 impl Connections {
-    /// Starts all of them at once. No thread begins before all are there: to start one may take very long in a system
-    /// that is busy with the others.
+    /// Starts all connections at once. No thread begins before all exist, because starting one may take very long in a
+    /// system that is busy with the others.
     ///
     /// Bytes count for `time`, after a `lead`.
     pub fn start(
@@ -273,7 +273,7 @@ impl Connections {
         Ok(pings)
     }
 
-    /// What was moved until now.
+    /// Report on the bytes moved so far.
     pub fn report(&self) -> Report {
         let elapsed = self.start.elapsed();
         let counted = elapsed.saturating_sub(self.lead).min(self.time);
@@ -320,7 +320,8 @@ impl Connection {
         over: &AtomicBool,
     ) -> io::Result<()> {
         let mut stream = TcpStream::connect(SocketAddr::V4(server))?;
-        // Redox's stack does not wait until the connection is there; a write does, a read finds the end of the stream.
+        // Redox's stack does not wait until the connection is established. A write does; a read would find the end of
+        // the stream.
         stream.write_all(&[if self.receives { RECEIVER } else { SENDER }])?;
         let mut buffer = vec![0; CHUNK];
         let mut moved = 0;

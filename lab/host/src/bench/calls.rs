@@ -15,20 +15,21 @@ use crate::error::Result;
 const CALLS: u32 = 5000;
 /// Sizes of frames.
 const SIZES: [usize; 2] = [60, 1514];
-/// Time from burst to burst: a little more than an emulated processor needs to read one. It is slower where it counts.
+/// Time between bursts: a little more than an emulated processor needs to read one. With counted instructions it is
+/// slower.
 const BURSTS: Duration = Duration::from_millis(80);
 const BURSTS_ICOUNT: Duration = Duration::from_millis(400);
 
 /// Frames that are read of a sender that never lets up.
 pub const SUSTAINED: u32 = 4000;
-/// Frames that are read before: more than the largest ring holds of the step before.
+/// Frames that are read before those: more than the largest ring can still hold from the previous step.
 const WARM_UP: u32 = 640;
-/// How long a reader of them waits. An idle system whose clock counts instructions skips from tick to tick: an hour is
-/// some seconds to it.
+/// Time limit of a reader of them. An idle system whose clock counts instructions skips from tick to tick, so that an
+/// hour passes within some seconds.
 const PATIENCE: u32 = 20;
 const PATIENCE_ICOUNT: u32 = 3600;
 
-/// Ways to read from a sender that never lets up: a name, and options of `netstack-client bench rx`.
+/// Kinds of readers of a continuous sender: name, and options of `netstack-client bench rx`.
 pub const READERS: [(&str, &str); 3] = [
     ("events", "--mode events"),
     ("alone", "--mode events --alone"),
@@ -92,7 +93,7 @@ pub fn bursts(subject: &Subject, setup: &Setup<'_>) -> Result<Results> {
     })
 }
 
-/// Readers of a sender that never lets up, and is held back frame by frame.
+/// Readers of a continuous sender that waits, frame by frame, until the ring has room.
 pub fn sustained(subject: &Subject, setup: &Setup<'_>) -> Result<Results> {
     let cable = HeldBack::new()?;
     let netdev = cable.netdev();
@@ -101,7 +102,7 @@ pub fn sustained(subject: &Subject, setup: &Setup<'_>) -> Result<Results> {
     })
 }
 
-/// Readers of a sender that never lets up, and overruns the ring of QEMU's e1000.
+/// Readers of a continuous sender that overruns the ring of QEMU's e1000.
 pub fn overrun(subject: &Subject, setup: &Setup<'_>) -> Result<Results> {
     let cable = Stream::new()?;
     let netdev = cable.netdev()?;
@@ -140,7 +141,7 @@ fn flooded(
     })
 }
 
-/// The stock driver cannot be told that a process reads alone.
+/// Drops the readers that write `budget off`, which the stock driver does not know.
 fn flooded_script(name: &str, stock: bool, patience: u32) -> Vec<String> {
     let mut lines = vec![format!("floor-60 floor --frames {CALLS} --size 60")];
     for (reader, options) in READERS {

@@ -1,4 +1,4 @@
-//! One boot of a system with scripts of the agent, and what they say.
+//! One boot of a system with scripts of the agent, and their results.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -14,36 +14,36 @@ use crate::system::accelerator::Accelerator;
 use crate::system::boot::{Configuration, Machine};
 use crate::system::console::Findings;
 
-/// The result that says that a system has come to a standstill.
+/// Name of the result of a system that has come to a standstill.
 pub const STUCK: &str = "boot";
-/// How long a system may say nothing: longer than any command takes.
+/// Longest silence of a system: longer than any command takes.
 const SILENCE: Duration = Duration::from_secs(120);
 
 /// This machine, as seen from QEMU's user-mode network.
 pub const HOST: &str = "10.0.2.2";
-/// How long the machine is watched for a word between two reports.
+/// Interval in which the machine's console is checked.
 const PATIENCE: Duration = Duration::from_millis(20);
-/// How long a system may take until it starts a driver, and how often it is tried.
+/// Time limit until a system starts a driver, and number of attempts.
 const START_LIMIT: Duration = Duration::from_secs(40);
 const STARTS: u32 = 3;
 
-/// How to boot.
+/// Options of a boot.
 pub struct Setup<'a> {
     pub nic: &'a str,
     /// Processors.
     pub smp: u32,
     /// Let the clock count instructions.
     pub icount: bool,
-    /// How it is executed, unless instructions are counted.
+    /// Accelerator, unless instructions are counted.
     pub accelerator: Accelerator,
     pub limit: Duration,
     pub log: &'a Path,
 }
 
-/// Everything that one boot has shown: what the commands printed, by name, and what was seen from here.
+/// Results of one boot by name: objects that the commands printed, and observations of the host.
 pub type Results = BTreeMap<String, Value>;
 
-/// Boots the system and hands on each event of its scripts, and a moment without any as well.
+/// Boots the system, and calls `each` with each event of its scripts, and with `None` at intervals without one.
 pub fn follow(
     subject: &Subject,
     setup: &Setup<'_>,
@@ -65,7 +65,7 @@ pub fn follow(
                 findings.events.len() > seen
             });
             match waited {
-                // Time is up, or an overloaded system has come to a standstill: what it has shown so far counts.
+                // Time is up, or an overloaded system has come to a standstill. Its results so far count.
                 Err(error @ system::Error::Stuck { .. }) if machine.time() >= limit => {
                     let reason = error.to_string();
                     let reason = reason.lines().next().unwrap_or_default();
@@ -78,7 +78,7 @@ pub fn follow(
             }
         }
         let Some(event) = machine.findings().events.get(seen).cloned() else {
-            // Nothing new: whoever waits for a moment to pass may look at the clock.
+            // No event: a callback that waits for a time can check the clock.
             react(None, &mut results)?;
             continue;
         };
@@ -113,7 +113,8 @@ pub fn follow(
     Ok(results)
 }
 
-/// Boots the system, again if it comes to a standstill before it starts any driver: it does so by itself now and then.
+/// Boots the system, and boots it again if it stands still before it starts any driver, which it sometimes does without
+/// a driver's fault.
 fn start(subject: &Subject, setup: &Setup<'_>, netdev: &str, place: &Path) -> Result<Machine> {
     let configuration = Configuration {
         image: &subject.image,
@@ -133,14 +134,14 @@ fn start(subject: &Subject, setup: &Setup<'_>, netdev: &str, place: &Path) -> Re
         let mut machine = Machine::start(&configuration, place)?;
         match machine.wait(START_LIMIT.min(setup.limit), "no driver", started) {
             Err(system::Error::Stuck { .. }) if left > 0 => {}
-            // What it does not say within its whole time is a result.
+            // A system that misses its time limit has results, too.
             Ok(()) | Err(system::Error::Stuck { .. }) => return Ok(machine),
             Err(error) => return Err(error.into()),
         }
     }
 }
 
-/// What went wrong, by step.
+/// Errors, by step.
 pub fn failures(results: &Results) -> Vec<String> {
     results
         .iter()

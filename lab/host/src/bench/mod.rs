@@ -1,4 +1,4 @@
-//! Compares drivers on a real system: what calls cost, and what comes through the network stack.
+//! Comparison of drivers on a real system: the cost of calls, and the throughput of the network stack.
 
 mod calls;
 mod chart;
@@ -43,9 +43,9 @@ pub struct Options<'a> {
     pub sources: &'a [Source],
     /// The lab's agent, for the image.
     pub agent: &'a [u8],
-    /// What is measured.
+    /// Parts to measure.
     pub parts: &'a [Part],
-    /// How often each driver is measured.
+    /// Number of measurements of each driver.
     pub repeats: u32,
     /// QEMU's name of the NIC.
     pub nic: &'a str,
@@ -53,11 +53,11 @@ pub struct Options<'a> {
     pub smp: u32,
     /// Let the clock count instructions where a part allows it.
     pub icount: bool,
-    /// How systems are executed whose instructions are not counted.
+    /// Accelerator of systems whose instructions are not counted.
     pub accelerator: Accelerator,
-    /// How long a boot may take.
+    /// Time limit of a boot.
     pub limit: Duration,
-    /// Where copies and consoles go.
+    /// Directory for copies and consoles.
     pub place: &'a Path,
 }
 
@@ -90,7 +90,7 @@ pub fn run(options: &Options<'_>, steps: &Steps) -> Result<Report> {
     let subjects: Vec<_> = sources.iter().map(prepare).collect::<Result<_>>()?;
     let result = compare(options, steps, &subjects);
     for subject in &subjects {
-        // They have done their service; what they showed is in the results.
+        // The results are complete, so the copies can go.
         let _ = fs::remove_file(&subject.image);
     }
     result

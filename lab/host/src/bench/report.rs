@@ -19,7 +19,7 @@ pub struct Report {
     pub qemu: String,
     /// QEMU's name of the NIC.
     pub nic: String,
-    /// Whether calls were measured in instructions.
+    /// True if calls were measured in instructions.
     pub icount: bool,
     /// Processors of the machine.
     pub smp: u32,
@@ -29,7 +29,7 @@ pub struct Report {
     pub drivers: Vec<Driver>,
     /// A row for each measure.
     pub rows: Vec<Row>,
-    /// What each boot printed, in the order of the boots.
+    /// Output of each boot, in the order of the boots.
     pub boots: Vec<Boot>,
 }
 
@@ -59,17 +59,17 @@ pub struct Row {
     pub cells: BTreeMap<String, Cell>,
 }
 
-/// What one driver has reached.
+/// Result of one driver.
 #[derive(Serialize)]
 pub struct Cell {
     #[serde(flatten)]
     pub summary: Summary,
-    /// The median as a multiple of that of the driver to compare with.
+    /// The median as a multiple of that of the reference driver.
     pub of_reference: Option<f64>,
     pub target: Option<Verdict>,
 }
 
-/// The driver that the others are compared with: the stock one, or else the first.
+/// The reference driver: the stock one, or else the first.
 pub fn reference(drivers: &[Driver]) -> Option<&Driver> {
     drivers
         .iter()
@@ -141,7 +141,7 @@ impl Report {
         markdown(&lines)
     }
 
-    /// How many targets are met, and how many there are.
+    /// Number of targets that are met, and number of targets.
     pub fn met(&self) -> (usize, usize) {
         let verdicts = self.rows.iter().flat_map(|row| row.cells.values());
         let met: Vec<bool> = verdicts.filter_map(|cell| cell.target.as_ref()?.met).collect();
@@ -149,7 +149,7 @@ impl Report {
     }
 }
 
-/// Target, what is reached and whether that is enough, for all drivers that have targets.
+/// Target, value reached and verdict, for all drivers that have targets.
 fn verdicts(row: &Row, drivers: &[Driver]) -> [String; 3] {
     let verdicts: Vec<&Verdict> = drivers
         .iter()
@@ -192,7 +192,7 @@ pub fn summary_text(summary: &Summary, unit: &str) -> String {
     }
 }
 
-/// With as many digits as make sense: 12 345, 123, 12.3.
+/// A number with three significant digits, or all before the point: 12 345, 123, 12.3.
 pub fn number(value: f64) -> String {
     if value.abs() < 10.0 && value != 0.0 {
         let text = format!("{value:.2}");

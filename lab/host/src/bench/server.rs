@@ -12,21 +12,21 @@ use serde::Serialize;
 
 use crate::error::{Error, Result};
 
-/// How long a read or a write lasts before its thread looks whether all is over.
+/// Time limit of a read or a write, after which its thread checks whether the run is over.
 const LOOK: Duration = Duration::from_millis(200);
 /// Bytes of one read.
 const CHUNK: usize = 64 << 10;
 
-/// What the connections have come to, by this machine's clock.
+/// Result of the connections, by this machine's clock.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Tally {
-    /// How many said what they are for.
+    /// Number of connections that announced their direction.
     pub connections: usize,
-    /// Bytes that came and were what they should be.
+    /// Number of bytes that arrived and were correct.
     pub received: u64,
-    /// From the first connection until everything was over; 0 without one.
+    /// Time from the first connection to the end of the run; 0 without one.
     pub seconds: f64,
-    /// What came instead of the stream.
+    /// Description of bytes that were wrong.
     pub error: Option<String>,
 }
 
@@ -44,7 +44,7 @@ struct Shared {
 
 impl Shared {
     fn state(&self) -> MutexGuard<'_, State> {
-        // Whole after each change.
+        // Consistent after each change, so a panic of another thread does not matter.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -76,7 +76,7 @@ impl Server {
                     break;
                 }
                 let shared = Arc::clone(&of_thread);
-                // One that ends, or never says what it is for, has moved what was counted.
+                // If a connection ends, or never announces its direction, the bytes counted so far stay counted.
                 thread::spawn(move || stream.and_then(|stream| serve(stream, &shared)));
             }
         });
@@ -87,7 +87,7 @@ impl Server {
         self.address.port()
     }
 
-    /// Ends all connections and says what they have come to.
+    /// Ends all connections and returns their result.
     pub fn finish(self) -> Tally {
         let end = Instant::now();
         self.shared.over.store(true, Ordering::Relaxed);
@@ -102,7 +102,7 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         self.shared.over.store(true, Ordering::Relaxed);
-        // Whoever waits for a connection gets one, and sees that all is over.
+        // A connection wakes up the thread that waits for one, which then sees that the run is over.
         let _ = TcpStream::connect(self.address);
     }
 }
@@ -129,7 +129,7 @@ fn serve(mut stream: TcpStream, shared: &Shared) -> io::Result<()> {
     }
 }
 
-/// Repeats a call that has a time limit. 0 when all is over.
+/// Repeats a call that has a time limit. Returns 0 when the run is over.
 fn until_over(shared: &Shared, mut call: impl FnMut() -> io::Result<usize>) -> io::Result<usize> {
     while !shared.is_over() {
         match call() {
@@ -163,7 +163,7 @@ fn receive(stream: &mut TcpStream, shared: &Shared) -> io::Result<()> {
             return Ok(());
         }
         let mut state = shared.state();
-        // What comes later does not count.
+        // Bytes after the end of the run do not count.
         if shared.is_over() {
             return Ok(());
         }

@@ -1,4 +1,4 @@
-//! The measures that one boot has shown.
+//! Values of the measures, from the results of one boot.
 
 use super::calls::{READERS, SUSTAINED};
 use super::follow::Results;
@@ -33,12 +33,12 @@ fn value(results: &Results, name: &str) -> Option<f64> {
             Some(value.get("duplicated")?.as_f64()? + value.get("damaged")?.as_f64()?)
         }),
         "sustained-dropped" => sum(results, &["sustained-"], |value| {
-            // A driver that counts what it drops may be wrong.
+            // The driver's own count may be wrong.
             let lost = value.get("lost")?.as_f64()?;
             let dropped = value.get("driver_dropped").and_then(|count| count.as_f64());
             Some(lost.max(dropped.unwrap_or(0.0)))
         }),
-        // Here frames get lost in the NIC, too.
+        // Frames are also lost in the NIC here, so only the driver's own count is used.
         "overrun-dropped" => sum(results, &["overrun-"], |value| {
             value.get("driver_dropped")?.as_f64()
         }),
@@ -72,7 +72,7 @@ fn ratio(of: Option<f64>, to: Option<f64>) -> Option<f64> {
     Some(of? / to.filter(|to| *to > 0.0)?)
 }
 
-/// Adds up something of all steps whose names begin so; `None` if no step has it.
+/// Sum of a value over all steps whose names begin with a prefix; `None` if no step has the value.
 fn sum(results: &Results, prefixes: &[&str], of: impl Fn(&serde_json::Value) -> Option<f64>) -> Option<f64> {
     let found: Vec<_> = results
         .iter()
@@ -82,13 +82,13 @@ fn sum(results: &Results, prefixes: &[&str], of: impl Fn(&serde_json::Value) -> 
     (!found.is_empty()).then(|| found.iter().sum())
 }
 
-/// The cost of a frame from the first to the last; `None` if they did not all come.
+/// Cost of a frame over the whole run; `None` if not all frames came.
 fn whole_run(results: &Results, step: &str) -> Option<f64> {
     number(results, step, "/frames").filter(|frames| *frames >= f64::from(SUSTAINED))?;
     number(results, step, "/nanoseconds_over_all")
 }
 
-/// The share of groups that had to wait, of readers who are told so.
+/// Share of the groups that had to wait, of readers in mode "events", which know it.
 fn waited(results: &Results, prefix: &str) -> Option<f64> {
     let of = |name: &str| {
         sum(results, &[prefix], |value| {
@@ -100,9 +100,8 @@ fn waited(results: &Results, prefix: &str) -> Option<f64> {
 
 /// Millions of bits in a second, of all connections of a step, in both directions.
 ///
-/// Bytes count where they arrive. The time is that during which the program counted them, by the system's clock; since
-/// that clock may lose ticks, it is multiplied with the ratio of this machine's clock to it, from the beginning of the
-/// command to its end.
+/// Bytes count where they arrive. The time is that during which the program counted them, by the system's clock. Since
+/// that clock may lose ticks, it is corrected by the ratio of both machines' clocks over the whole command.
 fn rate(results: &Results, step: &str) -> Option<f64> {
     let host = format!("{step}-host");
     let arrived = number(results, &host, "/received")?;
@@ -113,7 +112,7 @@ fn rate(results: &Results, step: &str) -> Option<f64> {
     {
         return None;
     }
-    // A program that said nothing has moved nothing.
+    // A program without a result has moved nothing.
     let here = |pointer| number(results, step, pointer).unwrap_or(0.0);
     let clock = |whose| number(results, &format!("{step}-clocks"), whose);
     let pace = ratio(clock("/here"), clock("/system")).unwrap_or(1.0);
@@ -122,7 +121,7 @@ fn rate(results: &Results, step: &str) -> Option<f64> {
     Some(if time > 0.0 { bytes * 8e-6 / time } else { 0.0 })
 }
 
-/// A transfer that is not over when the flood has to stop stands still beside it.
+/// Rate of a transfer beside a flood; 0 if it had not ended when the flood had to stop, because then it has stalled.
 fn beside_flood(results: &Results) -> Option<f64> {
     let host = results.get("tcp-beside-flood-host")?;
     let flooded = host.get("flooded_until_end")?.as_bool()?;
@@ -130,14 +129,15 @@ fn beside_flood(results: &Results) -> Option<f64> {
     Some(if flooded { rate } else { 0.0 })
 }
 
-/// Those that come when the load is over, from some queue on the way, lengthen the time that they took.
+/// Rate of datagrams that were delivered. Datagrams that arrive after the load, from queues on the way, count, and
+/// their time does, too.
 fn delivered(results: &Results, step: &str) -> Option<f64> {
     let sent = number(results, &format!("{step}-host"), "/flood_seconds")?;
     let seconds = number(results, step, "/seconds")?.max(sent);
     (seconds > 0.0).then_some(number(results, step, "/datagrams")? / seconds)
 }
 
-/// The share of pings that were answered; answers that come when the load is over are none.
+/// Share of the pings that were answered; replies after the end of the load do not count.
 fn answered(results: &Results, step: &str) -> Option<f64> {
     let ping = format!("{step}-ping");
     let in_time = results
@@ -153,7 +153,7 @@ fn answered(results: &Results, step: &str) -> Option<f64> {
 
 /// Round trips that are enough for a median.
 const ENOUGH: f64 = 10.0;
-/// How long the agent waits for a reply, in microseconds: what a request without one is taken to have needed.
+/// Time that the agent waits for a reply, in microseconds. A request without a reply counts with this time.
 const PING_LIMIT_US: f64 = 500_000.0;
 
 /// Median round trip of the requests that were sent while bytes moved; `None` if those were too few.
@@ -169,14 +169,14 @@ fn ping_under_load(results: &Results, step: &str) -> Option<f64> {
     }
 }
 
-/// Share of the moments at which the transfer stood still, in percent.
+/// Share of the requests that were due while the transfer had stalled, in percent.
 fn standstill(results: &Results, step: &str) -> Option<f64> {
     let of = |name: &str| number(results, step, &format!("/pings/{name}"));
     let (standstills, sent) = (of("standstills")?, of("transmitted")?);
     (standstills + sent > 0.0).then(|| standstills / (standstills + sent) * 100.0)
 }
 
-/// Readers that did not get all frames, in words.
+/// Text that names the readers that did not get all frames.
 pub fn incomplete(results: &Results) -> Vec<String> {
     let steps = ["sustained", "overrun"].iter().flat_map(|name| {
         READERS

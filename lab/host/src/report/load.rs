@@ -1,7 +1,7 @@
-//! Load: the benchmark's most telling rows, with the stock driver and with ours on every NIC.
+//! Load: the most significant rows of the benchmark, with the stock driver and with ours on every NIC.
 //!
-//! Instructions are counted where readers are alone with the driver; everything through the network stack is in wall
-//! time, so drivers take turns, one machine at a time, and nothing else runs.
+//! Readers that are alone with the driver are measured in instructions. Everything through the network stack is
+//! measured in wall time, so drivers take turns, one machine at a time, and nothing else runs.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -21,7 +21,7 @@ use crate::image::{self, Copied, swap};
 use crate::system::accelerator::Accelerator;
 use crate::{FileError, system};
 
-/// How long a boot may take with everything that is done in it: some twice of what it takes.
+/// Time limit of a boot with everything that is done in it: about twice the usual time.
 const BOOT_LIMIT: Duration = Duration::from_secs(200);
 
 /// Measures that are shown, in this order.
@@ -48,7 +48,7 @@ const ROWS: [&str; 20] = [
     "ping-under-tcp-rate",
 ];
 
-/// What is done in a system with its network.
+/// Steps in a system with its network.
 const STEPS: [Step; 11] = [
     Step::Tcp {
         receivers: 1,
@@ -90,18 +90,18 @@ const STEPS: [Step; 11] = [
     Step::PingUnderTcp,
 ];
 
-/// What is needed for it.
+/// Resources for the part on load.
 pub struct Loader<'a> {
     pub original: &'a Path,
     pub driver: &'a [u8],
     pub agent: &'a [u8],
-    /// Where copies of the image and consoles are kept.
+    /// Directory for copies of the image and consoles.
     pub accelerator: Accelerator,
     pub place: PathBuf,
     pub repeats: u32,
 }
 
-/// Everything that one column has shown.
+/// Results of one column.
 #[derive(Default)]
 struct Seen {
     values: BTreeMap<&'static str, Vec<f64>>,
@@ -140,7 +140,7 @@ impl Loader<'_> {
         Ok(loads.iter().zip(&seen).flat_map(cells).collect())
     }
 
-    /// One boot for readers, one with the network. What went wrong in them.
+    /// Boots once for readers and once with the network. Returns the errors.
     fn boot(&self, subject: &Subject, load: &Load, round: u32, seen: &mut Seen) -> Result<Vec<String>> {
         let mut failures = Vec::new();
         for icount in [true, false] {
@@ -177,7 +177,7 @@ impl Loader<'_> {
         Ok(failures)
     }
 
-    /// The stock driver and ours, each on a copy of the image, as far as they are needed.
+    /// Copies of the image with the stock driver and with ours, as far as they are needed.
     fn subjects(&self, loads: &[Load]) -> Result<Vec<Subject>> {
         let kinds = [true, false].map(|stock| loads.iter().any(|load| load.stock == stock).then_some(stock));
         let subject = |stock: bool| {
@@ -207,12 +207,12 @@ impl Loader<'_> {
     }
 }
 
-/// Those that are shown.
+/// Measures that are shown.
 fn measures() -> impl Iterator<Item = &'static Measure> {
     ROWS.iter().filter_map(|name| table::find(name))
 }
 
-/// What went wrong and no row tells: rows of readers alone are not shown.
+/// Errors that no row shows, since readers alone have no rows.
 fn unexpected(results: &Results) -> Vec<String> {
     let mut failures = bench::failures(results);
     failures.retain(|failure| {
@@ -244,7 +244,7 @@ fn cell(measure: &Measure, seen: &Seen) -> Cell {
     }))
 }
 
-/// For the header: which columns have load.
+/// Line for the header: the columns with load.
 pub fn jobs(only: &[String], repeats: u32) -> Vec<Load> {
     if repeats == 0 {
         return Vec::new();

@@ -240,11 +240,12 @@ impl Matrix {
              place. This file is the output of a command, which boots the systems; do not edit it. Other QEMUs, and \
              Bochs, are in [emulators.md](emulators.md).\n\n    {}\n\n\
              | | |\n|---|---|\n\
-             | date | {} |\n| sources of this driver | {} |\n| image | {} |\n| QEMU | {} |\n| time it took | {} min |\n\n\
-             * **ok**: as it should be. **differs**: something else that clients can live with. **FAIL**: what is wrong. \
-             An empty cell: nothing to try.\n\
-             * Where cells have a figure of which it is clear whether more or less is better, that is compared as well: \
-             figures are worse if they are so by more than {:.0} % (instructions: {:.0} %).\n\
+             | date | {} |\n| sources of this driver | {} |\n| image | {} |\n| QEMU | {} |\n\
+             | time it took | {} min |\n\n\
+             * **ok**: as it should be. **differs**: something else that clients can live with. **FAIL**: what is \
+             wrong. An empty cell: nothing to try.\n\
+             * Where cells have a figure of which it is clear whether more or less is better, that is compared as \
+             well: figures are worse if they are so by more than {:.0} % (instructions: {:.0} %).\n\
              * The stock driver knows two of QEMU's models; the others do not work with it at all.\n\
              * A driver that does not survive a check is started again (the stock driver's stale scheme name is \
              removed for that), or the system is booted again, before the next one.\n\n",

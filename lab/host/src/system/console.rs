@@ -1,101 +1,58 @@
-//! What the lines on a system's console say about the driver.
+//! Information about the driver in the lines on a system's console.
 
 use lab_protocol::{Event, REPORT_MARKER, SCRIPT_MARKER, STEP_MARKER, Step};
-use serde::{Deserialize, Serialize};
+use netstack_client::cli::reports;
+use serde::Serialize;
 
 use crate::image::swap::DRIVER_NAME;
 
-/// What was learnt from the console so far.
+/// Information from the console so far.
 #[derive(Debug, Default)]
 pub struct Findings {
     /// The program that pcid-spawner started for the NIC.
     pub spawned: Option<String>,
-    /// What the driver said about itself.
+    /// The driver's line about itself.
     pub driver: Option<Driver>,
-    /// Why it did not start.
+    /// The error with which the driver ended at its start.
     pub failure: Option<String>,
-    /// What the network stack has, as the client in the system sees it.
-    pub network: Option<Network>,
-    /// The address that dhcpd said it has got.
+    /// Report of `netstack-client system report` in the system.
+    pub network: Option<reports::System>,
+    /// The address that dhcpd printed.
     pub lease: Option<String>,
-    /// The kernel's last words.
+    /// The line of a kernel panic.
     pub panic: Option<String>,
     /// Events of scripts in the system.
     pub events: Vec<Event>,
-    /// Lines of a scenario, as `netstack-client system scenario` prints them.
+    /// Lines of a scenario, as `lab-agent scenario` prints them.
     pub steps: Vec<Step>,
-    /// What a program said when it panicked.
+    /// The line of a program's panic.
     pub panicked: Option<String>,
 }
 
 /// The line of a driver that is up.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Driver {
-    /// Its scheme.
+    /// Name of its scheme.
     pub scheme: String,
-    /// The NIC, in the driver's words.
+    /// The NIC, as the driver names it.
     pub chip: Option<String>,
     /// MAC address.
     pub mac: Option<String>,
-    /// State of the link, in the driver's words.
+    /// State of the link, as the driver prints it.
     pub link: Option<String>,
-    /// Kind of interrupts, in the driver's words.
+    /// Kind of interrupts, as the driver prints it.
     pub interrupt: Option<String>,
 }
 
-/// What `netstack-client system report` prints, as far as it matters here.
-#[derive(Clone, Debug, Deserialize, Serialize)]
-pub struct Network {
-    /// Address of the interface.
-    pub address: Option<String>,
-    /// Router of the default route.
-    pub gateway: Option<String>,
-    /// All network schemes.
-    pub adapters: Vec<Adapter>,
-    /// Pings to the router.
-    pub ping: Option<Ping>,
-    /// The first failure.
-    pub error: Option<String>,
-}
-
-/// A network scheme.
-#[derive(Clone, Debug, Deserialize, Serialize)]
-pub struct Adapter {
-    /// Its name.
-    pub name: String,
-    /// MAC address.
-    pub mac: Option<String>,
-}
-
-/// Echo requests, sent through the system's stack.
-#[derive(Clone, Debug, Deserialize, Serialize)]
-pub struct Ping {
-    /// The router.
-    pub target: String,
-    /// Requests.
-    pub transmitted: u32,
-    /// Replies.
-    pub received: u32,
-    /// Round trips.
-    pub latency: Option<Latency>,
-}
-
-/// Round trips.
-#[derive(Clone, Debug, Deserialize, Serialize)]
-pub struct Latency {
-    /// Their median, in microseconds.
-    pub p50_us: f64,
-}
-
 impl Findings {
-    /// Learns from a line.
+    /// Takes the information from a line.
     pub fn line(&mut self, line: &str) {
         if let Some(program) = between(line, "spawn \"", "\"").and_then(|path| path.rsplit('/').next()) {
             if program == DRIVER_NAME || program == "e1000d" {
                 self.spawned = Some(program.to_owned());
             }
         } else if line.contains(SCRIPT_MARKER) {
-            // A line that others wrote into is of no use, here and below; there will be no second one.
+            // A line that another process wrote into is ignored, here and below.
             self.events
                 .extend(lab_protocol::read::<Event>(line, SCRIPT_MARKER));
         } else if line.contains(REPORT_MARKER) {
@@ -107,7 +64,7 @@ impl Findings {
         } else if let Some(reason) = line.strip_prefix("e1000d: ") {
             self.failure = Some(reason.to_owned());
         } else if line.contains("exited without notifying readiness") && line.contains("/drivers/e1000d") {
-            // Its own words came before, if it had any.
+            // An error of its own came before this line.
             self.failure.get_or_insert_with(|| "it ended at once".to_owned());
         } else if let Some((_, address)) = line.split_once("DHCP: New IP: ") {
             self.lease = Some(address.trim().to_owned());
@@ -154,7 +111,7 @@ fn between<'a>(text: &'a str, start: &str, end: &str) -> Option<&'a str> {
     text.split_once(end).map(|(text, _)| text)
 }
 
-/// The line without carriage returns and what steers a terminal (ECMA-48 control sequences).
+/// The line without control characters and control sequences of terminals (ECMA-48).
 pub fn plain(line: &[u8]) -> String {
     let text = String::from_utf8_lossy(line);
     let mut plain = String::with_capacity(text.len());
@@ -172,7 +129,9 @@ pub fn plain(line: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use lab_protocol::Outcome;
+    use std::net::Ipv4Addr;
+
+    use netstack_client::system::echo::Outcome;
 
     use super::*;
 
@@ -213,12 +172,21 @@ mod tests {
 
     #[test]
     fn report_lease_failure_and_panic_are_found() {
+        let report = reports::System {
+            address: Some("10.0.2.15/24".to_owned()),
+            ping: Some(Outcome {
+                target: Ipv4Addr::new(10, 0, 2, 2),
+                transmitted: 4,
+                received: 3,
+                latency: None,
+            }),
+            ..reports::System::default()
+        };
+        let report = format!("{REPORT_MARKER}{}\r", serde_json::to_string(&report).unwrap());
         let findings = learn(&[
             "DHCP: New IP: 10.0.2.15/24",
             "e1000d: pcid: no answer",
-            "E1000D-REPORT {\"address\":\"10.0.2.15/24\",\"gateway\":\"10.0.2.2\",\"adapters\":[{\"name\":\
-             \"network.a\",\"mac\":null}],\"ping\":{\"target\":\"10.0.2.2\",\"transmitted\":4,\"received\":3,\
-             \"latency\":{\"p50_us\":900.5}},\"error\":null,\"more\":1}\r",
+            &report,
             "KERNEL PANIC: something",
         ]);
         assert_eq!(findings.lease.as_deref(), Some("10.0.2.15/24"));
@@ -238,7 +206,7 @@ mod tests {
             "thread 'main' (17) panicked at drivers/net/e1000d/src/main.rs:42:10:",
         ]);
         assert_eq!(findings.steps.len(), 2);
-        assert_eq!(findings.steps[0].outcome, Outcome::Begin);
+        assert_eq!(findings.steps[0].outcome, lab_protocol::Outcome::Begin);
         assert_eq!(
             (findings.steps[0].figure, findings.steps[1].figure),
             (None, Some(7))

@@ -1,4 +1,4 @@
-//! Frames that did not get as far as a reader, by the driver's own count.
+//! Received frames that reached no reader, as the driver counts them.
 
 use crate::{AdapterName, Result, adapter};
 

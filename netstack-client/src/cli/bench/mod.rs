@@ -12,7 +12,7 @@ use clap::{Subcommand, ValueEnum};
 
 use super::{Context, Outcome};
 
-/// Measure the way between a program and the network card.
+/// Measure the path between a program and the NIC.
 #[derive(Debug, Subcommand)]
 #[allow(missing_docs, reason = "each command is described where its arguments are")]
 pub enum Command {
@@ -29,12 +29,12 @@ pub fn run(command: &Command, context: &Context<'_>) -> Outcome {
     }
 }
 
-/// How the adapter is used.
+/// Mode in which the adapter is used.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum IoMode {
     /// Reads wait for frames in the driver.
     Blocking,
-    /// Reads return at once; an event queue tells when to read, as for netstack.
+    /// Reads return at once; an event queue reports when to read, as for smolnetd.
     Events,
 }
 
@@ -61,9 +61,9 @@ impl IoMode {
     }
 }
 
-/// Where an adapter waits.
+/// Way to wait for frames.
 enum AnyWait {
-    /// In its reads: there is nothing else to wait for.
+    /// Reads block until there is a frame, so there is nothing else to wait for.
     InRead,
     Events(Readiness),
 }
@@ -77,7 +77,7 @@ impl Wait for AnyWait {
     }
 }
 
-/// How long a call may take beyond the time of its benchmark before the driver counts as stuck.
+/// Time beyond that of a benchmark after which the driver counts as stuck.
 const GRACE: Duration = Duration::from_secs(10);
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ use serde::Serialize;
 use super::{GRACE, IoMode};
 use crate::cli::{Context, Outcome, value};
 
-/// Measure how long a frame takes there and back.
+/// Measure round-trip times of single frames.
 ///
 /// Asks a neighbour for its MAC address (ARP) again and again; each request waits for the reply to the one
 /// before. The defaults suit QEMU's user-mode network. The exit status is 0 if every request was answered.
@@ -28,7 +28,7 @@ pub struct Arguments {
     #[arg(long, value_name = "ADDRESS", default_value = "10.0.2.15")]
     address: Ipv4Addr,
 
-    /// How many requests to send [default: 1000]
+    /// Number of requests [default: 1000]
     #[arg(long, value_name = "N", conflicts_with = "seconds", value_parser = clap::value_parser!(u32).range(1..))]
     frames: Option<u32>,
 
@@ -36,11 +36,11 @@ pub struct Arguments {
     #[arg(long, value_name = "TIME[ms|s|m]", value_parser = value::duration)]
     seconds: Option<Duration>,
 
-    /// How long to wait for each reply. In mode "blocking" the first one that is late ends everything.
+    /// Time to wait for each reply. In mode "blocking" the first late reply ends the command.
     #[arg(long, value_name = "TIME[ms|s|m]", default_value = "1s", value_parser = value::duration)]
     timeout: Duration,
 
-    /// How the adapter is used.
+    /// Mode in which the adapter is used.
     #[arg(long, value_enum, default_value_t = IoMode::Events)]
     mode: IoMode,
 }
@@ -67,14 +67,14 @@ impl fmt::Display for Report {
     }
 }
 
-/// What was measured so far.
+/// Measurements so far.
 #[derive(Default)]
 struct Samples {
     requests: u64,
     times: Vec<Duration>,
 }
 
-/// When to stop.
+/// Conditions for the end.
 #[derive(Clone, Copy)]
 struct Limits {
     requests: u64,
@@ -133,7 +133,7 @@ fn measure<A: FrameIo, W: Wait>(
     let mut count = 0;
     while count < limits.requests && Instant::now() < limits.deadline {
         count += 1;
-        // Counted before it is known whether it is answered: a blocking read may never tell.
+        // Counted before the answer, because a blocking read may never return.
         samples.lock().unwrap_or_else(PoisonError::into_inner).requests = count;
         if let Some(answer) = resolver.ask(limits.timeout)? {
             samples

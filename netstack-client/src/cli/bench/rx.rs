@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::adapter::{self, AdapterName, Held, READ_BUFFER};
+use crate::adapter::{self, AdapterName, FilterRequest, READ_BUFFER};
 use crate::benchmark::{self, Parsed, SequenceTracker};
 use crate::stats::Throughput;
 use crate::{FrameIo, Result, Wait, bounded};
@@ -17,22 +17,23 @@ use crate::benchmark::groups::{GROUP, Groups};
 use crate::benchmark::slots::Slots;
 use crate::cli::{Context, Error, Outcome, value};
 
-/// How much longer than its time a receiver in mode "blocking" is waited for.
+/// Time beyond the requested one for which a receiver in mode "blocking" is waited for.
 const GRACE: Duration = Duration::from_millis(100);
-/// What a process that does nothing but read tells the driver, in the file "filter": it is never told that there is
-/// nothing while frames are there.
+/// Line for the driver's file "filter" from a process that does nothing but read: the driver applies no read budget to
+/// it.
 const ALONE: &str = "budget off\n";
-/// The most frames of --check-last: all of them are kept, 2 KiB each.
+/// Largest number of frames with --check-last, which keeps all of them, 2 KiB each.
 const MOST_KEPT: u64 = 16_384;
 
 /// Count received frames, and check those of "bench tx".
 ///
-/// The rate is that of the time between the first and the last frame. Frames are lost if their number lies
-/// between others that came. The exit status is 0 if frames came and none was damaged.
+/// The rate covers the time from the first frame to the last. A frame counts as lost if frames with lower and with
+/// higher numbers arrived and it did not. The exit status is 0 if frames arrived and none was damaged.
 ///
-/// With --frames, groups of frames are read and then checked. The time for a frame that is printed at the end is the
-/// median over the groups: it is that of reading, with waiting where a group had to, and without checking. The time "over
-/// all" is that from the first frame to the last, divided by their number: with whatever happened meanwhile.
+/// With --frames, frames are read in groups, and a group is checked after it was read. "a frame" in the result is the
+/// median over the groups of the time to read a frame. It leaves out checking, and the groups that had to wait for
+/// frames if there are others. "over all" is the time from the first frame to the last divided by their number,
+/// including everything in between.
 #[derive(Debug, Args)]
 pub struct Arguments {
     /// Stop after so many frames; fewer are a failure.
@@ -43,19 +44,19 @@ pub struct Arguments {
     #[arg(long, value_name = "TIME[ms|s|m]", default_value = "10s", value_parser = value::duration)]
     seconds: Duration,
 
-    /// How the adapter is used.
+    /// Mode in which the adapter is used.
     #[arg(long, value_enum, default_value_t = IoMode::Events)]
     mode: IoMode,
 
-    /// Tell the driver that this process does nothing but read ("budget off" in its file "filter").
+    /// Read without a budget: write "budget off" to the driver's file "filter".
     #[arg(long)]
     alone: bool,
 
-    /// Read so many frames first that count for nothing: what an earlier sender has left in the ring, for example.
+    /// Read so many frames first without counting them, such as those that an earlier sender left in the ring.
     #[arg(long, value_name = "N", default_value_t = 0)]
     warm_up: u64,
 
-    /// Check frames when all have been read, so that the time over all is that of reading. At most 16384 frames.
+    /// Check frames after all have been read, so that "over all" contains no checking. At most 16384 frames.
     #[arg(long, requires = "frames")]
     check_last: bool,
 }
@@ -71,18 +72,18 @@ struct Report {
     duplicated: u64,
     reordered: u64,
     damaged: u64,
-    /// What a read takes: the median over groups of frames for which there was no need to wait, if there are such,
-    /// else over all of them. In mode "blocking" nobody knows which had to.
+    /// Time of a read: the median over the groups that had no need to wait for a frame, or over all groups if each
+    /// had to. In mode "blocking" a read does not say that it waited, so all groups count.
     nanoseconds: Option<f64>,
-    /// The time from the first frame to the last for each frame, whatever it was spent with.
+    /// Time from the first frame to the last, divided by their number.
     nanoseconds_over_all: Option<f64>,
-    /// How many groups there were.
+    /// Number of groups.
     groups: usize,
-    /// How many of them had to wait, in mode "events".
+    /// Number of groups that had to wait, in mode "events".
     groups_that_waited: usize,
-    /// Frames that the driver says it has dropped meanwhile; none if it counts no such.
+    /// Frames that the driver dropped meanwhile; `None` if it does not count them.
     driver_dropped: Option<u64>,
-    /// Frames for which the NIC had no room meanwhile, by the driver's count.
+    /// Frames that the NIC missed for lack of buffers meanwhile, as the driver counts them.
     nic_missed: Option<u64>,
 }
 
@@ -112,23 +113,24 @@ impl fmt::Display for Report {
     }
 }
 
-/// What was received so far.
+/// Counts of received frames.
 #[derive(Clone, Default)]
 struct Counts {
     frames: u64,
     bytes: u64,
-    /// When the first and the last frame came.
+    /// Arrival of the first and of the last frame.
     span: Option<(Instant, Instant)>,
     benchmark: u64,
     damaged: u64,
     sequence: SequenceTracker,
-    /// Groups of frames that came without waiting, and the others.
+    /// Groups that had no need to wait.
     ready: Groups,
+    /// Groups that had to wait for a frame.
     waited: Groups,
 }
 
 impl Counts {
-    /// Takes note of when frames came.
+    /// Records the arrival times of some frames.
     fn came(&mut self, first: Instant, last: Instant) {
         self.span = Some((self.span.map_or(first, |(first, _)| first), last));
     }
@@ -167,11 +169,11 @@ impl Counts {
     }
 }
 
-/// Tells the driver that this process does nothing but read, for as long as the result is held.
-fn read_alone(name: &AdapterName) -> Result<Held, Error> {
+/// Turns off the driver's read budget for this process until the result is dropped.
+fn read_alone(name: &AdapterName) -> Result<FilterRequest, Error> {
     adapter::ask_filter(name, ALONE).map_err(|error| {
         Error::Other(format!(
-            "the driver of {name} cannot be told that a process reads alone ({:?}): {error}",
+            "the driver of {name} does not accept \"{}\" in its file filter: {error}",
             ALONE.trim_end()
         ))
     })
@@ -186,7 +188,7 @@ pub fn run(arguments: &Arguments, context: &Context<'_>) -> Outcome {
     let name = context.adapter()?;
     let alone = arguments.alone.then(|| read_alone(&name)).transpose()?;
     let (mut adapter, mut waiter) = arguments.mode.open(context)?;
-    // Again when frames begin to count.
+    // Read again at the end of the warm-up.
     let before = Arc::new(Mutex::new(Losses::read(&name)?));
     let counts = Arc::new(Mutex::new(Counts::default()));
     let deadline = Instant::now() + arguments.seconds;
@@ -198,8 +200,8 @@ pub fn run(arguments: &Arguments, context: &Context<'_>) -> Outcome {
     };
     let shared = Arc::clone(&counts);
     let (counted_from, of) = (Arc::clone(&before), name.clone());
-    // A read that blocks for good is the normal end of mode "blocking". What waits when the last reader closes its file is
-    // dropped, so it is still open when the losses are read.
+    // In mode "blocking" the last read usually never returns. The losses are read while the file is still open, because
+    // the driver drops (and counts) waiting frames when the last reader closes its file.
     let result = bounded::within(arguments.seconds + GRACE, move || {
         let begin = || {
             *lock(&counted_from) = Losses::read(&of)?;
@@ -223,7 +225,7 @@ pub fn run(arguments: &Arguments, context: &Context<'_>) -> Outcome {
     Ok(counts.frames >= arguments.frames.unwrap_or(1) && counts.damaged == 0)
 }
 
-/// How many frames are to be read, and until when.
+/// Number of frames to read, and the deadline.
 #[derive(Clone, Copy, Debug)]
 struct Plan {
     count: Option<u64>,
@@ -232,7 +234,7 @@ struct Plan {
     deadline: Instant,
 }
 
-/// Reads frames; `begin` is called when they begin to count.
+/// Reads and counts frames; calls `begin` at the end of the warm-up.
 fn receive(
     adapter: &mut impl FrameIo,
     waiter: &mut impl Wait,
@@ -240,7 +242,7 @@ fn receive(
     plan: &Plan,
     begin: impl FnOnce() -> Result<()>,
 ) -> Result<()> {
-    // Without a number to reach, the next frame may be long in coming: each one counts at once.
+    // Without a number of frames the next one may be long in coming, so each counts at once.
     let most = if plan.count.is_some() { GROUP } else { 1 };
     let kept = match plan.count {
         Some(count) if plan.check_last => count.min(MOST_KEPT) as usize,
@@ -292,7 +294,7 @@ fn receive(
     Ok(())
 }
 
-/// Looks at the frames of the first slots.
+/// Counts and checks the frames in the first slots.
 fn check(counts: &mut Counts, slots: &mut Slots, lengths: &[usize]) {
     for (index, length) in lengths.iter().enumerate() {
         counts.add(slots.get(index, *length));
@@ -302,10 +304,10 @@ fn check(counts: &mut Counts, slots: &mut Slots, lengths: &[usize]) {
 /// Frames that were read one after the other into slots.
 struct Group {
     lengths: Vec<usize>,
-    /// When the first and the last of them came.
+    /// Arrival of the first and of the last of them.
     span: Option<(Instant, Instant)>,
     time: Duration,
-    /// Whether there was nothing to read at some time.
+    /// True if there was nothing to read at some time.
     waited: bool,
 }
 
@@ -326,7 +328,7 @@ impl Group {
             time: Duration::ZERO,
             waited: false,
         };
-        // The clock is read where a frame was waited for, and at the end: not for every frame.
+        // To keep the measurement small, the clock is read at a wait and at the end, not for every frame.
         let mut last = start;
         while group.lengths.len() < count {
             match adapter.read_frame(slots.get(slot + group.lengths.len(), READ_BUFFER))? {
@@ -358,7 +360,7 @@ impl Group {
 }
 
 fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
-    // What is shared is whole after every frame, whatever happened to the thread that made it.
+    // The shared values are consistent after every frame, so a panic of the other thread does not matter.
     shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
 

@@ -42,7 +42,7 @@ pub struct Arguments {
     #[arg(long, value_name = "MAC", default_value = "ff:ff:ff:ff:ff:ff", value_parser = value::mac)]
     to: MacAddress,
 
-    /// How the adapter is used.
+    /// Mode in which the adapter is used.
     #[arg(long, value_enum, default_value_t = IoMode::Blocking)]
     mode: IoMode,
 }
@@ -54,9 +54,9 @@ struct Report {
     run: u32,
     #[serde(flatten)]
     throughput: Throughput,
-    /// What a write takes: the median over groups of writes.
+    /// Time of a write: the median over groups of writes.
     nanoseconds: Option<f64>,
-    /// Frames that the driver did not take because it was busy.
+    /// Frames that the driver refused because it was busy.
     refused: u64,
 }
 
@@ -77,7 +77,7 @@ impl fmt::Display for Report {
 
 pub fn run(arguments: &Arguments, context: &Context<'_>) -> Outcome {
     let (mut adapter, _) = arguments.mode.open(context)?;
-    // Any number; the other half of it is not needed.
+    // Any number will do, so the upper half is dropped.
     let run = random() as u32;
     let mut frames = Generator::new(arguments.to, adapter.mac()?, run, arguments.size.into());
     let time = match (arguments.frames, arguments.seconds) {
@@ -114,7 +114,7 @@ pub fn run(arguments: &Arguments, context: &Context<'_>) -> Outcome {
 struct Sent {
     frames: u64,
     refused: u64,
-    /// Spent in the driver.
+    /// Time spent in the driver.
     time: Duration,
     groups: Groups,
 }

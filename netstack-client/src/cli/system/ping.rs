@@ -19,7 +19,7 @@ pub struct Arguments {
     /// The IPv4 address.
     target: Ipv4Addr,
 
-    /// How many requests to send.
+    /// Number of requests.
     #[arg(short, long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..))]
     count: u16,
 
@@ -28,10 +28,11 @@ pub struct Arguments {
     interval: Duration,
 
     /// Data in each request, in bytes, up to 1458: the MTU of Redox's stack is 1486.
-    #[arg(short, long, value_name = "BYTES", default_value_t = 56, value_parser = clap::value_parser!(u16).range(..=1458))]
+    #[arg(short, long, value_name = "BYTES", default_value_t = 56,
+          value_parser = clap::value_parser!(u16).range(..=1458))]
     size: u16,
 
-    /// How long to wait for each reply.
+    /// Time to wait for each reply.
     #[arg(long, value_name = "TIME[ms|s|m]", default_value = "2s", value_parser = value::duration)]
     timeout: Duration,
 }
@@ -56,12 +57,7 @@ impl fmt::Display for Report {
             "--- {target} ---\n{transmitted} transmitted, {received} received"
         )?;
         if let Some(latency) = latency {
-            let [min, mean, max, p50] =
-                [latency.min_us, latency.mean_us, latency.max_us, latency.p50_us].map(|time| time / 1e3);
-            write!(
-                formatter,
-                "\nrtt min/avg/max/p50 = {min:.3}/{mean:.3}/{max:.3}/{p50:.3} ms"
-            )?;
+            write!(formatter, "\n{}", latency.round_trips())?;
         }
         Ok(())
     }

@@ -10,14 +10,14 @@ use crate::bounded::within;
 use crate::system::echo::{self, Series};
 use crate::system::netcfg::{INTERFACE, Netcfg};
 use clap::Args;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::super::{Context, Outcome, value};
 use super::other;
 
-/// From the address to the default route: dhcpd sets them one after the other.
+/// Time between the address and the default route: dhcpd sets them one after the other.
 const ROUTE_LIMIT: Duration = Duration::from_secs(5);
-/// How long everything else may take.
+/// Time limit for everything else.
 const LIMIT: Duration = Duration::from_secs(20);
 const PINGS: Series = Series {
     count: 4,
@@ -28,43 +28,52 @@ const PINGS: Series = Series {
 
 /// Say whether the network works: address, routes, adapters, and four pings to the router.
 ///
-/// What fails is part of the report. The exit status is 0 if there is an address and every ping was answered.
+/// Failures are part of the report. The exit status is 0 if there is an address and every ping was answered.
 #[derive(Clone, Debug, Args)]
 pub struct Arguments {
-    /// How long to wait for an address.
+    /// Time to wait for an address.
     #[arg(long, value_name = "TIME[ms|s|m]", default_value = "10s", value_parser = value::duration)]
     wait: Duration,
 
-    /// Whom to ping [default: the router of the default route].
+    /// Address to ping [default: the router of the default route].
     #[arg(long, value_name = "ADDRESS")]
     target: Option<Ipv4Addr>,
 
-    /// Print the JSON object on a line that begins with this, to be found among the lines of others.
+    /// Print the JSON object on one line after this text, so that it can be found on a shared console.
     #[arg(long, value_name = "TEXT")]
     marker: Option<String>,
 }
 
-#[derive(Default, Serialize)]
-struct Report {
-    interface: &'static str,
-    address: Option<String>,
-    /// How long it took until the address was there.
-    address_ms: f64,
-    /// What the stack believes.
-    mac: Option<String>,
-    gateway: Option<Ipv4Addr>,
-    routes: Vec<String>,
-    /// All network schemes, with what they say themselves.
-    adapters: Vec<Adapter>,
-    ping: Option<echo::Outcome>,
-    /// The first thing that failed.
-    error: Option<String>,
+/// Result of `system report`.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+pub struct Report {
+    /// Name of the interface.
+    pub interface: String,
+    /// Its address and the length of the network's prefix.
+    pub address: Option<String>,
+    /// Time until there was an address.
+    pub address_ms: f64,
+    /// MAC address as the stack reports it.
+    pub mac: Option<String>,
+    /// Router of the default route.
+    pub gateway: Option<Ipv4Addr>,
+    /// The routing table, a line for each route.
+    pub routes: Vec<String>,
+    /// All network schemes, with the MAC address that each reports.
+    pub adapters: Vec<Adapter>,
+    /// Pings to the router or to --target.
+    pub ping: Option<echo::Outcome>,
+    /// First failure.
+    pub error: Option<String>,
 }
 
-#[derive(Serialize)]
-struct Adapter {
-    name: String,
-    mac: Option<String>,
+/// A network scheme.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct Adapter {
+    /// Its name.
+    pub name: String,
+    /// Its MAC address, if its driver reports one.
+    pub mac: Option<String>,
 }
 
 impl Report {
@@ -82,19 +91,19 @@ impl Report {
 
     fn empty(error: Option<String>) -> Self {
         Self {
-            interface: INTERFACE,
+            interface: INTERFACE.to_owned(),
             error,
             ..Self::default()
         }
     }
 
-    /// Goes as far as it can.
+    /// Fills in one field after the other, up to the first failure.
     fn fill(&mut self, arguments: &Arguments) -> Result<(), super::Error> {
         let netcfg = Netcfg::default();
         let start = Instant::now();
         let address = netcfg.wait_for_address(INTERFACE, arguments.wait);
         self.address_ms = start.elapsed().as_secs_f64() * 1e3;
-        // The adapters tell something also where the stack does not.
+        // The adapters are worth reporting even if the stack has no address.
         let names = adapter::list()?;
         self.adapters = names
             .into_iter()
@@ -164,7 +173,7 @@ pub fn run(arguments: &Arguments, context: &Context<'_>) -> Outcome {
     match &arguments.marker {
         Some(marker) => {
             let json = serde_json::to_string(&report).map_err(other)?;
-            // In one piece, with a line of its own: the console is shared.
+            // Written in one piece, because others write to the same console.
             let line = format!("{marker}{json}\n");
             let mut stdout = std::io::stdout().lock();
             let _ = stdout.write_all(line.as_bytes()).and_then(|()| stdout.flush());

@@ -7,11 +7,11 @@ use std::time::{Duration, Instant};
 
 use crate::bounded::within;
 use crate::pattern::Pattern;
-use crate::stats::megabits_per_second;
 use clap::Args;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
+use super::super::direction::Direction;
 use super::super::{Context, Outcome, Result, value};
 use super::{failed, other};
 
@@ -28,24 +28,24 @@ pub struct Arguments {
     #[arg(value_name = "ADDRESS:PORT")]
     server: SocketAddrV4,
 
-    /// How many bytes to send.
+    /// Bytes to send.
     #[arg(long, value_name = "BYTES[K|M|G]", default_value = "0", value_parser = value::size)]
     send: u64,
 
-    /// How many bytes to receive.
+    /// Bytes to receive.
     #[arg(long, value_name = "BYTES[K|M|G]", default_value = "0", value_parser = value::size)]
     receive: u64,
 
-    /// Send this text first, uncounted. Redox's stack needs something of the kind before it can receive: until the
-    /// connection is established, which it does not wait for, a read finds the end of the stream.
+    /// Send this text first; it is not counted. Redox's stack does not wait until the connection is established, and a
+    /// read before that finds the end of the stream. A write before the first read avoids this.
     #[arg(long, value_name = "TEXT")]
     hello: Option<String>,
 
-    /// Which pseudo-random bytes to send.
+    /// Seed of the pseudo-random bytes.
     #[arg(long, value_name = "NUMBER", default_value_t = 1)]
     seed: u64,
 
-    /// How long everything may take.
+    /// Time limit for connecting and both transfers.
     #[arg(long, value_name = "TIME[ms|s|m]", default_value = "60s", value_parser = value::duration)]
     timeout: Duration,
 }
@@ -54,35 +54,12 @@ pub struct Arguments {
 struct Report {
     server: SocketAddrV4,
     connect_ms: f64,
+    /// Until the stack has accepted the last byte.
     sent: Direction,
+    /// Until the stack has delivered the last byte.
     received: Direction,
-    /// Why the exchange ended early.
+    /// Reason for an early end.
     failure: Option<String>,
-}
-
-/// One direction.
-#[derive(Serialize)]
-struct Direction {
-    bytes: u64,
-    /// Until the stack has taken (sent) or given (received) the last byte.
-    seconds: f64,
-    megabits_per_second: f64,
-    sha256: String,
-}
-
-impl fmt::Display for Direction {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            bytes,
-            seconds,
-            megabits_per_second,
-            sha256,
-        } = self;
-        write!(
-            formatter,
-            "{bytes:>12} bytes {seconds:>9.3} s {megabits_per_second:>9.2} Mbit/s  sha256 {sha256}"
-        )
-    }
 }
 
 impl fmt::Display for Report {
@@ -133,7 +110,7 @@ fn exchange(arguments: &Arguments) -> Result<Report> {
     let mut received = Flow::new();
     note(received.receive(&mut stream, arguments.receive), "receive");
     let received = received.end();
-    // June's stack may answer the last read with an error where others see the end; neither is of interest.
+    // The stack of June 2026 may answer the last read with an error instead of the end; both are ignored.
     let _ = stream.shutdown(Shutdown::Write);
     let mut rest = vec![0; CHUNK];
     while stream.read(&mut rest).is_ok_and(|length| length > 0) {}
@@ -146,7 +123,7 @@ fn exchange(arguments: &Arguments) -> Result<Report> {
     })
 }
 
-/// Bytes on their way in one direction.
+/// Progress of one direction.
 struct Flow {
     bytes: u64,
     hash: Sha256,
@@ -193,21 +170,11 @@ impl Flow {
 
     fn end(self) -> Direction {
         let time = self.start.elapsed();
-        Direction {
-            bytes: self.bytes,
-            seconds: time.as_secs_f64(),
-            megabits_per_second: megabits_per_second(self.bytes, time),
-            sha256: self
-                .hash
-                .finalize()
-                .iter()
-                .map(|byte| format!("{byte:02x}"))
-                .collect(),
-        }
+        Direction::new(self.bytes, time, self.hash)
     }
 }
 
-/// As much of the buffer as is still wanted.
+/// The part of the buffer for `left` bytes.
 fn chunk(buffer: &mut [u8], left: u64) -> &mut [u8] {
     let length = usize::try_from(left).map_or(buffer.len(), |left| left.min(buffer.len()));
     &mut buffer[..length]

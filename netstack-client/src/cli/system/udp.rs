@@ -17,9 +17,9 @@ use serde::Serialize;
 use super::super::{Context, Outcome, Result, value};
 use super::{failed, other};
 
-/// How long a read may last, so that the end is noticed.
+/// Time limit of each read; the end of the run is noticed between reads.
 const READ_LIMIT: Duration = Duration::from_millis(100);
-/// How much longer than asked for the whole may take before it is given up.
+/// Time beyond the requested one after which the command gives up.
 const GRACE: Duration = Duration::from_secs(5);
 
 /// Count the datagrams that arrive from "udp-source".
@@ -30,7 +30,7 @@ pub struct SinkArguments {
     /// The port to listen on.
     port: u16,
 
-    /// How long to listen.
+    /// Time to listen.
     #[arg(long, value_name = "TIME[ms|s|m]", default_value = "10s", value_parser = value::duration)]
     seconds: Duration,
 }
@@ -40,7 +40,7 @@ pub struct SinkArguments {
 /// The exit status is 0 if the stack has taken all of them.
 #[derive(Clone, Debug, Args)]
 pub struct SourceArguments {
-    /// Where to send them.
+    /// IPv4 address and port to send to.
     #[arg(value_name = "ADDRESS:PORT")]
     target: SocketAddrV4,
 
@@ -48,13 +48,14 @@ pub struct SourceArguments {
     #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
     rate: u32,
 
-    /// How long to send.
+    /// Time to send.
     #[arg(long, value_name = "TIME[ms|s|m]", default_value = "10s", value_parser = value::duration)]
     seconds: Duration,
 
     /// Data in each datagram, in bytes, from 16 to 1472. Redox's stack, whose MTU is 1486, takes more than 1458 and
     /// silently drops it.
-    #[arg(long, value_name = "BYTES", default_value_t = 1000, value_parser = clap::value_parser!(u16).range(MIN_SIZE as i64..=MAX_SIZE as i64))]
+    #[arg(long, value_name = "BYTES", default_value_t = 1000,
+          value_parser = clap::value_parser!(u16).range(MIN_SIZE as i64..=MAX_SIZE as i64))]
     size: u16,
 }
 
@@ -66,7 +67,7 @@ struct SinkReport {
     lost: u64,
     duplicates: u64,
     reordered: u64,
-    /// Datagrams of others.
+    /// Datagrams that "udp-source" did not send.
     foreign: u64,
 }
 
@@ -85,9 +86,9 @@ struct SourceReport {
     target: SocketAddrV4,
     #[serde(flatten)]
     throughput: Throughput,
-    /// Datagrams that the stack has refused.
+    /// Datagrams that the stack refused.
     refused: u64,
-    /// Why it did, the first time.
+    /// Error of the first refusal.
     error: Option<String>,
 }
 
@@ -181,7 +182,7 @@ fn send(arguments: &SourceArguments) -> Result<SourceReport> {
     socket
         .connect(target)
         .map_err(failed(format_args!("send to {target}")))?;
-    // Any number; the other half of it is not needed.
+    // Any number will do, so the upper half is dropped.
     let mut generator = Generator::new(random() as u32, usize::from(arguments.size));
     let (mut sent, mut refused, mut error) = (0_u64, 0, None);
     let start = Instant::now();
@@ -190,7 +191,7 @@ fn send(arguments: &SourceArguments) -> Result<SourceReport> {
         if elapsed >= arguments.seconds {
             break;
         }
-        // How many are due by now. Where the clock is coarse they go out in small groups.
+        // Datagrams due by now. With a coarse clock they go out in small groups.
         let due = (elapsed.as_secs_f64() * f64::from(arguments.rate)) as u64 + 1;
         while sent + refused < due && start.elapsed() < arguments.seconds {
             match socket.send(generator.next_datagram()) {
