@@ -82,15 +82,39 @@ impl Cell {
         Self { figure, ..self }
     }
 
+    /// The cell for several boots: the worst one if they are marked differently, else that with the median of their
+    /// figures, and all of them. `None` if there is none.
+    pub fn of_boots(mut cells: Vec<Self>) -> Option<Self> {
+        cells.sort_by_key(|cell| cell.mark);
+        let worst = cells.last()?.mark;
+        let figures = cells
+            .iter()
+            .map(|cell| cell.figure.filter(|_| cell.mark == worst));
+        let Some(mut figures) = figures.collect::<Option<Vec<_>>>().filter(|all| all.len() > 1) else {
+            return cells.pop();
+        };
+        figures.sort_by(|one, other| one.value.total_cmp(&other.value));
+        let median = figures.get(figures.len() / 2).copied();
+        let all: Vec<_> = figures.iter().map(|figure| figure.value.to_string()).collect();
+        let mut cell = cells.into_iter().find(|cell| cell.figure == median)?;
+        cell.text
+            .push_str(&format!(" ({} boots: {})", all.len(), all.join(", ")));
+        Some(cell)
+    }
+
     fn is_worse_than(&self, other: &Self) -> bool {
         if self.mark == Mark::Untried || other.mark == Mark::Untried {
             return false;
         }
-        let figure = match (&self.figure, &other.figure) {
-            (Some(own), Some(other)) => own.is_worse_than(other),
+        self.mark > other.mark || self.has_worse_figure_than(other)
+    }
+
+    /// Returns true if both are marked alike, and the figure of this one is worse.
+    pub fn has_worse_figure_than(&self, other: &Self) -> bool {
+        match (&self.figure, &other.figure) {
+            (Some(own), Some(other_figure)) => self.mark == other.mark && own.is_worse_than(other_figure),
             _ => false,
-        };
-        self.mark > other.mark || (self.mark == other.mark && figure)
+        }
     }
 }
 
@@ -245,7 +269,8 @@ impl Matrix {
              * **ok**: as it should be. **differs**: something else that clients can live with. **FAIL**: what is \
              wrong. An empty cell: nothing to try.\n\
              * Where cells have a figure of which it is clear whether more or less is better, that is compared as \
-             well: figures are worse if they are so by more than {:.0} % (instructions: {:.0} %).\n\
+             well: figures are worse if they are so by more than {:.0} % (instructions: {:.0} %). One that is worse at \
+             first is measured again, with two more boots of both drivers; the medians of all boots count.\n\
              * The stock driver knows two of QEMU's models; the others do not work with it at all.\n\
              * A driver that does not survive a check is started again (the stock driver's stale scheme name is \
              removed for that), or the system is booted again, before the next one.\n\n",
@@ -375,6 +400,32 @@ mod tests {
         ] {
             assert!(markdown.lines().any(|found| found == line), "{line}\n{markdown}");
         }
+    }
+
+    #[test]
+    fn cell_of_several_boots_has_the_median_or_the_worst() {
+        let cell = |(mark, value): &(Mark, f64)| {
+            let figure = Figure {
+                value: *value,
+                lower_is_better: false,
+                tolerance: 0.1,
+            };
+            Cell::new(*mark, &format!("{value} pings")).with(Some(figure))
+        };
+        let text = |cells: &[(Mark, f64)]| {
+            let cell = Cell::of_boots(cells.iter().map(cell).collect());
+            cell.map(|cell| cell.to_string())
+        };
+        assert_eq!(text(&[]), None);
+        assert_eq!(text(&[(Mark::Ok, 7.0)]).as_deref(), Some("ok: 7 pings"));
+        assert_eq!(
+            text(&[(Mark::Ok, 483.0), (Mark::Ok, 151.0), (Mark::Ok, 341.0)]).as_deref(),
+            Some("ok: 341 pings (3 boots: 151, 341, 483)")
+        );
+        assert_eq!(
+            text(&[(Mark::Fail, 483.0), (Mark::Ok, 151.0)]).as_deref(),
+            Some("FAIL: 483 pings")
+        );
     }
 
     #[test]

@@ -194,6 +194,11 @@ impl Job {
         is_meant(&self.name(), only)
     }
 
+    /// Returns true if the two make the same rows, for two drivers or NICs.
+    pub fn is_alike(&self, other: &Self) -> bool {
+        (self.group, self.scenario, &self.row) == (other.group, other.scenario, &other.row)
+    }
+
     /// Returns true if drivers are compared by its speed: then nothing else is to run on the host.
     pub fn is_measured(&self) -> bool {
         self.group == Group::Pair || self.host == Host::Link
