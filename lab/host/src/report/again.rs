@@ -1,4 +1,4 @@
-//! What was compared by its pace, and seemed worse than with the stock driver, is measured again.
+//! Second measurement of what was compared by its pace and seemed worse than with the stock driver.
 //!
 //! One boot of each says little: the pings that are answered while a link flaps, for one, vary by a factor of three.
 

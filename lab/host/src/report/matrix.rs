@@ -8,6 +8,8 @@ use crate::bench::measures::{CLOCK_TOLERANCE, COUNT_TOLERANCE};
 
 /// The column that others are compared with.
 const STOCK: usize = 0;
+/// Columns of a line that is no row of a table.
+const WIDTH: usize = 120;
 /// Longer texts are cut.
 const LONGEST: usize = 160;
 
@@ -318,7 +320,7 @@ impl Matrix {
             let line = |(job, boots): &(String, usize)| format!("* {}: {boots}\n", escape(job));
             text.extend(self.repeated.iter().map(line));
         }
-        text
+        wrapped(&text)
     }
 
     fn head(&self, first: &str) -> String {
@@ -349,6 +351,30 @@ fn find_or_add<T>(items: &mut Vec<T>, is_it: impl Fn(&T) -> bool, new: impl FnOn
         items.len() - 1
     });
     &mut items[position]
+}
+
+/// Breaks paragraphs and items of lists into lines of at most [`WIDTH`] columns. Tables and commands stay as they are.
+fn wrapped(text: &str) -> String {
+    let mut result = String::with_capacity(text.len());
+    for line in text.lines() {
+        let indent = if line.starts_with("* ") { "  " } else { "" };
+        let mut column = 0;
+        for (n, word) in line.split(' ').enumerate() {
+            let len = word.chars().count();
+            if n > 0 && column + 1 + len > WIDTH && !line.starts_with(['|', ' ']) {
+                result.push('\n');
+                result.push_str(indent);
+                column = indent.len();
+            } else if n > 0 {
+                result.push(' ');
+                column += 1;
+            }
+            result.push_str(word);
+            column += len;
+        }
+        result.push('\n');
+    }
+    result
 }
 
 /// Escapes text that would end a cell or be taken for markup.
@@ -399,6 +425,20 @@ mod tests {
             "    cargo xtask redox --image x --report",
         ] {
             assert!(markdown.lines().any(|found| found == line), "{line}\n{markdown}");
+        }
+    }
+
+    #[test]
+    fn paragraphs_are_broken_and_tables_are_not() {
+        let word = "a".repeat(50);
+        let line = format!("{word} {word} {word}");
+        assert_eq!(wrapped(&line), format!("{word} {word}\n{word}\n"));
+        assert_eq!(
+            wrapped(&format!("* {line}")),
+            format!("* {word} {word}\n  {word}\n")
+        );
+        for line in [format!("| {line} |"), format!("    {line}")] {
+            assert_eq!(wrapped(&line), format!("{line}\n"));
         }
     }
 
